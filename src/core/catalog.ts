@@ -1,0 +1,46 @@
+import { places } from './schema.js';
+import { Statement } from './statement.js';
+import type { StructureInfo } from './store.js';
+
+/** A structure as the engines know it: its number, once there is one. */
+export interface StructureRef {
+  readonly kind: string;
+  readonly name: string;
+  id: number | undefined;
+}
+
+/** The statements of the engines themselves. */
+export const catalog = {
+  find: new Statement<[kind: string, name: string], [id: number]>('SELECT id FROM structures WHERE kind = ? AND name = ?'),
+  create: new Statement<[kind: string, name: string]>('INSERT INTO structures (kind, name) VALUES (?, ?) ON CONFLICT (kind, name) DO NOTHING'),
+  list: new Statement<[], [kind: string, name: string, entries: number, bytes: number]>(
+    listing('s.size', 's.bytes'),
+    // Kept in several rows there: see the schema.
+    listing(
+      '(SELECT coalesce(sum(t.size), 0) FROM tallies t WHERE t.structure = s.id)::bigint',
+      's.bytes + (SELECT coalesce(sum(t.bytes), 0) FROM tallies t WHERE t.structure = s.id)::bigint',
+    ),
+  ),
+  addOwner: new Statement<[token: string, host: string, process: number, thread: number, since: number]>(
+    'INSERT INTO owners (token, host, process, thread, since) VALUES (?, ?, ?, ?, ?)',
+  ),
+  ownerOf: new Statement<[token: string], [id: number]>('SELECT id FROM owners WHERE token = ?'),
+  tokenOf: new Statement<[id: number], [token: string]>('SELECT token FROM owners WHERE id = ?'),
+  owners: new Statement<[], [id: number, token: string]>('SELECT id, token FROM owners'),
+  removeOwner: new Statement<[id: number]>('DELETE FROM owners WHERE id = ?'),
+};
+
+/** The items of a structure, if it is a deque, are consecutive: their number and bytes are read off both ends. */
+function listing(size: string, bytes: string): string {
+  const first = `(SELECT i.id FROM items i WHERE i.id >= s.id * ${places} ORDER BY i.id LIMIT 1)`;
+  const last = `(SELECT i.id FROM items i WHERE i.id < (s.id + 1) * ${places} ORDER BY i.id DESC LIMIT 1)`;
+  const within = `WHERE f.id = ${first} AND l.id = ${last} AND f.id <= l.id`;
+  const items = `coalesce((SELECT l.id - f.id + 1 FROM items f, items l ${within}), 0)`;
+  const itemBytes = `coalesce((SELECT l.upto - f.upto + f.span FROM items f, items l ${within}), 0)`;
+  return `SELECT s.kind, s.name, ${size} + ${items}, ${bytes} + ${itemBytes} FROM structures s ORDER BY s.kind, s.name`;
+}
+
+/** A row of {@link catalog.list} for the user. */
+export function structureInfo([kind, name, entries, bytes]: readonly [string, string, number, number]): StructureInfo {
+  return { kind, name, entries, bytes };
+}

@@ -1,0 +1,69 @@
+import { accessSync, closeSync, constants, existsSync, linkSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { HoldfastError, driverCode, translated } from './errors.js';
+
+/** Creates a directory that its owner alone can enter, and its parents. One that exists is left as it is. */
+export function createDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw translated(error, path);
+  }
+}
+
+/** @throws {@link HoldfastError} when `path` is no directory that this process may read, or write if `writing`. */
+export function checkDirectory(path: string, writing: boolean): void {
+  checkAccess(path, writing, 'directory');
+}
+
+/** @throws {@link HoldfastError} when `path` is no file that this process may read, or write if `writing`. */
+export function checkFile(path: string, writing: boolean): void {
+  checkAccess(path, writing, 'file');
+}
+
+function checkAccess(path: string, writing: boolean, expected: 'directory' | 'file'): void {
+  try {
+    const isDirectory = statSync(path).isDirectory();
+    if (isDirectory !== (expected === 'directory')) {
+      throw new HoldfastError('ERR_NOT_A_STORE', `${path}: this should be a ${expected}; move it away, or choose another directory`);
+    }
+    const enter = isDirectory ? constants.X_OK : 0;
+    accessSync(path, constants.R_OK | enter | (writing ? constants.W_OK : 0));
+  } catch (error) {
+    throw translated(error, path);
+  }
+}
+
+/**
+ * Makes an empty file that its owner alone can read, unless there is one.
+ *
+ * It is made under another name and linked into place. Opening the file itself and closing it again would drop the locks that
+ * SQLite holds on it elsewhere in this process: POSIX forgets a process's locks on a file when it closes any descriptor of it.
+ */
+export function createPrivateFile(path: string): void {
+  if (existsSync(path)) return;
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.new`;
+  try {
+    closeSync(openSync(temporary, 'wx', 0o600));
+    linkOrCreate(temporary, path);
+  } catch (error) {
+    throw translated(error, path);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function linkOrCreate(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    const code = driverCode(error);
+    if (code === 'EEXIST') return;
+    // File systems without hard links. Only threads of this process that create the same store at once could be harmed.
+    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') {
+      if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+      return;
+    }
+    throw error;
+  }
+}

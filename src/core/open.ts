@@ -1,0 +1,175 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemClock, type Clock } from './clock.js';
+import { HoldfastError } from './errors.js';
+import { checkDirectory, checkFile, createDirectory, createPrivateFile } from './files.js';
+import { boolean, knownKeys, milliseconds, oneOf, shown, type Duration } from './options.js';
+import { applicationId, migrations, refuseNewer, schemaVersion } from './schema.js';
+import { Connection } from './sqlite-connection.js';
+import { EmbeddedEngine } from './sqlite.js';
+import { register, type Store } from './store.js';
+
+/** Options of {@link open}. */
+export interface OpenOptions {
+  /**
+   * What a committed change survives: `'process'`, the death of the process; `'power'`, the loss of power too, at about ten
+   * times the cost of a commit.
+   * @defaultValue `'process'`
+   */
+  readonly durability?: 'process' | 'power';
+  /**
+   * How long a call waits for another process that is writing; then it throws `ERR_BUSY`. The wait blocks the event loop.
+   * At most an hour.
+   * @defaultValue `'5s'`
+   */
+  readonly busyTimeout?: Duration;
+  /** Only reads; writing throws `ERR_READONLY`. The store must exist. @defaultValue `false` */
+  readonly readonly?: boolean;
+  /** Whether a missing store is created, with the directories above it; else `ERR_NOT_FOUND`. @defaultValue `true` */
+  readonly create?: boolean;
+  /** Where the time is taken from: for tests. @defaultValue the machine's clocks */
+  readonly clock?: Clock;
+}
+
+interface ResolvedOptions {
+  readonly directory: string;
+  readonly durability: 'process' | 'power';
+  readonly busyTimeout: number;
+  readonly readonly: boolean;
+  readonly create: boolean;
+  readonly clock: Clock;
+}
+
+function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOptions {
+  const path = directory instanceof URL ? fileURLToPath(directory) : directory;
+  if (typeof path !== 'string' || path === '') throw new TypeError(`directory must be a path, not ${shown(directory)}`);
+  if (path.includes('\0')) throw new TypeError('directory must be a path without NUL');
+  knownKeys('options of open()', given, ['durability', 'busyTimeout', 'readonly', 'create', 'clock']);
+  const { durability = 'process', busyTimeout = '5s', readonly = false, create = !readonly, clock = systemClock } = given;
+  oneOf('durability', durability, ['process', 'power'] as const);
+  boolean('readonly', readonly);
+  boolean('create', create);
+  if (readonly && create) throw new TypeError('readonly: true and create: true exclude each other');
+  return { directory: resolve(path), durability, busyTimeout: milliseconds('busyTimeout', busyTimeout, 3_600_000), readonly, create, clock };
+}
+
+/** The oldest SQLite that is safe here: before it, a race when the log starts over could lose commits of other processes. */
+const oldestSqlite = [3, 51, 3];
+
+/**
+ * Opens the store in `directory`; creates it, and the directories above it, where it is missing. Any number of processes and
+ * threads may have it open at once. Its files can be read by their owner alone.
+ *
+ * @param directory - A path, or a `file:` URL. It must be on a local disk: SQLite's log doesn't work over a network.
+ * @throws {@link HoldfastError} `ERR_NOT_FOUND` with `create: false` or `readonly: true` when there is no store;
+ * `ERR_NOT_A_STORE` when a file is in the way, or the database belongs to something else; `ERR_PERMISSION`, `ERR_READONLY` when
+ * the system denies access; `ERR_CORRUPT` when the database is garbled; `ERR_SCHEMA_TOO_NEW` when a newer version wrote it;
+ * `ERR_NATIVE_MODULE` when better-sqlite3 lacks its compiled part; `ERR_UNSUPPORTED_SQLITE`; `ERR_FULL`; `ERR_BUSY`. In each case
+ * what is there is left as it was.
+ * @example
+ * using store = open('./data');
+ */
+export function open(directory: string | URL, options: OpenOptions = {}): Store {
+  const resolved = resolveOptions(directory, options);
+  const path = prepareFiles(resolved);
+  const connection = new Connection(path, resolved.readonly, resolved.busyTimeout);
+  try {
+    checkSqlite(connection);
+    const isNew = checkContents(connection, path);
+    if (resolved.readonly && isNew) throw missing(resolved.directory);
+    if (!resolved.readonly) configure(connection, path, resolved);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return embeddedStore(resolved.directory, new EmbeddedEngine({ ...resolved, connection }));
+}
+
+/** The files, made or checked; gives back the path of the database. */
+function prepareFiles({ directory, readonly, create }: ResolvedOptions): string {
+  const path = join(directory, 'holdfast.db');
+  if (create) createDirectory(directory);
+  else if (!existsSync(path)) throw missing(directory);
+  checkDirectory(directory, !readonly);
+  if (create) createPrivateFile(path);
+  checkFile(path, !readonly);
+  return path;
+}
+
+const missing = (directory: string): HoldfastError =>
+  new HoldfastError('ERR_NOT_FOUND', `${directory}: there is no store; open it without readonly and create: false to make one`);
+
+function checkSqlite(connection: Connection): void {
+  const version = String(connection.value('SELECT sqlite_version()'));
+  const numbers = version.split('.').map(Number);
+  const differing = oldestSqlite.findIndex((part, i) => part !== numbers[i]);
+  if (differing === -1 || (numbers[differing] ?? 0) > (oldestSqlite[differing] ?? 0)) return;
+  throw new HoldfastError(
+    'ERR_UNSUPPORTED_SQLITE',
+    `SQLite ${version} can lose commits when several processes write; update better-sqlite3 to one with SQLite ${oldestSqlite.join('.')} or newer`,
+  );
+}
+
+/** Refuses what is not ours, or too new; tells whether there is nothing yet. Only reads. */
+function checkContents(connection: Connection, path: string): boolean {
+  const id = connection.value('PRAGMA application_id');
+  const tables = connection.value("SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
+  if (id === 0 && tables === 0) return true;
+  if (id !== applicationId) {
+    throw new HoldfastError('ERR_NOT_A_STORE', `${path}: this database belongs to something else; choose another directory`);
+  }
+  refuseNewer({ newest: 0, breaking: Number(connection.value('SELECT max(id) FROM migrations WHERE breaking = 1')) }, path);
+  return false;
+}
+
+function configure(connection: Connection, path: string, { durability }: ResolvedOptions): void {
+  connection.exec('PRAGMA journal_mode = WAL');
+  connection.exec(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
+  connection.exec('PRAGMA wal_autocheckpoint = 4000');
+  if (newest(connection) >= schemaVersion.newest) return;
+  connection.begin();
+  try {
+    // Another process may have migrated while this one waited; one with newer code even further.
+    if (!checkContents(connection, path)) applyMigrations(connection, newest(connection));
+    else applyMigrations(connection, 0);
+    connection.commit();
+  } catch (error) {
+    connection.rollback();
+    throw error;
+  }
+}
+
+function newest(connection: Connection): number {
+  const exists = connection.value("SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'");
+  return exists === 0 ? 0 : Number(connection.value('SELECT max(id) FROM migrations'));
+}
+
+function applyMigrations(connection: Connection, done: number): void {
+  if (done === 0) {
+    connection.exec(`PRAGMA application_id = ${applicationId}`);
+    connection.exec('CREATE TABLE migrations (id INTEGER PRIMARY KEY, breaking INTEGER NOT NULL) STRICT');
+  }
+  for (const [i, { sqlite, breaking }] of migrations.entries()) {
+    if (i < done) continue;
+    connection.exec(sqlite);
+    connection.exec(`INSERT INTO migrations (id, breaking) VALUES (${i + 1}, ${breaking ? 1 : 0})`);
+  }
+}
+
+function embeddedStore(directory: string, engine: EmbeddedEngine): Store {
+  const store: Store = {
+    kind: 'embedded',
+    directory,
+    transaction: (work) => engine.transaction(work) as ReturnType<typeof work>,
+    structures: () => engine.structures(),
+    close: () => {
+      engine.close();
+    },
+    [Symbol.dispose]: () => {
+      engine.close();
+    },
+  };
+  register(store, engine);
+  return store;
+}

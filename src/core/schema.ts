@@ -1,0 +1,197 @@
+import { HoldfastError } from './errors.js';
+
+/** A change of the tables. Its number is its place in the list, from 1. Never edit one that was released: append. */
+interface Migration {
+  /** Whether code that doesn't know this migration would damage the store or misread it. */
+  readonly breaking: boolean;
+  readonly sqlite: string;
+  readonly postgres: string;
+}
+
+/** Marks the SQLite file as ours: "Hold" in ASCII. */
+export const applicationId = 0x486f6c64;
+
+/**
+ * Bits of a row number that count within a structure; those above are the structure's number. One table then keeps every
+ * structure's rows together and in order with no second index: 2 097 151 structures, 4 398 046 511 104 places in each.
+ */
+export const placeBits = 42;
+export const places: number = 2 ** placeBits;
+/** Masks the place in a row number. */
+export const placeMask: number = places - 1;
+
+/**
+ * Tables have plural names and columns singular ones: the server engine puts its schema's name before the plurals.
+ *
+ * Sizes. An index keeps `size` and `bytes` by triggers. A deque needs neither: its places are consecutive, so the size is the
+ * distance of its ends; and each item knows how many bytes were pushed up to and with it (`upto`), so the bytes are the
+ * difference of its ends. A push or shift then writes one page less, which made it a third faster. Only items that were
+ * overwritten with another length (`bytes` <> `span`) have their difference kept in `structures.bytes`, by triggers.
+ */
+const tables = `
+CREATE TABLE structures (
+  id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id < 2097152),
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  size INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  sequence INTEGER NOT NULL DEFAULT 0 CHECK (sequence < 4398046511104),
+  waiting INTEGER NOT NULL DEFAULT 0,
+  capacity INTEGER,
+  UNIQUE (kind, name)
+) STRICT;
+CREATE TABLE entries (
+  id INTEGER PRIMARY KEY,
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  encoding INTEGER NOT NULL,
+  value ANY,
+  bytes INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
+CREATE TABLE items (
+  id INTEGER PRIMARY KEY CHECK (id & 4398046511103 BETWEEN 1 AND 4398046511102),
+  encoding INTEGER NOT NULL,
+  value ANY,
+  bytes INTEGER NOT NULL,
+  span INTEGER NOT NULL,
+  upto INTEGER NOT NULL
+) STRICT;
+CREATE TABLE owners (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  token TEXT NOT NULL UNIQUE,
+  host TEXT NOT NULL,
+  process INTEGER NOT NULL,
+  thread INTEGER NOT NULL,
+  since REAL NOT NULL
+) STRICT;
+CREATE TABLE waiters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  owner INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+  mode INTEGER NOT NULL,
+  low ANY,
+  high ANY
+) STRICT;
+CREATE INDEX waiters_by_structure ON waiters (structure, id);
+CREATE INDEX waiters_by_owner ON waiters (owner);
+`;
+
+const sqliteTriggers = `
+CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
+  UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
+END;
+CREATE TRIGGER entries_removed AFTER DELETE ON entries BEGIN
+  UPDATE structures SET size = size - 1, bytes = bytes - OLD.bytes WHERE id = OLD.structure;
+END;
+CREATE TRIGGER entries_resized AFTER UPDATE OF bytes ON entries WHEN NEW.bytes <> OLD.bytes BEGIN
+  UPDATE structures SET bytes = bytes + NEW.bytes - OLD.bytes WHERE id = NEW.structure;
+END;
+CREATE TRIGGER items_resized AFTER UPDATE OF bytes ON items WHEN NEW.bytes <> OLD.bytes BEGIN
+  UPDATE structures SET bytes = bytes + NEW.bytes - OLD.bytes WHERE id = NEW.id >> 42;
+END;
+CREATE TRIGGER items_removed AFTER DELETE ON items WHEN OLD.bytes <> OLD.span BEGIN
+  UPDATE structures SET bytes = bytes - OLD.bytes + OLD.span WHERE id = OLD.id >> 42;
+END;
+CREATE TRIGGER waiters_added AFTER INSERT ON waiters BEGIN
+  UPDATE structures SET waiting = waiting + 1 WHERE id = NEW.structure;
+END;
+CREATE TRIGGER waiters_removed AFTER DELETE ON waiters BEGIN
+  UPDATE structures SET waiting = waiting - 1 WHERE id = OLD.structure;
+END;
+`;
+
+/**
+ * PostgreSQL keeps the size and bytes of an index in 16 rows, by connection: in one row, all who write to one index would wait
+ * for each other's commits, and serializable transactions would conflict. Numbers of entries come from a sequence for the same
+ * reason. A script locks the row in `structures` FOR UPDATE; the reference from `entries` makes each insert wait for it.
+ */
+const postgresOnly = `
+CREATE TABLE tallies (
+  structure bigint NOT NULL,
+  slot integer NOT NULL,
+  size bigint NOT NULL,
+  bytes bigint NOT NULL,
+  PRIMARY KEY (structure, slot)
+);
+CREATE SEQUENCE places AS bigint MAXVALUE 4398046511103;
+CREATE FUNCTION tally() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO tallies AS t SELECT structure, pg_backend_pid() % 16, count(*), sum(bytes) FROM added GROUP BY structure
+    ON CONFLICT (structure, slot) DO UPDATE SET size = t.size + excluded.size, bytes = t.bytes + excluded.bytes;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO tallies AS t SELECT structure, pg_backend_pid() % 16, -count(*), -sum(bytes) FROM removed GROUP BY structure
+    ON CONFLICT (structure, slot) DO UPDATE SET size = t.size + excluded.size, bytes = t.bytes + excluded.bytes;
+  ELSE
+    INSERT INTO tallies AS t SELECT structure, pg_backend_pid() % 16, 0, sum(change) FROM (
+      SELECT structure, bytes AS change FROM added UNION ALL SELECT structure, -bytes FROM removed
+    ) AS changes GROUP BY structure HAVING sum(change) <> 0
+    ON CONFLICT (structure, slot) DO UPDATE SET bytes = t.bytes + excluded.bytes;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER entries_added AFTER INSERT ON entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER entries_removed AFTER DELETE ON entries REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER entries_resized AFTER UPDATE ON entries REFERENCING NEW TABLE AS added OLD TABLE AS removed
+  FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE FUNCTION items_bytes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE structures SET bytes = bytes + NEW.bytes - OLD.bytes WHERE id = NEW.id >> 42;
+  ELSE
+    UPDATE structures SET bytes = bytes - OLD.bytes + OLD.span WHERE id = OLD.id >> 42;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER items_resized AFTER UPDATE ON items FOR EACH ROW WHEN (NEW.bytes <> OLD.bytes) EXECUTE FUNCTION items_bytes();
+CREATE TRIGGER items_removed AFTER DELETE ON items FOR EACH ROW WHEN (OLD.bytes <> OLD.span) EXECUTE FUNCTION items_bytes();
+CREATE FUNCTION waiters_count() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    UPDATE structures SET waiting = waiting + 1 WHERE id = NEW.structure;
+  ELSE
+    UPDATE structures SET waiting = waiting - 1 WHERE id = OLD.structure;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER waiters_changed AFTER INSERT OR DELETE ON waiters FOR EACH ROW EXECUTE FUNCTION waiters_count();
+`;
+
+/** The same tables in PostgreSQL's types. */
+function inPostgres(sql: string): string {
+  return sql
+    .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY')
+    .replaceAll('INTEGER', 'bigint')
+    .replaceAll(' REAL ', ' double precision ')
+    .replaceAll(' ANY', ' bytea')
+    .replaceAll(' STRICT', '')
+    .replace('structure bigint NOT NULL,\n  key', 'structure bigint NOT NULL REFERENCES structures (id),\n  key');
+}
+
+/** Every migration, oldest first. */
+export const migrations: readonly Migration[] = [
+  { breaking: true, sqlite: tables + sqliteTriggers, postgres: inPostgres(tables) + postgresOnly },
+];
+
+/** What a store says of itself: the newest migration it had, and the newest breaking one. */
+export interface SchemaVersion {
+  readonly newest: number;
+  readonly breaking: number;
+}
+
+/** The version that this code writes. */
+export const schemaVersion: SchemaVersion = {
+  newest: migrations.length,
+  breaking: migrations.findLastIndex((migration) => migration.breaking) + 1,
+};
+
+/** @throws {@link HoldfastError} `ERR_SCHEMA_TOO_NEW` when this code can't be trusted with a store of that version. */
+export function refuseNewer(found: SchemaVersion, where: string): void {
+  if (found.breaking <= migrations.length) return;
+  throw new HoldfastError(
+    'ERR_SCHEMA_TOO_NEW',
+    `${where}: the store was written by a newer version of holdfast (schema ${found.breaking}; this version knows ${migrations.length}); ` +
+      'update holdfast here. The store was left untouched',
+  );
+}

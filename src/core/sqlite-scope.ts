@@ -1,0 +1,146 @@
+import type { StructureRef } from './catalog.js';
+import { HoldfastError } from './errors.js';
+import type { WaitOptions } from './options.js';
+import type { Script } from './script.js';
+import type { EmbeddedEngine } from './sqlite.js';
+import type { Row, Statement, Value } from './statement.js';
+import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
+import { waitForTurn, watchChanges, type Waitable } from './waiting.js';
+
+/** How long what was read ahead is taken for fresh without asking the database, in milliseconds: asking costs as much as ten items. */
+const freshness = 0.02;
+const firstPage = 16;
+const largestPage = 256;
+
+/** The embedded engine as one structure sees it. */
+export class EmbeddedScope implements Scope<'embedded'> {
+  readonly kind = 'embedded';
+  readonly #engine: EmbeddedEngine;
+  readonly #ref: StructureRef;
+  #setup: ScopeOptions['setup'];
+
+  constructor(engine: EmbeddedEngine, ref: StructureRef, setup: ScopeOptions['setup']) {
+    this.#engine = engine;
+    this.#ref = ref;
+    this.#setup = engine.readonly ? undefined : setup;
+  }
+
+  one<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R | undefined) => T,
+  ): T {
+    return read(this.#engine.get(statement, params(this.#find())));
+  }
+
+  quick<P extends readonly Value[], T>(
+    statement: Statement<P>,
+    params: (structure: number) => P,
+    done: (changes: number) => T,
+    otherwise: (structure: number) => Script<T>,
+  ): T {
+    const changes = this.#engine.run(statement, params(this.#find()));
+    return changes > 0 ? done(changes) : this.write(otherwise);
+  }
+
+  read<T>(script: (structure: number) => Script<T>): T {
+    this.#engine.check(true);
+    this.#find();
+    return this.#engine.transactions.read(() => this.#engine.drive(script(this.#find())));
+  }
+
+  write<T>(script: (structure: number) => Script<T>): T {
+    this.#engine.check(false);
+    return this.#engine.transactions.write(() => this.#engine.drive(script(this.#ensure())));
+  }
+
+  repeat<S, T>(script: (structure: number, state: S | undefined) => Script<S | undefined>, done: (state: S | undefined) => T): T {
+    let last: S | undefined;
+    for (;;) {
+      const state: S | undefined = this.write((structure) => script(structure, last));
+      if (state === undefined) return done(last);
+      last = state;
+    }
+  }
+
+  fold<T, A>(sequence: Iterable<T>, start: A, step: (sum: A, item: T) => A): A {
+    let sum = start;
+    for (const item of sequence) sum = step(sum, item);
+    return sum;
+  }
+
+  *pages<C, R, T>(
+    next: (structure: number, cursor: C | undefined, limit: number) => Script<Page<C, R>>,
+    read: (row: R) => T,
+    most = Infinity,
+  ): IterableIterator<T> {
+    let cursor: C | undefined;
+    let limit = firstPage;
+    for (let left = most; left > 0; ) {
+      const version = this.#engine.version();
+      const page = this.read((structure) => next(structure, cursor, Math.min(limit, left)));
+      if (page.length === 0) return;
+      let checked = performance.now();
+      let fresh = true;
+      for (const [at, row] of page) {
+        // What another process has deleted meanwhile must not be yielded any more.
+        if (performance.now() - checked > freshness) {
+          fresh = this.#engine.version() === version;
+          checked = performance.now();
+        }
+        if (!fresh) break;
+        cursor = at;
+        left--;
+        yield read(row);
+      }
+      limit = fresh ? Math.min(limit * 2, largestPage) : firstPage;
+    }
+  }
+
+  async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
+    if (this.#engine.transactions.open) {
+      throw new HoldfastError('ERR_IN_TRANSACTION', `${what} waits for others, who can do nothing until the transaction ends`);
+    }
+    return waitForTurn(this.#waitable(), turn, what, options);
+  }
+
+  watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
+    return watchChanges(this.#waitable(), observation, signal);
+  }
+
+  /** The structure's number, set up; 0 as long as it has none. */
+  #find(): number {
+    if (this.#setup !== undefined) this.#engine.transactions.write(() => this.#ensure());
+    return this.#engine.find(this.#ref);
+  }
+
+  /** The structure's number, set up; inside a transaction. */
+  #ensure(): number {
+    const structure = this.#engine.ensure(this.#ref);
+    const setup = this.#setup;
+    if (setup !== undefined) {
+      this.#engine.drive(setup(structure));
+      this.#setup = undefined;
+      this.#engine.transactions.afterRollback(() => (this.#setup = setup));
+    }
+    return structure;
+  }
+
+  #waitable(): Waitable {
+    const engine = this.#engine;
+    return {
+      readonly: engine.readonly,
+      closing: engine.closing,
+      soon: (script) =>
+        engine.transactions.writeSoon(
+          () => engine.drive(script(this.#ensure())),
+          () => {
+            engine.check(false);
+          },
+        ),
+      look: (script) => this.read(script),
+      listen: (listener) => Promise.resolve(engine.listen(listener)),
+      isAlive: (_, token) => engine.isAlive(token),
+    };
+  }
+}

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError } from './errors.js';
+import type { Connection } from './sqlite-connection.js';
+
+/** Pauses between tries to begin without blocking, in milliseconds: timers can't do less than one. */
+const firstPause = 1;
+const longestPause = 4;
+
+/** The transactions of one connection: nesting, and what is to follow a commit or a rollback. */
+export class Transactions {
+  readonly #connection: Connection;
+  readonly #where: string;
+  readonly #busyTimeout: number;
+  #depth = 0;
+  #afterCommit: (() => void)[] = [];
+  #afterRollback: (() => void)[] = [];
+
+  /** @param busyTimeout - Milliseconds. */
+  constructor(connection: Connection, where: string, busyTimeout: number) {
+    this.#connection = connection;
+    this.#where = where;
+    this.#busyTimeout = busyTimeout;
+  }
+
+  get open(): boolean {
+    return this.#depth > 0;
+  }
+
+  /** To be done once what is being done now is committed; dropped when it is rolled back. */
+  afterCommit(action: () => void): void {
+    this.#afterCommit.push(action);
+  }
+
+  /** To be done if what is being done now is rolled back. */
+  afterRollback(action: () => void): void {
+    if (this.open) this.#afterRollback.push(action);
+  }
+
+  /** SQLite itself rolls back after some failures, a full disk for one. Going on would commit each later statement on its own. */
+  checkAlive(): void {
+    if (this.open && !this.#connection.inTransaction) {
+      throw new HoldfastError('ERR_IO', `${this.#where}: an earlier failure has rolled back the transaction`);
+    }
+  }
+
+  /** Runs `work` in a transaction that writes, or in a savepoint of the one that is open. */
+  write<T>(work: () => T): T {
+    if (this.open) return this.#savepoint(work);
+    this.#connection.begin();
+    return this.#outermost(work);
+  }
+
+  /** The same, begun without blocking the event loop. `stillOpen` throws when the store was closed meanwhile. */
+  async writeSoon<T>(work: () => T, stillOpen: () => void): Promise<T> {
+    const deadline = performance.now() + this.#busyTimeout;
+    for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
+      stillOpen();
+      if (this.#connection.tryBegin()) return this.#outermost(work);
+      if (performance.now() > deadline) throw this.#connection.busy();
+      await sleep(pause * (0.5 + Math.random()));
+    }
+  }
+
+  /** Runs `work` on one state of the store. */
+  read<T>(work: () => T): T {
+    if (this.open) return work();
+    this.#connection.beginRead();
+    try {
+      return work();
+    } finally {
+      this.#connection.rollback();
+    }
+  }
+
+  #outermost<T>(work: () => T): T {
+    this.#depth = 1;
+    let result: T;
+    try {
+      result = work();
+      this.checkAlive();
+      this.#connection.commit();
+    } catch (error) {
+      this.#connection.rollback();
+      this.#undone(0, 0);
+      throw error;
+    } finally {
+      this.#depth = 0;
+      this.#afterRollback = [];
+    }
+    const actions = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const action of actions) action();
+    return result;
+  }
+
+  #savepoint<T>(work: () => T): T {
+    const commits = this.#afterCommit.length;
+    const rollbacks = this.#afterRollback.length;
+    this.#connection.savepoint();
+    this.#depth++;
+    try {
+      const result = work();
+      this.checkAlive();
+      this.#connection.release();
+      return result;
+    } catch (error) {
+      // Where SQLite has rolled back everything already, there is no savepoint to go back to.
+      if (this.#connection.inTransaction) this.#connection.rollbackToSavepoint();
+      this.#undone(commits, rollbacks);
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #undone(commits: number, rollbacks: number): void {
+    this.#afterCommit.length = commits;
+    for (const action of this.#afterRollback.splice(rollbacks)) action();
+  }
+}

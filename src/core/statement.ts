@@ -1,0 +1,46 @@
+/** What may be bound to a placeholder. */
+export type Value = null | number | bigint | string | Uint8Array;
+
+/** A row, as its columns in order. */
+export type Row = readonly unknown[];
+
+/** Particulars of a {@link Statement}. */
+export interface StatementOptions {
+  readonly exclusive?: boolean;
+  readonly bigints?: boolean;
+}
+
+/**
+ * SQL known by identity: a store prepares it once, at first use.
+ *
+ * Placeholders are written `?`, never `?1`: better-sqlite3 takes those for names. A number is bound as REAL on SQLite: where
+ * it takes part in integer arithmetic beyond 2⁵³, write `CAST(? AS bigint)`.
+ */
+export class Statement<P extends readonly Value[] = readonly Value[], R extends Row = Row> {
+  static #count = 0;
+
+  readonly id: number = Statement.#count++;
+  readonly sqlite: string;
+  readonly postgres: string;
+  /** Whether it only reads. */
+  readonly reads: boolean;
+  /** Whether it needs the structure to itself on PostgreSQL, where single statements on one structure else run side by side. */
+  readonly exclusive: boolean;
+  /** Whether integers are read as bigints (SQLite only): where a column holds keys. */
+  readonly bigints: boolean;
+  declare readonly params: P;
+  declare readonly row: R;
+
+  /**
+   * @param sqlite - The text for both engines.
+   * @param postgres - A text of its own for PostgreSQL, only where the two must differ.
+   */
+  constructor(sqlite: string, postgres: string | undefined = sqlite, { exclusive = false, bigints = false }: StatementOptions = {}) {
+    this.sqlite = sqlite;
+    let n = 0;
+    this.postgres = postgres.replace(/\?/g, () => `$${++n}`);
+    this.exclusive = exclusive;
+    this.bigints = bigints;
+    this.reads = /^\s*SELECT\b/i.test(sqlite);
+  }
+}

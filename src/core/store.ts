@@ -1,0 +1,199 @@
+import type { Script } from './script.js';
+import type { Row, Statement, Value } from './statement.js';
+import { nameString, type WaitOptions } from './options.js';
+
+/** Where the data lives: in a directory of this machine, or behind a PostgreSQL server. */
+export type Kind = 'embedded' | 'server';
+
+/** The value itself on an embedded store; a promise of it on a server store. */
+export type Result<K extends Kind, T> = { embedded: T; server: Promise<T> }[K];
+
+/** What is iterated with `for…of` on an embedded store, with `for await…of` on a server store. */
+export type Sequence<K extends Kind, T> = { embedded: IterableIterator<T>; server: AsyncIterableIterator<T> }[K];
+
+/** {@link Sequence} where only the embedded kind has one: what `[Symbol.iterator]` returns. */
+export type SyncSequence<K extends Kind, T> = { embedded: IterableIterator<T>; server: undefined }[K];
+
+/** One structure of a store, as {@link Store.structures} lists it. */
+export interface StructureInfo {
+  /** What it is: `'index'`, `'deque'`, … */
+  readonly kind: string;
+  /** The name it was constructed with. */
+  readonly name: string;
+  /** How many entries it has. */
+  readonly entries: number;
+  /** How many bytes its keys and values take, without the database's own overhead. */
+  readonly bytes: number;
+}
+
+/** A store in a directory, opened with {@link open}. */
+export interface Store extends Disposable {
+  readonly kind: 'embedded';
+  /** The absolute path of its directory. */
+  readonly directory: string;
+  /**
+   * Runs `work` in one ACID transaction over all structures of the store: all of its changes happen, or none.
+   *
+   * A transaction inside another is a savepoint: when it throws and the throw is caught, only its own changes are undone.
+   * `work` runs at once, on the caller's turn, while other processes wait to write: keep it short.
+   *
+   * @returns What `work` returns.
+   * @throws {@link HoldfastError} `ERR_ASYNC_TRANSACTION` when `work` is async or returns a promise (nothing is left of it),
+   * `ERR_BUSY` when another process held the write lock longer than `busyTimeout`, `ERR_READONLY`, `ERR_FULL`, `ERR_CLOSED`;
+   * whatever `work` throws.
+   */
+  transaction<T>(work: () => T extends PromiseLike<unknown> ? never : T): T;
+  /** Every structure that was ever written to, by kind and name. @throws {@link HoldfastError} `ERR_CLOSED` */
+  structures(): StructureInfo[];
+  /**
+   * Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing.
+   *
+   * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
+   */
+  close(): void;
+}
+
+/** A store on a PostgreSQL server, opened with `connect` from `holdfast/postgres`. Time and order are the server's. */
+export interface AsyncStore extends AsyncDisposable {
+  readonly kind: 'server';
+  /** The schema that holds its tables. */
+  readonly schema: string;
+  /**
+   * Runs `work` in one ACID transaction (SERIALIZABLE) over all structures of the store: all of its changes happen, or none.
+   * What is called inside, also through other functions, takes part: the connection is found through the async context.
+   *
+   * After a conflict with concurrent transactions `work` is run again, so it should have no effect outside the store. A
+   * transaction inside another is a savepoint. Await each call made inside.
+   *
+   * @throws {@link HoldfastError} `ERR_CONFLICT` when it kept conflicting, `ERR_CONNECTION` when the connection was lost,
+   * `ERR_CLOSED`; whatever `work` throws.
+   */
+  transaction<T>(work: () => T | PromiseLike<T>): Promise<T>;
+  /** Every structure that was ever written to, by kind and name. */
+  structures(): Promise<StructureInfo[]>;
+  /** Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing. */
+  close(): Promise<void>;
+}
+
+/** The store of each kind. */
+export type StoreOf<K extends Kind> = { embedded: Store; server: AsyncStore }[K];
+
+/** A page of a structure, in order: where each row lies, and the row. */
+export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
+
+/** How a structure waits for its turn. Each script runs in a transaction of its own; `waiter` is this waiter's place in the line. */
+export interface Turn<T> {
+  /** Kept with the waiter for others to see: what it waits for. */
+  readonly mode: number;
+  /** Whether {@link Turn.take} might succeed; only reads. */
+  ready(structure: number, waiter: number): Script<boolean>;
+  /** Takes what is waited for, or answers `undefined`. A waiter not in line yet comes after all: `waiter` is greater than every other. */
+  take(structure: number, waiter: number): Script<{ readonly value: T } | undefined>;
+  /** After a waiter left the line without its turn, or died: wakes who may go now. */
+  passOn(structure: number): Script<void>;
+}
+
+/** What is kept with a waiter: what it waits for. An observer hears of keys from `low` to `high`, both inclusive; `null` is unbounded. */
+export interface Interest {
+  readonly mode: number;
+  readonly low: Value;
+  readonly high: Value;
+}
+
+/** How a structure is observed. */
+export interface Observation<R, T> {
+  interest(): Interest;
+  /** Reads the present state. */
+  read(structure: number): Script<R>;
+  /** Whether two states are the same. */
+  same(a: R, b: R): boolean;
+  /** The state for the user. */
+  show(state: R): T;
+}
+
+/** Everything a structure may ask of a store: the engine as one structure sees it. Each function gets the structure's number. */
+export interface Scope<K extends Kind> {
+  readonly kind: K;
+  /** Asks one statement for one row, and reads it. What `params` or `read` throws is thrown (embedded) or rejected with (server). */
+  one<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R | undefined) => T,
+  ): Result<K, T>;
+  /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. */
+  quick<P extends readonly Value[], T>(
+    statement: Statement<P>,
+    params: (structure: number) => P,
+    done: (changes: number) => T,
+    otherwise: (structure: number) => Script<T>,
+  ): Result<K, T>;
+  /** Runs a script that only reads, on one state of the store. The structure's number is 0 as long as nothing was written to it. */
+  read<T>(script: (structure: number) => Script<T>): Result<K, T>;
+  /** Runs a script in a transaction, inside the one already open here, if any. */
+  write<T>(script: (structure: number) => Script<T>): Result<K, T>;
+  /**
+   * Runs a script again and again, each time in a transaction of its own, until it answers `undefined`: what touches many rows
+   * then never holds the write lock for long. It gets what it answered before. Inside a transaction it is all one.
+   */
+  repeat<S, T>(script: (structure: number, state: S | undefined) => Script<S | undefined>, done: (state: S | undefined) => T): Result<K, T>;
+  /** Goes through a sequence. */
+  fold<T, A>(sequence: Sequence<K, T>, start: A, step: (sum: A, item: T) => A): Result<K, A>;
+  /**
+   * Iterates over pages: `next` reads up to `limit` rows behind `cursor`, `read` makes an item of a row, `most` is how many items
+   * there may be. What was read ahead is dropped when the store has changed.
+   */
+  pages<C, R, T>(
+    next: (structure: number, cursor: C | undefined, limit: number) => Script<Page<C, R>>,
+    read: (row: R) => T,
+    most?: number,
+  ): Sequence<K, T>;
+  /** Waits in line for a turn. */
+  wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T>;
+  /** Yields what is read, now and after each change that is watched, whenever it differs from what was yielded last. */
+  watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T>;
+}
+
+/** What stands behind a store. */
+export interface Engine<K extends Kind> {
+  scope(ref: ScopeOptions): Scope<K>;
+}
+
+/** Which structure a {@link Scope} is of. */
+export interface ScopeOptions {
+  readonly kind: string;
+  readonly name: string;
+  /** Runs once, in a transaction before the first call, unless the store is read-only: stores what belongs to the data. */
+  readonly setup?: ((structure: number) => Script<void>) | undefined;
+}
+
+const engines = new WeakMap<object, Engine<Kind>>();
+
+/** Makes `engine` known as what stands behind `store`. */
+export function register<K extends Kind>(store: StoreOf<K>, engine: Engine<K>): void {
+  engines.set(store, engine as Engine<Kind>);
+}
+
+/**
+ * The store as one of its structures sees it.
+ *
+ * @throws `TypeError` when `store` isn't one, or the name isn't a string of 1 to 512 characters.
+ */
+export function scopeOf<K extends Kind>(store: StoreOf<K>, options: ScopeOptions): Scope<K> {
+  const engine = typeof store === 'object' ? engines.get(store) : undefined;
+  if (engine === undefined) {
+    throw new TypeError('store must be what open() or connect() returned; is this library installed twice?');
+  }
+  nameString('name', options.name);
+  return (engine as Engine<K>).scope(options);
+}
+
+/** The sequence for `[Symbol.iterator]`, which only the embedded kind has. */
+export function syncSequence<K extends Kind, T>(scope: Scope<K>, sequence: Sequence<K, T>): SyncSequence<K, T> {
+  if (scope.kind === 'server') throw new TypeError('iterate over a structure of a server store with for await…of');
+  return sequence as unknown as SyncSequence<K, T>;
+}
+
+/** A sequence for `for await`, of either kind. */
+export async function* asyncSequence<T>(sequence: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  for await (const item of sequence) yield item;
+}

@@ -1,0 +1,246 @@
+import { HoldfastError } from './errors.js';
+import { resolveWaitOptions, type WaitOptions } from './options.js';
+import { get, owner, ring, run, type Script } from './script.js';
+import { Statement, type Value } from './statement.js';
+import type { Interest, Observation, Turn } from './store.js';
+
+const sql = {
+  join: new Statement<[structure: number, owner: number, mode: number, low: Value, high: Value]>(
+    'INSERT INTO waiters (structure, owner, mode, low, high) VALUES (?, ?, ?, ?, ?)',
+  ),
+  joined: new Statement<[owner: number, structure: number], [waiter: number]>(
+    'SELECT max(id) FROM waiters WHERE owner = ? AND structure = ?',
+  ),
+  present: new Statement<[waiter: number], [waiter: number]>('SELECT id FROM waiters WHERE id = ?'),
+  leave: new Statement<[waiter: number]>('DELETE FROM waiters WHERE id = ?'),
+  ahead: new Statement<[structure: number, waiter: number], [owner: number, token: string]>(
+    `SELECT o.id, o.token FROM waiters w JOIN owners o ON o.id = w.owner
+     WHERE w.structure = ? AND w.id < ? ORDER BY w.id DESC LIMIT 1`,
+  ),
+  removeOwner: new Statement<[owner: number]>('DELETE FROM owners WHERE id = ?'),
+};
+
+/** The place of who is not in line yet: behind everybody. A number that both databases compare with their own. */
+export const endOfLine: number = Number.MAX_SAFE_INTEGER;
+
+/** What an engine offers to those who wait. */
+export interface Waitable {
+  /** A transaction that writes, begun without blocking the event loop. */
+  soon<T>(script: (structure: number) => Script<T>): Promise<T>;
+  /** A transaction that reads. */
+  look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
+  /** Calls back when this store is rung (`true`), or at a slow poll (`false`); ready to hear once the promise resolves. */
+  listen(listener: (rung: boolean) => void): Promise<() => void>;
+  /** Whether the owner lives. */
+  isAlive(owner: number, token: string): boolean | Promise<boolean>;
+  /** Aborted, with `ERR_CLOSED`, when the store closes. */
+  readonly closing: AbortSignal;
+  /** Whether nothing can be written, a place in a line neither. */
+  readonly readonly: boolean;
+}
+
+/** Removes a dead owner and its places in all lines; gives back those lines. */
+export function* bury(dead: number): Script<number> {
+  return yield* run(sql.removeOwner, dead);
+}
+
+/** Joins the line of a structure; gives back the place. */
+function* join(structure: number, { mode, low, high }: Interest): Script<number> {
+  const own = yield* owner();
+  yield* run(sql.join, structure, own, mode, low, high);
+  const row = yield* get(sql.joined, own, structure);
+  return row?.[0] ?? 0;
+}
+
+const timedOut = (what: string): HoldfastError => new HoldfastError('ERR_TIMEOUT', `${what}: nothing came in the time given`);
+
+/** A gate that waits for a bell, and closes again behind who passes. */
+class Gate {
+  #open = false;
+  #polled = false;
+  #pass: (() => void) | undefined;
+
+  readonly knock = (rung: boolean): void => {
+    this.#open = true;
+    if (!rung) this.#polled = true;
+    this.#pass?.();
+  };
+
+  /** Resolves at the next knock; tells whether the poll knocked. Rejects when one of the signals aborts, or at the deadline. */
+  async pass(deadline: number, signals: readonly AbortSignal[], what: string): Promise<boolean> {
+    for (const signal of signals) signal.throwIfAborted();
+    if (!this.#open) await this.#wait(deadline, signals, what);
+    const polled = this.#polled;
+    this.#open = false;
+    this.#polled = false;
+    return polled;
+  }
+
+  #wait(deadline: number, signals: readonly AbortSignal[], what: string): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      // Longer waits than a timer can hold are cut; the poll opens the gate long before.
+      const left = Math.min(deadline - performance.now(), 2 ** 31 - 1);
+      const timer = Number.isFinite(deadline)
+        ? setTimeout(() => {
+            end(() => {
+              reject(timedOut(what));
+            });
+          }, left)
+        : undefined;
+      const aborted = (event: Event): void => {
+        end(() => {
+          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason is the caller's own.
+          reject((event.target as AbortSignal).reason);
+        });
+      };
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        this.#pass = undefined;
+        for (const signal of signals) signal.removeEventListener('abort', aborted);
+        settle();
+      };
+      this.#pass = () => {
+        end(resolve);
+      };
+      for (const signal of signals) signal.addEventListener('abort', aborted);
+    });
+  }
+}
+
+/** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
+export async function waitForTurn<T>(engine: Waitable, turn: Turn<T>, what: string, options: WaitOptions | undefined): Promise<T> {
+  const { timeout, signal } = resolveWaitOptions(`options of ${what}`, options);
+  const deadline = performance.now() + timeout;
+  const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
+  for (const one of signals) one.throwIfAborted();
+  const atOnce = await engine.soon((structure) => turn.take(structure, endOfLine));
+  if (atOnce !== undefined) return atOnce.value;
+  if (timeout === 0) throw timedOut(what);
+  return new Line(engine, turn).wait(deadline, signals, what);
+}
+
+/** One place in the line of a structure. */
+class Line<T> {
+  readonly #engine: Waitable;
+  readonly #turn: Turn<T>;
+  #waiter: number | undefined;
+
+  constructor(engine: Waitable, turn: Turn<T>) {
+    this.#engine = engine;
+    this.#turn = turn;
+  }
+
+  async wait(deadline: number, signals: readonly AbortSignal[], what: string): Promise<T> {
+    const gate = new Gate();
+    const stop = await this.#engine.listen(gate.knock);
+    try {
+      for (;;) {
+        for (const signal of signals) signal.throwIfAborted();
+        const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure));
+        if ('value' in taken) return taken.value;
+        this.#waiter = taken.waiter;
+        await this.#untilReady(gate, deadline, signals, what);
+      }
+    } catch (error) {
+      await this.#leave();
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  /** In one transaction, or what came between a look and the joining would be missed. */
+  *#takeOrJoin(structure: number): Script<{ value: T } | { waiter: number }> {
+    const waiter = this.#waiter;
+    const present = waiter !== undefined && (yield* get(sql.present, waiter)) !== undefined;
+    const taken = yield* this.#turn.take(structure, present ? waiter : endOfLine);
+    if (taken !== undefined) {
+      if (present) yield* run(sql.leave, waiter);
+      return taken;
+    }
+    return { waiter: present ? waiter : yield* join(structure, { mode: this.#turn.mode, low: null, high: null }) };
+  }
+
+  async #untilReady(gate: Gate, deadline: number, signals: readonly AbortSignal[], what: string): Promise<void> {
+    const waiter = this.#waiter ?? endOfLine;
+    for (;;) {
+      const polled = await gate.pass(deadline, signals, what);
+      if (polled) await this.#buryAhead(waiter);
+      if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
+    }
+  }
+
+  /** A place that was taken away, by somebody who took this store for dead, is a reason to join again. */
+  *#isReady(structure: number, waiter: number): Script<boolean> {
+    if ((yield* get(sql.present, waiter)) === undefined) return true;
+    return yield* this.#turn.ready(structure, waiter);
+  }
+
+  /** Each waiter looks after the one ahead of it: a dead one anywhere in the line is found, at one probe a poll. */
+  async #buryAhead(waiter: number): Promise<void> {
+    const ahead = await this.#engine.look((structure) => get(sql.ahead, structure, waiter)[Symbol.iterator]());
+    if (ahead === undefined) return;
+    const [id, token] = ahead;
+    if (await this.#engine.isAlive(id, token)) return;
+    await this.#engine.soon((structure) => this.#buryAndPassOn(structure, id));
+  }
+
+  *#buryAndPassOn(structure: number, dead: number): Script<void> {
+    yield* bury(dead);
+    yield* this.#turn.passOn(structure);
+  }
+
+  async #leave(): Promise<void> {
+    const waiter = this.#waiter;
+    // A store that closes removes all of its places itself.
+    if (waiter === undefined || this.#engine.closing.aborted) return;
+    await this.#engine.soon((structure) => this.#leaveAndPassOn(structure, waiter));
+  }
+
+  *#leaveAndPassOn(structure: number, waiter: number): Script<void> {
+    if ((yield* run(sql.leave, waiter)) > 0) yield* this.#turn.passOn(structure);
+  }
+}
+
+/** Yields what `read` reads, now and after each change of it, until `signal` aborts or the store closes: both throw. */
+export async function* watchChanges<R, T>(
+  engine: Waitable,
+  observation: Observation<R, T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T, void, undefined> {
+  const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
+  for (const one of signals) one.throwIfAborted();
+  const interest = observation.interest();
+  const read = (structure: number): Script<R> => observation.read(structure);
+  const gate = new Gate();
+  const stop = await engine.listen(gate.knock);
+  let waiter: number | undefined;
+  try {
+    if (!engine.readonly) waiter = await engine.soon((structure) => join(structure, interest));
+    let last = await engine.look(read);
+    yield observation.show(last);
+    for (;;) {
+      const polled = await gate.pass(Infinity, signals, 'watch');
+      if (polled && waiter !== undefined) waiter = await rejoined(engine, waiter, interest);
+      const now = await engine.look(read);
+      if (observation.same(last, now)) continue;
+      last = now;
+      yield observation.show(now);
+    }
+  } finally {
+    stop();
+    const left = waiter;
+    if (left !== undefined && !engine.closing.aborted) await engine.soon(() => run(sql.leave, left)[Symbol.iterator]());
+  }
+}
+
+/** The place of an observer, joined again if somebody took this store for dead. */
+async function rejoined(engine: Waitable, waiter: number, interest: Interest): Promise<number> {
+  const present = await engine.look(() => get(sql.present, waiter)[Symbol.iterator]());
+  return present === undefined ? engine.soon((structure) => join(structure, interest)) : waiter;
+}
+
+/** Rings owners, each once. */
+export function* ringAll(owners: readonly (readonly [owner: number])[]): Script<void> {
+  for (const [one] of owners) yield* ring(one);
+}

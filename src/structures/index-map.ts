@@ -1,0 +1,277 @@
+import type { Key, KeyRange, StoredKey } from '../core/key.js';
+import { abortSignal, functionOf, knownKeys, oneOf } from '../core/options.js';
+import {
+  asyncSequence,
+  scopeOf,
+  syncSequence,
+  type AsyncStore,
+  type Kind,
+  type Result,
+  type Scope,
+  type Sequence,
+  type Store,
+  type StoreOf,
+  type SyncSequence,
+} from '../core/store.js';
+import { keyObservation, rangeObservation } from './index-map/observations.js';
+import {
+  everything,
+  insertionPages,
+  keyPages,
+  resolveRange,
+  type PageColumns,
+  type RangeOptions,
+} from './index-map/reader.js';
+import { IndexScripts, type Clearing } from './index-map/scripts.js';
+import { sql, type EntryRow } from './index-map/statements.js';
+import { resolveReverse, type IterationOptions } from './iteration.js';
+
+export type { RangeOptions } from './index-map/reader.js';
+
+/** Options of {@link Index}. */
+export interface IndexOptions {
+  /**
+   * The order of iteration, and of `first last popFirst popLast`: `'insertion'`, where setting an existing key keeps its place;
+   * or `'key'`. It belongs to this object, not to the data.
+   * @defaultValue `'insertion'`
+   */
+  readonly order?: 'insertion' | 'key';
+}
+
+/** What {@link Index} and {@link AsyncIndex} have in common. */
+class IndexOf<S extends Kind, K extends Key, V> {
+  readonly #scope: Scope<S>;
+  readonly #scripts: IndexScripts<K, V>;
+  readonly #order: 'insertion' | 'key';
+
+  /** The name it was constructed with. */
+  readonly name: string;
+
+  constructor(store: StoreOf<S>, name: string, options: IndexOptions = {}) {
+    knownKeys('options of Index', options, ['order']);
+    const { order = 'insertion' } = options;
+    oneOf('order', order, ['insertion', 'key'] as const);
+    this.#scope = scopeOf(store, { kind: 'index', name });
+    this.#scripts = new IndexScripts(this.#scope.kind, order);
+    this.#order = order;
+    this.name = name;
+  }
+
+  /** How many entries there are. Costs the same for any number of them. */
+  get size(): Result<S, number> {
+    return this.#scope.one(sql.size, (structure) => [structure], (row) => row?.[0] ?? 0);
+  }
+
+  /** The value of `key`, a copy; `undefined` when there is none. @throws `TypeError`, `RangeError` when `key` is none. */
+  get(key: K): Result<S, V | undefined> {
+    return this.#scope.one(sql.get, (structure) => [structure, this.#scripts.key(key)], (row) => row && this.#scripts.value(row));
+  }
+
+  /** Whether there is an entry for `key`; its value may be `undefined`. */
+  has(key: K): Result<S, boolean> {
+    return this.#scope.one(sql.has, (structure) => [structure, this.#scripts.key(key)], (row) => row !== undefined);
+  }
+
+  /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
+  getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
+    return this.#scope.read((structure) => this.#scripts.getMany(structure, keys));
+  }
+
+  /**
+   * Stores `value` under `key`: a copy. A key that is there keeps its place in the order of insertion.
+   *
+   * @throws `TypeError` when something in `value` can't be stored, naming the path to it; `TypeError`, `RangeError` when `key` is
+   * no key. The old value stays.
+   */
+  set(key: K, value: V): Result<S, void> {
+    return this.#scope.quick(
+      sql.setUnwatched,
+      (structure) => this.#scripts.row(structure, this.#scripts.key(key), value),
+      nothing,
+      (structure) => this.#scripts.set(structure, key, value),
+    );
+  }
+
+  /** Stores many entries, all or none. */
+  setMany(entries: Iterable<readonly [K, V]>): Result<S, void> {
+    return this.#scope.write((structure) => this.#scripts.setMany(structure, entries));
+  }
+
+  /**
+   * The value of `key`, which is set to `value` first if it has none. A function is called only then; it must be pure, since
+   * on a server it may be called again after a conflict.
+   */
+  setDefault(key: K, value: V | (() => V)): Result<S, V> {
+    return this.#scope.write((structure) => this.#scripts.setDefault(structure, key, value));
+  }
+
+  /**
+   * Replaces the value of `key` by `change` of it, in one step that nothing comes between. `change` gets `undefined` when there
+   * is no value; returning `undefined` deletes the entry. It must be pure, and not async: on a server it may be called again.
+   *
+   * @returns What `change` returned.
+   */
+  update(key: K, change: (current: V | undefined) => V | undefined): Result<S, V | undefined> {
+    return this.#scope.write((structure) => this.#scripts.update(structure, key, change));
+  }
+
+  /** Deletes the entry of `key`; tells whether there was one. */
+  delete(key: K): Result<S, boolean> {
+    return this.#scope.quick(
+      sql.deleteUnwatched,
+      (structure) => [structure, this.#scripts.key(key), structure],
+      () => true,
+      (structure) => this.#scripts.delete(structure, this.#scripts.key(key)),
+    );
+  }
+
+  /** Deletes many entries, all or none; tells how many there were. */
+  deleteMany(keys: Iterable<K>): Result<S, number> {
+    return this.#scope.write((structure) => this.#scripts.deleteMany(structure, keys));
+  }
+
+  /**
+   * Deletes the entries of a range of keys; tells how many there were. Many are deleted in batches, each a transaction of its
+   * own, so that others can write in between; inside `store.transaction` all at once.
+   */
+  deleteRange(range: KeyRange<K>): Result<S, number> {
+    return this.#scope.repeat((structure, count: number | undefined) => this.#scripts.deleteRange(structure, count ?? 0, range), (count) => count ?? 0);
+  }
+
+  /** Deletes all entries that are there when it begins, in batches like {@link deleteRange}; tells how many there were. */
+  clear(): Result<S, number> {
+    return this.#scope.repeat((structure, state: Clearing | undefined) => this.#scripts.clear(structure, state), (state) => state?.count ?? 0);
+  }
+
+  /** Deletes the entry of `key` and returns its value; `undefined` when there is none. */
+  pop(key: K): Result<S, V | undefined> {
+    return this.#scope.write((structure) => this.#scripts.pop(structure, this.#scripts.key(key)));
+  }
+
+  /** The first entry in the order of iteration, or `undefined`. */
+  first(): Result<S, [StoredKey<K>, V] | undefined> {
+    return this.#scope.read((structure) => this.#scripts.first(structure, false));
+  }
+
+  /** The last entry in the order of iteration, or `undefined`. */
+  last(): Result<S, [StoredKey<K>, V] | undefined> {
+    return this.#scope.read((structure) => this.#scripts.first(structure, true));
+  }
+
+  /** Deletes and returns the first entry in the order of iteration, or `undefined`. */
+  popFirst(): Result<S, [StoredKey<K>, V] | undefined> {
+    return this.#scope.write((structure) => this.#scripts.popEnd(structure, false));
+  }
+
+  /** Deletes and returns the last entry in the order of iteration, or `undefined`. */
+  popLast(): Result<S, [StoredKey<K>, V] | undefined> {
+    return this.#scope.write((structure) => this.#scripts.popEnd(structure, true));
+  }
+
+  /**
+   * Iterates over the keys. Others, and the loop itself, may write meanwhile: what is deleted ahead is not yielded, what is added
+   * behind is, and nothing is yielded twice. Reads in batches. (On a server what other processes deleted in the last 5 ms
+   * may still be yielded.)
+   */
+  keys(options?: IterationOptions): Sequence<S, StoredKey<K>> {
+    return this.#iterate('keys', options, (row) => this.#scripts.storedKey(row));
+  }
+
+  /** Iterates over the values, like {@link keys}. */
+  values(options?: IterationOptions): Sequence<S, V> {
+    return this.#iterate('entries', options, (row) => this.#scripts.entryValue(row));
+  }
+
+  /** Iterates over the entries, like {@link keys}. */
+  entries(options?: IterationOptions): Sequence<S, [StoredKey<K>, V]> {
+    return this.#iterate('entries', options, (row) => this.#scripts.entry(row));
+  }
+
+  /** Iterates over the entries. On a server store: with `for await`. */
+  [Symbol.iterator](): SyncSequence<S, [StoredKey<K>, V]> {
+    return syncSequence(this.#scope, this.entries());
+  }
+
+  /** Iterates over the entries with `for await`, on both kinds of store. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<[StoredKey<K>, V]> {
+    return asyncSequence(this.entries());
+  }
+
+  /** Calls `callback` for each entry, in the order of iteration. */
+  forEach(callback: (value: V, key: StoredKey<K>) => void, options?: IterationOptions): Result<S, void> {
+    functionOf('callback', callback);
+    return this.#scope.fold<[StoredKey<K>, V], void>(this.entries(options), undefined, (_, [key, value]) => {
+      callback(value, key);
+    });
+  }
+
+  /** All entries as a Map, in the order of iteration. Takes memory for all of them. */
+  toMap(): Result<S, Map<StoredKey<K>, V>> {
+    return this.#scope.fold(this.entries(), new Map<StoredKey<K>, V>(), (map, [key, value]) => map.set(key, value));
+  }
+
+  /**
+   * Iterates over the entries of a range in the order of keys, whatever the order of the index. Safe against writing like
+   * {@link keys}.
+   *
+   * @throws `TypeError` when both `gt` and `gte`, or both `lt` and `lte`, are given; `TypeError`, `RangeError` for a bound that
+   * is no key, or a `limit` below 1.
+   */
+  range(options: RangeOptions<K> = {}): Sequence<S, [StoredKey<K>, V]> {
+    const { bounds, reverse, limit } = resolveRange(options, this.#scope.kind);
+    const next = keyPages('entries', bounds, reverse);
+    return this.#scope.pages(next, (row) => this.#scripts.entry(row), limit);
+  }
+
+  /**
+   * Yields the value of `key`, or `undefined`: the present one at once, then each later one. Changes in quick succession may be
+   * folded into the last, which is never missed. Ends by `break`, or by throwing the signal's reason or `ERR_CLOSED`.
+   */
+  watch(key: K, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterableIterator<V | undefined>;
+  /** The same for the entries of a range, as an array in the order of keys. */
+  watch(range: RangeOptions<K>, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterableIterator<[StoredKey<K>, V][]>;
+  watch(
+    what: K | RangeOptions<K>,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncIterableIterator<V | undefined> | AsyncIterableIterator<[StoredKey<K>, V][]> {
+    knownKeys('options of watch()', options, ['signal']);
+    const { signal } = options;
+    abortSignal('signal', signal);
+    return isRange(what)
+      ? this.#scope.watch(rangeObservation(this.#scripts, resolveRange(what, this.#scope.kind)), signal)
+      : this.#scope.watch(keyObservation(this.#scripts, what), signal);
+  }
+
+  #iterate<T>(columns: PageColumns, options: IterationOptions | undefined, read: (row: EntryRow) => T): Sequence<S, T> {
+    const reverse = resolveReverse(options);
+    return this.#order === 'key'
+      ? this.#scope.pages(keyPages(columns, everything, reverse), read)
+      : this.#scope.pages(insertionPages(columns, reverse), read);
+  }
+}
+
+const nothing = (): void => {};
+
+function isRange<K extends Key>(what: K | RangeOptions<K>): what is RangeOptions<K> {
+  return typeof what === 'object' && !Array.isArray(what) && !(what instanceof Uint8Array);
+}
+
+/** An ordered map in an embedded store. */
+export interface Index<K extends Key, V> extends IndexOf<'embedded', K, V> {}
+
+/** An ordered map in a server store. */
+export interface AsyncIndex<K extends Key, V> extends IndexOf<'server', K, V> {}
+
+/**
+ * The ordered map `name`: an {@link Index} in an embedded store, an {@link AsyncIndex} in a server store. It reads like a `Map`,
+ * is iterated in the order of insertion, and has ranges in the order of keys.
+ *
+ * @example
+ * const users = new Index<string, User>(store, 'users');
+ * users.set('ada', { name: 'Ada' });
+ * for (const [key, user] of users.range({ gte: 'a', lt: 'b' })) console.log(key, user);
+ */
+export const Index: {
+  new <K extends Key, V>(store: Store, name: string, options?: IndexOptions): Index<K, V>;
+  new <K extends Key, V>(store: AsyncStore, name: string, options?: IndexOptions): AsyncIndex<K, V>;
+} = IndexOf;

@@ -1,0 +1,172 @@
+import { Columns, keyBytes } from '../../core/columns.js';
+import type { Key, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
+import { functionOf, iterable } from '../../core/options.js';
+import { get, lock, run, type Script } from '../../core/script.js';
+import type { Kind } from '../../core/store.js';
+import { everything, insertionPages, keyPages, parameters, resolveBounds } from './reader.js';
+import { announce, announceAll, deleteByKey, sql, type EntryRow, type Upsert } from './statements.js';
+
+/** How many entries a transaction deletes at most: a few milliseconds of the write lock. */
+const batch = 500;
+
+/** How far a clearing has come: the place of the newest entry when it began, and how many were deleted. */
+export interface Clearing {
+  readonly newest: number;
+  readonly count: number;
+}
+
+/** What an index does in several statements, and how its rows are read. */
+export class IndexScripts<K extends Key, V> {
+  readonly #kind: Kind;
+  readonly #columns: Columns<K, V>;
+  readonly #order: 'insertion' | 'key';
+
+  constructor(kind: Kind, order: 'insertion' | 'key') {
+    this.#kind = kind;
+    this.#columns = new Columns(kind);
+    this.#order = order;
+  }
+
+  key(key: K): KeyColumn {
+    return this.#columns.encodeKey(key);
+  }
+
+  value([encoding, column]: readonly [encoding: number, column: unknown]): V {
+    return this.#columns.decodeValue(encoding, column);
+  }
+
+  storedKey([, key]: EntryRow): StoredKey<K> {
+    return this.#columns.decodeKey(key);
+  }
+
+  entryValue([, , encoding, value]: EntryRow): V {
+    return this.#columns.decodeValue(encoding, value);
+  }
+
+  entry([, key, encoding, value]: EntryRow): [StoredKey<K>, V] {
+    return [this.#columns.decodeKey(key), this.#columns.decodeValue(encoding, value)];
+  }
+
+  row(structure: number, key: KeyColumn, value: V): Upsert {
+    const { encoding, column, size } = this.#columns.encodeValue(value);
+    return [key, encoding, column, size + keyBytes(key), structure];
+  }
+
+  *getMany(structure: number, keys: Iterable<K>): Script<(V | undefined)[]> {
+    iterable('keys', keys);
+    const values: (V | undefined)[] = [];
+    for (const key of keys) {
+      const row = yield* get(sql.get, structure, this.key(key));
+      values.push(row && this.value(row));
+    }
+    return values;
+  }
+
+  *set(structure: number, key: K, value: V): Script<void> {
+    yield* this.#put(structure, this.key(key), value);
+  }
+
+  *#put(structure: number, key: KeyColumn, value: V): Script<void> {
+    yield* run(sql.set, ...this.row(structure, key, value));
+    yield* announce(structure, [key]);
+  }
+
+  *setMany(structure: number, entries: Iterable<readonly [K, V]>): Script<void> {
+    iterable('entries', entries);
+    const keys: KeyColumn[] = [];
+    for (const [key, value] of entries) {
+      const column = this.key(key);
+      yield* run(sql.set, ...this.row(structure, column, value));
+      keys.push(column);
+    }
+    yield* announce(structure, keys);
+  }
+
+  *setDefault(structure: number, key: K, value: V | (() => V)): Script<V> {
+    const column = this.key(key);
+    const row = yield* this.#locked(structure, column);
+    if (row !== undefined) return this.value(row);
+    const made = isFunction(value) ? value() : value;
+    yield* this.#put(structure, column, made);
+    return made;
+  }
+
+  *update(structure: number, key: K, change: (current: V | undefined) => V | undefined): Script<V | undefined> {
+    functionOf('change', change);
+    const column = this.key(key);
+    const row = yield* this.#locked(structure, column);
+    const next = change(row && this.value(row));
+    if (next !== undefined) yield* this.#put(structure, column, next);
+    else if (row !== undefined) yield* this.delete(structure, column);
+    return next;
+  }
+
+  /** The row of a key, which nobody else changes until the transaction ends; a missing one is not added by others either. */
+  *#locked(structure: number, key: KeyColumn): Script<readonly [number, unknown] | undefined> {
+    const row = yield* get(sql.getLocked, structure, key);
+    if (row !== undefined) return row;
+    yield* lock(structure);
+    return yield* get(sql.getLocked, structure, key);
+  }
+
+  *delete(structure: number, key: KeyColumn): Script<boolean> {
+    const deleted = (yield* run(sql.delete, structure, key)) > 0;
+    if (deleted) yield* announce(structure, [key]);
+    return deleted;
+  }
+
+  *deleteMany(structure: number, keys: Iterable<K>): Script<number> {
+    iterable('keys', keys);
+    let count = 0;
+    for (const key of keys) if (yield* this.delete(structure, this.key(key))) count++;
+    return count;
+  }
+
+  *deleteRange(structure: number, count: number, range: KeyRange<K>): Script<number | undefined> {
+    const bounds = resolveBounds(range, this.#kind);
+    const deleted = yield* run(deleteByKey(bounds), ...parameters(structure, bounds), batch);
+    if (deleted === 0) return undefined;
+    yield* announceAll(structure);
+    return count + deleted;
+  }
+
+  *clear(structure: number, state: Clearing | undefined): Script<Clearing | undefined> {
+    const newest = state?.newest ?? (yield* get(sql.newest, structure, structure))?.[0] ?? 0;
+    const deleted = yield* run(sql.clear, structure, structure, newest, batch);
+    if (deleted === 0) return undefined;
+    yield* announceAll(structure);
+    return { newest, count: (state?.count ?? 0) + deleted };
+  }
+
+  *pop(structure: number, key: KeyColumn): Script<V | undefined> {
+    const row = yield* get(sql.getLocked, structure, key);
+    if (row === undefined) return undefined;
+    yield* this.delete(structure, key);
+    return this.value(row);
+  }
+
+  *#end(structure: number, reverse: boolean): Script<EntryRow | undefined> {
+    const page =
+      this.#order === 'key'
+        ? yield* keyPages('entries', everything, reverse)(structure, undefined, 1)
+        : yield* insertionPages('entries', reverse)(structure, undefined, 1);
+    return page[0]?.[1];
+  }
+
+  *first(structure: number, reverse: boolean): Script<[StoredKey<K>, V] | undefined> {
+    const row = yield* this.#end(structure, reverse);
+    return row && this.entry(row);
+  }
+
+  *popEnd(structure: number, reverse: boolean): Script<[StoredKey<K>, V] | undefined> {
+    yield* lock(structure);
+    const row = yield* this.#end(structure, reverse);
+    if (row === undefined) return undefined;
+    yield* this.delete(structure, row[1]);
+    return this.entry(row);
+  }
+}
+
+function isFunction<V>(value: V | (() => V)): value is () => V {
+  return typeof value === 'function';
+}

@@ -1,0 +1,28 @@
+import { HoldfastError, Index, open } from 'holdfast';
+import { connect } from 'holdfast/postgres';
+
+interface User {
+  name: string;
+}
+
+export function embedded(): string {
+  using store = open('./data');
+  const users = new Index<string, User>(store, 'users');
+  users.set('ada', { name: 'Ada' });
+  const user: User | undefined = users.get('ada');
+  // @ts-expect-error What may be missing may be undefined.
+  return users.get('ada').name ?? user?.name ?? '';
+}
+
+export async function server(): Promise<string> {
+  await using store = await connect('postgres://localhost/test');
+  const users = new Index<string, User>(store, 'users');
+  await users.set('ada', { name: 'Ada' });
+  try {
+    const user: User | undefined = await users.get('ada');
+    return user?.name ?? '';
+  } catch (error) {
+    if (error instanceof HoldfastError && error.code === 'ERR_CLOSED') return 'closed';
+    throw error;
+  }
+}

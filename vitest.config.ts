@@ -1,0 +1,25 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^holdfast$/, replacement: path('./src/index.ts') },
+      { find: /^holdfast\/postgres$/, replacement: path('./src/postgres.ts') },
+    ],
+  },
+  // Node 20 has no `using`.
+  oxc: { target: 'es2023' },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/build.ts', 'test/support/postgres.ts'],
+    reporters: ['default', './test/support/closing-line.ts'],
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Tests start processes of their own, and some measure time: more files at once only slow each other.
+    maxWorkers: 2,
+  },
+});
