@@ -3,7 +3,16 @@ export { HoldfastError, type ErrorCode } from './core/errors.js';
 export type { Clock } from './core/clock.js';
 export type { Key, KeyRange, StoredKey } from './core/key.js';
 export type { Duration, WaitOptions } from './core/options.js';
-export type { AsyncStore, Kind, Result, Sequence, Store, StoreOf, StructureInfo, SyncSequence } from './core/store.js';
+export type {
+  AsyncStore,
+  Kind,
+  Result,
+  Sequence,
+  Store,
+  StoreOf,
+  StructureInfo,
+  SyncSequence,
+} from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
 export type { IterationOptions } from './structures/iteration.js';

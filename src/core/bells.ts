@@ -109,9 +109,12 @@ export class Bells {
   #schedule(interval: number): void {
     clearInterval(this.#poll);
     // Jitter, or all processes that were started together would poll together.
-    this.#poll = setInterval(() => {
-      for (const listener of [...this.#listeners]) listener(false);
-    }, interval * (0.8 + 0.4 * Math.random()));
+    this.#poll = setInterval(
+      () => {
+        for (const listener of [...this.#listeners]) listener(false);
+      },
+      interval * (0.8 + 0.4 * Math.random()),
+    );
   }
 
   #stop(): void {

@@ -11,8 +11,12 @@ export interface StructureRef {
 
 /** The statements of the engines themselves. */
 export const catalog = {
-  find: new Statement<[kind: string, name: string], [id: number]>('SELECT id FROM structures WHERE kind = ? AND name = ?'),
-  create: new Statement<[kind: string, name: string]>('INSERT INTO structures (kind, name) VALUES (?, ?) ON CONFLICT (kind, name) DO NOTHING'),
+  find: new Statement<[kind: string, name: string], [id: number]>(
+    'SELECT id FROM structures WHERE kind = ? AND name = ?',
+  ),
+  create: new Statement<[kind: string, name: string]>(
+    'INSERT INTO structures (kind, name) VALUES (?, ?) ON CONFLICT (kind, name) DO NOTHING',
+  ),
   list: new Statement<[], [kind: string, name: string, entries: number, bytes: number]>(
     listing('s.size', 's.bytes'),
     // Kept in several rows there: see the schema.
@@ -27,6 +31,22 @@ export const catalog = {
   ownerOf: new Statement<[token: string], [id: number]>('SELECT id FROM owners WHERE token = ?'),
   tokenOf: new Statement<[id: number], [token: string]>('SELECT token FROM owners WHERE id = ?'),
   owners: new Statement<[], [id: number, token: string]>('SELECT id, token FROM owners'),
+  /** PostgreSQL only: the advisory lock by which an owner is known to live. */
+  lockOwn: new Statement<[schema: string, id: number]>(
+    'SELECT pg_advisory_lock(hashtext(?), CAST(? AS integer))',
+  ),
+  /** PostgreSQL only: true, and let go of at once, when nobody holds it. */
+  lockOfDead: new Statement<[schema: string, id: number], [dead: boolean]>(
+    'SELECT pg_try_advisory_xact_lock(hashtext(?), CAST(? AS integer))',
+  ),
+  /** PostgreSQL only. */
+  removeDead: new Statement<[own: number, schema: string]>(
+    'DELETE FROM owners WHERE id <> ? AND pg_try_advisory_xact_lock(hashtext(?), CAST(id AS integer))',
+  ),
+  /** PostgreSQL only: its row keeps all others from changing the structure, see `lock`. */
+  lockStructure: new Statement<[id: number]>('SELECT id FROM structures WHERE id = ? FOR UPDATE'),
+  /** PostgreSQL only: heard when the transaction is committed. */
+  notify: new Statement<[channel: string]>("SELECT pg_notify(?, '')"),
   removeOwner: new Statement<[id: number]>('DELETE FROM owners WHERE id = ?'),
 };
 
@@ -41,6 +61,11 @@ function listing(size: string, bytes: string): string {
 }
 
 /** A row of {@link catalog.list} for the user. */
-export function structureInfo([kind, name, entries, bytes]: readonly [string, string, number, number]): StructureInfo {
+export function structureInfo([kind, name, entries, bytes]: readonly [
+  string,
+  string,
+  number,
+  number,
+]): StructureInfo {
   return { kind, name, entries, bytes };
 }

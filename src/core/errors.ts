@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'ERR_SCHEMA_TOO_NEW'
   /** The time given as `timeout` ran out. */
   | 'ERR_TIMEOUT'
+  /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */
+  | 'ERR_TRANSACTION_ENDED'
   /** The SQLite in use is older than 3.51.3, whose WAL could lose commits made by several processes. */
   | 'ERR_UNSUPPORTED_SQLITE';
 
@@ -54,9 +56,17 @@ const meanings: readonly (readonly [prefix: string, code: ErrorCode, advice: str
   ['SQLITE_BUSY', 'ERR_BUSY', 'another process holds the database; try again'],
   ['SQLITE_LOCKED', 'ERR_BUSY', 'another connection holds the database; try again'],
   ['SQLITE_FULL', 'ERR_FULL', 'the disk is full; free some space'],
-  ['SQLITE_READONLY', 'ERR_READONLY', 'the database can only be read; check the permissions of its directory and files'],
+  [
+    'SQLITE_READONLY',
+    'ERR_READONLY',
+    'the database can only be read; check the permissions of its directory and files',
+  ],
   ['SQLITE_CORRUPT', 'ERR_CORRUPT', 'the database is damaged; restore it from a backup'],
-  ['SQLITE_NOTADB', 'ERR_CORRUPT', 'the file is no SQLite database; move it away, or restore it from a backup'],
+  [
+    'SQLITE_NOTADB',
+    'ERR_CORRUPT',
+    'the file is no SQLite database; move it away, or restore it from a backup',
+  ],
   ['SQLITE_CANTOPEN', 'ERR_PERMISSION', 'the file can’t be opened; check the permissions of its directory'],
   ['SQLITE_PERM', 'ERR_PERMISSION', 'access is denied; check the permissions of its directory'],
   ['SQLITE_AUTH', 'ERR_PERMISSION', 'access is denied'],
@@ -66,8 +76,16 @@ const meanings: readonly (readonly [prefix: string, code: ErrorCode, advice: str
   ['EROFS', 'ERR_READONLY', 'the disk can only be read; mount it for writing, or choose another directory'],
   ['EACCES', 'ERR_PERMISSION', 'access is denied; check the owner and the permissions'],
   ['EPERM', 'ERR_PERMISSION', 'access is denied; check the owner and the permissions'],
-  ['ENOTDIR', 'ERR_NOT_A_STORE', 'a file is where a directory should be; move it away, or choose another directory'],
-  ['EEXIST', 'ERR_NOT_A_STORE', 'a file is where a directory should be; move it away, or choose another directory'],
+  [
+    'ENOTDIR',
+    'ERR_NOT_A_STORE',
+    'a file is where a directory should be; move it away, or choose another directory',
+  ],
+  [
+    'EEXIST',
+    'ERR_NOT_A_STORE',
+    'a file is where a directory should be; move it away, or choose another directory',
+  ],
   ['ENOENT', 'ERR_NOT_FOUND', 'there is no such file or directory'],
   // PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html
   ['40001', 'ERR_CONFLICT', 'concurrent transactions conflicted'],
@@ -83,7 +101,11 @@ const meanings: readonly (readonly [prefix: string, code: ErrorCode, advice: str
   ['XX002', 'ERR_CORRUPT', 'the server found a damaged index'],
   ['08', 'ERR_CONNECTION', 'the connection to the server was lost'],
   ['57P0', 'ERR_CONNECTION', 'the server is shutting down or ended the session'],
-  ['53300', 'ERR_CONNECTION', 'the server has no connection left; lower the pool’s size, or raise max_connections'],
+  [
+    '53300',
+    'ERR_CONNECTION',
+    'the server has no connection left; lower the pool’s size, or raise max_connections',
+  ],
   ['ECONN', 'ERR_CONNECTION', 'the server can’t be reached'],
   ['EPIPE', 'ERR_CONNECTION', 'the connection to the server was lost'],
   ['ETIMEDOUT', 'ERR_CONNECTION', 'the server can’t be reached'],
@@ -108,7 +130,10 @@ export function translated(error: unknown, where: string): unknown {
   if (!(error instanceof Error) || error instanceof HoldfastError) return error;
   const code = driverCode(error) ?? lostConnection(error);
   const meaning = meanings.find(([prefix]) => code?.startsWith(prefix));
-  if (meaning === undefined) return isSqlState(code) ? new HoldfastError('ERR_IO', `${where}: ${error.message}`, { cause: error }) : error;
+  if (meaning === undefined)
+    return isSqlState(code)
+      ? new HoldfastError('ERR_IO', `${where}: ${error.message}`, { cause: error })
+      : error;
   const [, meant, advice] = meaning;
   return new HoldfastError(meant, `${where}: ${advice} (${error.message})`, { cause: error });
 }
@@ -117,7 +142,9 @@ const isSqlState = (code: string | undefined): boolean => code !== undefined && 
 
 /** The `pg` driver reports some lost connections in words only. */
 function lostConnection(error: Error): string | undefined {
-  return /connection (terminated|error)|not queryable|timeout exceeded when trying to connect|client (was|has) (been )?closed/i.test(error.message)
+  return /connection (terminated|error)|not queryable|timeout exceeded when trying to connect|client (was|has) (been )?closed/i.test(
+    error.message,
+  )
     ? 'ECONN'
     : undefined;
 }

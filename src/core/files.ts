@@ -1,4 +1,14 @@
-import { accessSync, closeSync, constants, existsSync, linkSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, driverCode, translated } from './errors.js';
 
@@ -25,7 +35,10 @@ function checkAccess(path: string, writing: boolean, expected: 'directory' | 'fi
   try {
     const isDirectory = statSync(path).isDirectory();
     if (isDirectory !== (expected === 'directory')) {
-      throw new HoldfastError('ERR_NOT_A_STORE', `${path}: this should be a ${expected}; move it away, or choose another directory`);
+      throw new HoldfastError(
+        'ERR_NOT_A_STORE',
+        `${path}: this should be a ${expected}; move it away, or choose another directory`,
+      );
     }
     const enter = isDirectory ? constants.X_OK : 0;
     accessSync(path, constants.R_OK | enter | (writing ? constants.W_OK : 0));

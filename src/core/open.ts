@@ -43,15 +43,29 @@ interface ResolvedOptions {
 
 function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOptions {
   const path = directory instanceof URL ? fileURLToPath(directory) : directory;
-  if (typeof path !== 'string' || path === '') throw new TypeError(`directory must be a path, not ${shown(directory)}`);
+  if (typeof path !== 'string' || path === '')
+    throw new TypeError(`directory must be a path, not ${shown(directory)}`);
   if (path.includes('\0')) throw new TypeError('directory must be a path without NUL');
   knownKeys('options of open()', given, ['durability', 'busyTimeout', 'readonly', 'create', 'clock']);
-  const { durability = 'process', busyTimeout = '5s', readonly = false, create = !readonly, clock = systemClock } = given;
+  const {
+    durability = 'process',
+    busyTimeout = '5s',
+    readonly = false,
+    create = !readonly,
+    clock = systemClock,
+  } = given;
   oneOf('durability', durability, ['process', 'power'] as const);
   boolean('readonly', readonly);
   boolean('create', create);
   if (readonly && create) throw new TypeError('readonly: true and create: true exclude each other');
-  return { directory: resolve(path), durability, busyTimeout: milliseconds('busyTimeout', busyTimeout, 3_600_000), readonly, create, clock };
+  return {
+    directory: resolve(path),
+    durability,
+    busyTimeout: milliseconds('busyTimeout', busyTimeout, 3_600_000),
+    readonly,
+    create,
+    clock,
+  };
 }
 
 /** The oldest SQLite that is safe here: before it, a race when the log starts over could lose commits of other processes. */
@@ -98,7 +112,10 @@ function prepareFiles({ directory, readonly, create }: ResolvedOptions): string 
 }
 
 const missing = (directory: string): HoldfastError =>
-  new HoldfastError('ERR_NOT_FOUND', `${directory}: there is no store; open it without readonly and create: false to make one`);
+  new HoldfastError(
+    'ERR_NOT_FOUND',
+    `${directory}: there is no store; open it without readonly and create: false to make one`,
+  );
 
 function checkSqlite(connection: Connection): void {
   const version = String(connection.value('SELECT sqlite_version()'));
@@ -117,9 +134,15 @@ function checkContents(connection: Connection, path: string): boolean {
   const tables = connection.value("SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
   if (id === 0 && tables === 0) return true;
   if (id !== applicationId) {
-    throw new HoldfastError('ERR_NOT_A_STORE', `${path}: this database belongs to something else; choose another directory`);
+    throw new HoldfastError(
+      'ERR_NOT_A_STORE',
+      `${path}: this database belongs to something else; choose another directory`,
+    );
   }
-  refuseNewer({ newest: 0, breaking: Number(connection.value('SELECT max(id) FROM migrations WHERE breaking = 1')) }, path);
+  refuseNewer(
+    { newest: 0, breaking: Number(connection.value('SELECT max(id) FROM migrations WHERE breaking = 1')) },
+    path,
+  );
   return false;
 }
 

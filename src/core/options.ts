@@ -28,12 +28,17 @@ export function knownKeys(what: string, given: unknown, known: readonly string[]
     throw new TypeError(`${what} must be an object, not ${shown(given)}`);
   }
   for (const key of Object.keys(given)) {
-    if (!known.includes(key)) throw new TypeError(`${what} has no option ${shown(key)}; it has ${known.join(', ')}`);
+    if (!known.includes(key))
+      throw new TypeError(`${what} has no option ${shown(key)}; it has ${known.join(', ')}`);
   }
 }
 
 /** Refuses what is not one of `allowed`. */
-export function oneOf<T extends string>(what: string, value: unknown, allowed: readonly T[]): asserts value is T {
+export function oneOf<T extends string>(
+  what: string,
+  value: unknown,
+  allowed: readonly T[],
+): asserts value is T {
   if (!allowed.some((one) => one === value)) {
     throw new TypeError(`${what} must be one of ${allowed.map(shown).join(', ')}, not ${shown(value)}`);
   }
@@ -47,12 +52,19 @@ export function boolean(what: string, value: unknown): asserts value is boolean 
 /** Refuses what is no non-empty, well-formed string without NUL, of at most 512 characters. */
 export function nameString(what: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') throw new TypeError(`${what} must be a string, not ${shown(value)}`);
-  if (value === '' || value.length > 512) throw new RangeError(`${what} must have 1 to 512 characters, not ${value.length}`);
-  if (!value.isWellFormed() || value.includes('\0')) throw new RangeError(`${what} must be well-formed Unicode without NUL`);
+  if (value === '' || value.length > 512)
+    throw new RangeError(`${what} must have 1 to 512 characters, not ${value.length}`);
+  if (!value.isWellFormed() || value.includes('\0'))
+    throw new RangeError(`${what} must be well-formed Unicode without NUL`);
 }
 
 /** Refuses what is no whole number from `least` to `most`. */
-export function wholeNumber(what: string, value: unknown, least: number, most: number = Number.MAX_SAFE_INTEGER): asserts value is number {
+export function wholeNumber(
+  what: string,
+  value: unknown,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): asserts value is number {
   if (typeof value !== 'number') throw new TypeError(`${what} must be a number, not ${shown(value)}`);
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new RangeError(`${what} must be a whole number from ${least} to ${most}, not ${value}`);
@@ -61,16 +73,20 @@ export function wholeNumber(what: string, value: unknown, least: number, most: n
 
 /** Refuses what is no AbortSignal. */
 export function abortSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
-  if (value !== undefined && !(value instanceof AbortSignal)) throw new TypeError(`${what} must be an AbortSignal, not ${shown(value)}`);
+  if (value !== undefined && !(value instanceof AbortSignal))
+    throw new TypeError(`${what} must be an AbortSignal, not ${shown(value)}`);
 }
 
 /** A {@link Duration} in milliseconds: 0 or more; `Infinity` where `most` allows it. */
 export function milliseconds(what: string, value: unknown, most = Infinity): number {
   const ms = typeof value === 'string' ? parsed(value) : value;
   if (typeof ms !== 'number') {
-    throw new TypeError(`${what} must be milliseconds or a string such as '250ms', '30s', '5m', '2h', '7d', not ${shown(value)}`);
+    throw new TypeError(
+      `${what} must be milliseconds or a string such as '250ms', '30s', '5m', '2h', '7d', not ${shown(value)}`,
+    );
   }
-  if (!(ms >= 0 && ms <= most)) throw new RangeError(`${what} must be from 0 to ${most} milliseconds, not ${shown(value)}`);
+  if (!(ms >= 0 && ms <= most))
+    throw new RangeError(`${what} must be from 0 to ${most} milliseconds, not ${shown(value)}`);
   return ms;
 }
 
@@ -81,7 +97,10 @@ function parsed(text: string): number | undefined {
 }
 
 /** The options of a call that waits, checked. */
-export function resolveWaitOptions(what: string, given: WaitOptions = {}): { timeout: number; signal: AbortSignal | undefined } {
+export function resolveWaitOptions(
+  what: string,
+  given: WaitOptions = {},
+): { timeout: number; signal: AbortSignal | undefined } {
   knownKeys(what, given, ['timeout', 'signal']);
   const { timeout = Infinity, signal } = given;
   abortSignal(`${what}.signal`, signal);

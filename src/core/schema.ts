@@ -166,7 +166,10 @@ function inPostgres(sql: string): string {
     .replaceAll(' REAL ', ' double precision ')
     .replaceAll(' ANY', ' bytea')
     .replaceAll(' STRICT', '')
-    .replace('structure bigint NOT NULL,\n  key', 'structure bigint NOT NULL REFERENCES structures (id),\n  key');
+    .replace(
+      'structure bigint NOT NULL,\n  key',
+      'structure bigint NOT NULL REFERENCES structures (id),\n  key',
+    );
 }
 
 /** Every migration, oldest first. */

@@ -23,12 +23,18 @@ export class Step<A> {
 export type Script<T> = Generator<Step<any>, T, any>;
 
 /** The first row, or `undefined`. */
-export function get<P extends readonly Value[], R extends Row>(statement: Statement<P, R>, ...params: P): Step<R | undefined> {
+export function get<P extends readonly Value[], R extends Row>(
+  statement: Statement<P, R>,
+  ...params: P
+): Step<R | undefined> {
   return new Step('get', statement, params);
 }
 
 /** Every row. */
-export function all<P extends readonly Value[], R extends Row>(statement: Statement<P, R>, ...params: P): Step<R[]> {
+export function all<P extends readonly Value[], R extends Row>(
+  statement: Statement<P, R>,
+  ...params: P
+): Step<R[]> {
   return new Step('all', statement, params);
 }
 

@@ -28,7 +28,11 @@ function openDatabase(path: string, readonly: boolean): Database.Database {
 
 function isNativeFailure(error: unknown): boolean {
   const code = driverCode(error);
-  return code === 'ERR_DLOPEN_FAILED' || code === 'MODULE_NOT_FOUND' || (error instanceof Error && error.message.includes('bindings file'));
+  return (
+    code === 'ERR_DLOPEN_FAILED' ||
+    code === 'MODULE_NOT_FOUND' ||
+    (error instanceof Error && error.message.includes('bindings file'))
+  );
 }
 
 const isBusy = (error: unknown): boolean => driverCode(error)?.startsWith('SQLITE_BUSY') === true;
@@ -125,7 +129,9 @@ export class Connection {
     const prepared = this.#prepare(statement);
     // After a row, better-sqlite3's get() resets the statement and ignores what that returns. Outside a transaction a writing
     // statement is committed by that reset, so a full disk would go unnoticed; all() reports it.
-    return statement.reads ? this.#retry(() => prepared.get(params)) : this.#retry(() => prepared.all(params))[0];
+    return statement.reads
+      ? this.#retry(() => prepared.get(params))
+      : this.#retry(() => prepared.all(params))[0];
   }
 
   /** Every row. */
@@ -203,6 +209,10 @@ export class Connection {
 
   /** The error for a lock that did not come free. */
   busy(cause?: unknown): HoldfastError {
-    return new HoldfastError('ERR_BUSY', `${this.#path}: another process held the write lock for ${this.#busyTimeout} ms; try again`, { cause });
+    return new HoldfastError(
+      'ERR_BUSY',
+      `${this.#path}: another process held the write lock for ${this.#busyTimeout} ms; try again`,
+      { cause },
+    );
   }
 }

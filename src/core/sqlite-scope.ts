@@ -54,7 +54,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return this.#engine.transactions.write(() => this.#engine.drive(script(this.#ensure())));
   }
 
-  repeat<S, T>(script: (structure: number, state: S | undefined) => Script<S | undefined>, done: (state: S | undefined) => T): T {
+  repeat<S, T>(
+    script: (structure: number, state: S | undefined) => Script<S | undefined>,
+    done: (state: S | undefined) => T,
+  ): T {
     let last: S | undefined;
     for (;;) {
       const state: S | undefined = this.write((structure) => script(structure, last));
@@ -76,7 +79,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
   ): IterableIterator<T> {
     let cursor: C | undefined;
     let limit = firstPage;
-    for (let left = most; left > 0; ) {
+    for (let left = most; left > 0;) {
       const version = this.#engine.version();
       const page = this.read((structure) => next(structure, cursor, Math.min(limit, left)));
       if (page.length === 0) return;
@@ -99,7 +102,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
     if (this.#engine.transactions.open) {
-      throw new HoldfastError('ERR_IN_TRANSACTION', `${what} waits for others, who can do nothing until the transaction ends`);
+      throw new HoldfastError(
+        'ERR_IN_TRANSACTION',
+        `${what} waits for others, who can do nothing until the transaction ends`,
+      );
     }
     return waitForTurn(this.#waitable(), turn, what, options);
   }

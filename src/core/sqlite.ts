@@ -153,13 +153,15 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     this.transactions.checkAlive();
     if (reads) return;
-    if (this.readonly) throw new HoldfastError('ERR_READONLY', `${this.#directory}: the store was opened with readonly: true`);
+    if (this.readonly)
+      throw new HoldfastError('ERR_READONLY', `${this.#directory}: the store was opened with readonly: true`);
     this.#writes++;
   }
 
   close(): void {
     if (this.#closing.signal.aborted) return;
-    if (this.transactions.open) throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
+    if (this.transactions.open)
+      throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
     try {
       if (this.#ownId !== undefined) this.run(catalog.removeOwner, [this.#ownId]);
     } finally {

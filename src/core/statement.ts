@@ -35,7 +35,11 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
    * @param sqlite - The text for both engines.
    * @param postgres - A text of its own for PostgreSQL, only where the two must differ.
    */
-  constructor(sqlite: string, postgres: string | undefined = sqlite, { exclusive = false, bigints = false }: StatementOptions = {}) {
+  constructor(
+    sqlite: string,
+    postgres: string | undefined = sqlite,
+    { exclusive = false, bigints = false }: StatementOptions = {},
+  ) {
     this.sqlite = sqlite;
     let n = 0;
     this.postgres = postgres.replace(/\?/g, () => `$${++n}`);

@@ -9,7 +9,10 @@ export type Kind = 'embedded' | 'server';
 export type Result<K extends Kind, T> = { embedded: T; server: Promise<T> }[K];
 
 /** What is iterated with `for…of` on an embedded store, with `for await…of` on a server store. */
-export type Sequence<K extends Kind, T> = { embedded: IterableIterator<T>; server: AsyncIterableIterator<T> }[K];
+export type Sequence<K extends Kind, T> = {
+  embedded: IterableIterator<T>;
+  server: AsyncIterableIterator<T>;
+}[K];
 
 /** {@link Sequence} where only the embedded kind has one: what `[Symbol.iterator]` returns. */
 export type SyncSequence<K extends Kind, T> = { embedded: IterableIterator<T>; server: undefined }[K];
@@ -135,7 +138,10 @@ export interface Scope<K extends Kind> {
    * Runs a script again and again, each time in a transaction of its own, until it answers `undefined`: what touches many rows
    * then never holds the write lock for long. It gets what it answered before. Inside a transaction it is all one.
    */
-  repeat<S, T>(script: (structure: number, state: S | undefined) => Script<S | undefined>, done: (state: S | undefined) => T): Result<K, T>;
+  repeat<S, T>(
+    script: (structure: number, state: S | undefined) => Script<S | undefined>,
+    done: (state: S | undefined) => T,
+  ): Result<K, T>;
   /** Goes through a sequence. */
   fold<T, A>(sequence: Sequence<K, T>, start: A, step: (sum: A, item: T) => A): Result<K, A>;
   /**
@@ -188,12 +194,18 @@ export function scopeOf<K extends Kind>(store: StoreOf<K>, options: ScopeOptions
 }
 
 /** The sequence for `[Symbol.iterator]`, which only the embedded kind has. */
-export function syncSequence<K extends Kind, T>(scope: Scope<K>, sequence: Sequence<K, T>): SyncSequence<K, T> {
-  if (scope.kind === 'server') throw new TypeError('iterate over a structure of a server store with for await…of');
+export function syncSequence<K extends Kind, T>(
+  scope: Scope<K>,
+  sequence: Sequence<K, T>,
+): SyncSequence<K, T> {
+  if (scope.kind === 'server')
+    throw new TypeError('iterate over a structure of a server store with for await…of');
   return sequence as unknown as SyncSequence<K, T>;
 }
 
 /** A sequence for `for await`, of either kind. */
-export async function* asyncSequence<T>(sequence: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+export async function* asyncSequence<T>(
+  sequence: Iterable<T> | AsyncIterable<T>,
+): AsyncGenerator<T, void, undefined> {
   for await (const item of sequence) yield item;
 }

@@ -52,7 +52,8 @@ function* join(structure: number, { mode, low, high }: Interest): Script<number>
   return row?.[0] ?? 0;
 }
 
-const timedOut = (what: string): HoldfastError => new HoldfastError('ERR_TIMEOUT', `${what}: nothing came in the time given`);
+const timedOut = (what: string): HoldfastError =>
+  new HoldfastError('ERR_TIMEOUT', `${what}: nothing came in the time given`);
 
 /** A gate that waits for a bell, and closes again behind who passes. */
 class Gate {
@@ -108,7 +109,12 @@ class Gate {
 }
 
 /** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
-export async function waitForTurn<T>(engine: Waitable, turn: Turn<T>, what: string, options: WaitOptions | undefined): Promise<T> {
+export async function waitForTurn<T>(
+  engine: Waitable,
+  turn: Turn<T>,
+  what: string,
+  options: WaitOptions | undefined,
+): Promise<T> {
   const { timeout, signal } = resolveWaitOptions(`options of ${what}`, options);
   const deadline = performance.now() + timeout;
   const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
@@ -158,10 +164,17 @@ class Line<T> {
       if (present) yield* run(sql.leave, waiter);
       return taken;
     }
-    return { waiter: present ? waiter : yield* join(structure, { mode: this.#turn.mode, low: null, high: null }) };
+    return {
+      waiter: present ? waiter : yield* join(structure, { mode: this.#turn.mode, low: null, high: null }),
+    };
   }
 
-  async #untilReady(gate: Gate, deadline: number, signals: readonly AbortSignal[], what: string): Promise<void> {
+  async #untilReady(
+    gate: Gate,
+    deadline: number,
+    signals: readonly AbortSignal[],
+    what: string,
+  ): Promise<void> {
     const waiter = this.#waiter ?? endOfLine;
     for (;;) {
       const polled = await gate.pass(deadline, signals, what);
@@ -178,7 +191,9 @@ class Line<T> {
 
   /** Each waiter looks after the one ahead of it: a dead one anywhere in the line is found, at one probe a poll. */
   async #buryAhead(waiter: number): Promise<void> {
-    const ahead = await this.#engine.look((structure) => get(sql.ahead, structure, waiter)[Symbol.iterator]());
+    const ahead = await this.#engine.look((structure) =>
+      get(sql.ahead, structure, waiter)[Symbol.iterator](),
+    );
     if (ahead === undefined) return;
     const [id, token] = ahead;
     if (await this.#engine.isAlive(id, token)) return;
@@ -230,7 +245,8 @@ export async function* watchChanges<R, T>(
   } finally {
     stop();
     const left = waiter;
-    if (left !== undefined && !engine.closing.aborted) await engine.soon(() => run(sql.leave, left)[Symbol.iterator]());
+    if (left !== undefined && !engine.closing.aborted)
+      await engine.soon(() => run(sql.leave, left)[Symbol.iterator]());
   }
 }
 

@@ -38,7 +38,8 @@ class DequeOf<S extends Kind, T> {
     knownKeys('options of Deque', options, ['maxLength']);
     const { maxLength } = options;
     if (maxLength !== undefined && maxLength !== Infinity) wholeNumber('maxLength', maxLength, 1);
-    const setup = maxLength === undefined ? undefined : (structure: number) => this.#scripts.bound(structure, maxLength);
+    const setup =
+      maxLength === undefined ? undefined : (structure: number) => this.#scripts.bound(structure, maxLength);
     this.#scope = scopeOf(store, { kind: 'deque', name, setup });
     this.#scripts = new DequeScripts(this.#scope.kind);
     this.name = name;
@@ -46,7 +47,11 @@ class DequeOf<S extends Kind, T> {
 
   /** How many items there are. Costs the same for any number of them. */
   get size(): Result<S, number> {
-    return this.#scope.one(sql.ends, (structure) => [structure, structure, structure, structure], (row) => (row ? row[1] - row[0] + 1 : 0));
+    return this.#scope.one(
+      sql.ends,
+      (structure) => [structure, structure, structure, structure],
+      (row) => (row ? row[1] - row[0] + 1 : 0),
+    );
   }
 
   /**
@@ -57,7 +62,8 @@ class DequeOf<S extends Kind, T> {
    */
   push(...items: T[]): Result<S, void> {
     const [item] = items;
-    if (items.length !== 1 || item === undefined) return this.#scope.write((structure) => this.#scripts.push(structure, items));
+    if (items.length !== 1 || item === undefined)
+      return this.#scope.write((structure) => this.#scripts.push(structure, items));
     return this.#scope.quick(
       sql.pushUnwatched,
       (structure) => this.#scripts.row(structure, item),
@@ -69,7 +75,8 @@ class DequeOf<S extends Kind, T> {
   /** Adds items at the left, so that the first one given comes first, like {@link push}; drops items from the right. */
   unshift(...items: T[]): Result<S, void> {
     const [item] = items;
-    if (items.length !== 1 || item === undefined) return this.#scope.write((structure) => this.#scripts.unshift(structure, items));
+    if (items.length !== 1 || item === undefined)
+      return this.#scope.write((structure) => this.#scripts.unshift(structure, items));
     return this.#scope.quick(
       sql.unshiftUnwatched,
       (structure) => this.#scripts.row(structure, item),
@@ -80,12 +87,20 @@ class DequeOf<S extends Kind, T> {
 
   /** Removes and returns the leftmost item; `undefined` when there is none. */
   shift(): Result<S, T | undefined> {
-    return this.#scope.one(sql.shift, (structure) => [structure, structure], (row) => row && this.#scripts.value(row));
+    return this.#scope.one(
+      sql.shift,
+      (structure) => [structure, structure],
+      (row) => row && this.#scripts.value(row),
+    );
   }
 
   /** Removes and returns the rightmost item; `undefined` when there is none. */
   pop(): Result<S, T | undefined> {
-    return this.#scope.one(sql.pop, (structure) => [structure, structure], (row) => row && this.#scripts.value(row));
+    return this.#scope.one(
+      sql.pop,
+      (structure) => [structure, structure],
+      (row) => row && this.#scripts.value(row),
+    );
   }
 
   /**
@@ -193,7 +208,8 @@ class DequeOf<S extends Kind, T> {
    */
   clear(): Result<S, number> {
     return this.#scope.repeat(
-      (structure, state: readonly [last: number, count: number] | undefined) => this.#scripts.clear(structure, state),
+      (structure, state: readonly [last: number, count: number] | undefined) =>
+        this.#scripts.clear(structure, state),
       (state) => state?.[1] ?? 0,
     );
   }
@@ -204,7 +220,9 @@ class DequeOf<S extends Kind, T> {
    * other processes removed in the last 5 ms may still be yielded.)
    */
   values(options?: IterationOptions): Sequence<S, T> {
-    return this.#scope.pages(pages(resolveReverse(options)), ([, encoding, value]) => this.#scripts.value([encoding, value]));
+    return this.#scope.pages(pages(resolveReverse(options)), ([, encoding, value]) =>
+      this.#scripts.value([encoding, value]),
+    );
   }
 
   /** Iterates over the items. On a server store: with `for await`. */

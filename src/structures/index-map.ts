@@ -59,17 +59,29 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** How many entries there are. Costs the same for any number of them. */
   get size(): Result<S, number> {
-    return this.#scope.one(sql.size, (structure) => [structure], (row) => row?.[0] ?? 0);
+    return this.#scope.one(
+      sql.size,
+      (structure) => [structure],
+      (row) => row?.[0] ?? 0,
+    );
   }
 
   /** The value of `key`, a copy; `undefined` when there is none. @throws `TypeError`, `RangeError` when `key` is none. */
   get(key: K): Result<S, V | undefined> {
-    return this.#scope.one(sql.get, (structure) => [structure, this.#scripts.key(key)], (row) => row && this.#scripts.value(row));
+    return this.#scope.one(
+      sql.get,
+      (structure) => [structure, this.#scripts.key(key)],
+      (row) => row && this.#scripts.value(row),
+    );
   }
 
   /** Whether there is an entry for `key`; its value may be `undefined`. */
   has(key: K): Result<S, boolean> {
-    return this.#scope.one(sql.has, (structure) => [structure, this.#scripts.key(key)], (row) => row !== undefined);
+    return this.#scope.one(
+      sql.has,
+      (structure) => [structure, this.#scripts.key(key)],
+      (row) => row !== undefined,
+    );
   }
 
   /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
@@ -135,12 +147,18 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * own, so that others can write in between; inside `store.transaction` all at once.
    */
   deleteRange(range: KeyRange<K>): Result<S, number> {
-    return this.#scope.repeat((structure, count: number | undefined) => this.#scripts.deleteRange(structure, count ?? 0, range), (count) => count ?? 0);
+    return this.#scope.repeat(
+      (structure, count: number | undefined) => this.#scripts.deleteRange(structure, count ?? 0, range),
+      (count) => count ?? 0,
+    );
   }
 
   /** Deletes all entries that are there when it begins, in batches like {@link deleteRange}; tells how many there were. */
   clear(): Result<S, number> {
-    return this.#scope.repeat((structure, state: Clearing | undefined) => this.#scripts.clear(structure, state), (state) => state?.count ?? 0);
+    return this.#scope.repeat(
+      (structure, state: Clearing | undefined) => this.#scripts.clear(structure, state),
+      (state) => state?.count ?? 0,
+    );
   }
 
   /** Deletes the entry of `key` and returns its value; `undefined` when there is none. */
@@ -207,7 +225,9 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** All entries as a Map, in the order of iteration. Takes memory for all of them. */
   toMap(): Result<S, Map<StoredKey<K>, V>> {
-    return this.#scope.fold(this.entries(), new Map<StoredKey<K>, V>(), (map, [key, value]) => map.set(key, value));
+    return this.#scope.fold(this.entries(), new Map<StoredKey<K>, V>(), (map, [key, value]) =>
+      map.set(key, value),
+    );
   }
 
   /**
@@ -227,9 +247,15 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * Yields the value of `key`, or `undefined`: the present one at once, then each later one. Changes in quick succession may be
    * folded into the last, which is never missed. Ends by `break`, or by throwing the signal's reason or `ERR_CLOSED`.
    */
-  watch(key: K, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterableIterator<V | undefined>;
+  watch(
+    key: K,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<V | undefined>;
   /** The same for the entries of a range, as an array in the order of keys. */
-  watch(range: RangeOptions<K>, options?: { readonly signal?: AbortSignal | undefined }): AsyncIterableIterator<[StoredKey<K>, V][]>;
+  watch(
+    range: RangeOptions<K>,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterableIterator<[StoredKey<K>, V][]>;
   watch(
     what: K | RangeOptions<K>,
     options: { readonly signal?: AbortSignal | undefined } = {},
@@ -242,7 +268,11 @@ class IndexOf<S extends Kind, K extends Key, V> {
       : this.#scope.watch(keyObservation(this.#scripts, what), signal);
   }
 
-  #iterate<T>(columns: PageColumns, options: IterationOptions | undefined, read: (row: EntryRow) => T): Sequence<S, T> {
+  #iterate<T>(
+    columns: PageColumns,
+    options: IterationOptions | undefined,
+    read: (row: EntryRow) => T,
+  ): Sequence<S, T> {
     const reverse = resolveReverse(options);
     return this.#order === 'key'
       ? this.#scope.pages(keyPages(columns, everything, reverse), read)

@@ -131,7 +131,10 @@ export class DequeScripts<T> {
     yield* run(sql.mirror, structure, ends.last, ends.upto, structure, structure, ends.last);
   }
 
-  *clear(structure: number, state: readonly [last: number, count: number] | undefined): Script<readonly [number, number] | undefined> {
+  *clear(
+    structure: number,
+    state: readonly [last: number, count: number] | undefined,
+  ): Script<readonly [number, number] | undefined> {
     yield* lock(structure);
     const ends = yield* this.#ends(structure);
     if (ends === undefined) return undefined;
@@ -208,7 +211,14 @@ export class DequeScripts<T> {
   }
 
   /** Moves items by one place. Straight away each would collide with its neighbour, in an order that no database promises. */
-  *#shiftItems(structure: number, low: number, high: number, by: number, bytes: number, away: number): Script<void> {
+  *#shiftItems(
+    structure: number,
+    low: number,
+    high: number,
+    by: number,
+    bytes: number,
+    away: number,
+  ): Script<void> {
     yield* run(sql.move, away, bytes, structure, low, structure, high);
     yield* run(sql.move, by - away, 0, structure, low + away, structure, high + away);
   }

@@ -10,7 +10,16 @@ export type ItemRow = [place: number, encoding: number, value: unknown];
 const middle = places / 2;
 
 /** What a push is given: `bytes` three times, for the item, its span, and the running total; and whose item it is. */
-export type Push = [encoding: number, value: Value, bytes: number, span: number, added: number, structure: number, structure: number, structure: number];
+export type Push = [
+  encoding: number,
+  value: Value,
+  bytes: number,
+  span: number,
+  added: number,
+  structure: number,
+  structure: number,
+  structure: number,
+];
 
 const start = `CAST(? AS bigint) * ${places}`;
 const end = `(CAST(? AS bigint) + 1) * ${places}`;
@@ -25,8 +34,16 @@ const lastId = `(SELECT id FROM items WHERE id >= ${start} AND id < ${end} ORDER
 function add(direction: 'push' | 'unshift', condition: string): Statement<Push> {
   const [neighbour, id, upto] =
     direction === 'push'
-      ? [lastId, `coalesce(e.id + 1, s.id * ${places} + ${middle})`, 'coalesce(e.upto, 0) + CAST(? AS bigint)']
-      : [firstId, `coalesce(e.id - 1, s.id * ${places} + ${middle})`, 'coalesce(e.upto - e.span, 0) + 0 * CAST(? AS bigint)'];
+      ? [
+          lastId,
+          `coalesce(e.id + 1, s.id * ${places} + ${middle})`,
+          'coalesce(e.upto, 0) + CAST(? AS bigint)',
+        ]
+      : [
+          firstId,
+          `coalesce(e.id - 1, s.id * ${places} + ${middle})`,
+          'coalesce(e.upto - e.span, 0) + 0 * CAST(? AS bigint)',
+        ];
   const target = 'INSERT INTO items (id, encoding, value, bytes, span, upto)';
   const source = `FROM structures s LEFT JOIN items e ON e.id = ${neighbour} WHERE s.id = ? ${condition}`;
   return new Statement(
@@ -66,7 +83,9 @@ export const sql = {
   set: new Statement<[encoding: number, value: Value, bytes: number, structure: number, place: number]>(
     `UPDATE items SET encoding = ?, value = ?, bytes = ? WHERE id = ${start} + CAST(? AS bigint)`,
   ),
-  span: new Statement<[structure: number, place: number], [span: number]>(`SELECT span FROM items WHERE id = ${start} + CAST(? AS bigint)`),
+  span: new Statement<[structure: number, place: number], [span: number]>(
+    `SELECT span FROM items WHERE id = ${start} + CAST(? AS bigint)`,
+  ),
   between: new Statement<[structure: number, low: number, structure: number, high: number], ItemRow>(
     `SELECT id & ${placeMask}, encoding, value FROM items
      WHERE id >= ${start} + CAST(? AS bigint) AND id <= ${start} + CAST(? AS bigint) ORDER BY id`,
@@ -75,25 +94,35 @@ export const sql = {
     `DELETE FROM items WHERE id >= ${start} + CAST(? AS bigint) AND id <= ${start} + CAST(? AS bigint)`,
   ),
   /** Moves items to places where there are none. */
-  move: new Statement<[by: number, bytes: number, structure: number, low: number, structure: number, high: number]>(
+  move: new Statement<
+    [by: number, bytes: number, structure: number, low: number, structure: number, high: number]
+  >(
     `UPDATE items SET id = id + CAST(? AS bigint), upto = upto + CAST(? AS bigint)
      WHERE id >= ${start} + CAST(? AS bigint) AND id <= ${start} + CAST(? AS bigint)`,
   ),
   /** Mirrors all items to behind the last one, at place `last` with the total `upto`. */
-  mirror: new Statement<[structure: number, last: number, upto: number, structure: number, structure: number, last: number]>(
+  mirror: new Statement<
+    [structure: number, last: number, upto: number, structure: number, structure: number, last: number]
+  >(
     `UPDATE items SET id = 2 * (${start} + CAST(? AS bigint)) + 1 - id, upto = 2 * CAST(? AS bigint) - upto + span
      WHERE id >= ${start} AND id <= ${start} + CAST(? AS bigint)`,
   ),
-  find: new Statement<[structure: number, structure: number, encoding: number, value: Value], [place: number]>(
+  find: new Statement<
+    [structure: number, structure: number, encoding: number, value: Value],
+    [place: number]
+  >(
     `SELECT id & ${placeMask} FROM items WHERE id >= ${start} AND id < ${end} AND encoding = ? AND value = ? ORDER BY id LIMIT 1`,
   ),
-  count: new Statement<[structure: number, structure: number, encoding: number, value: Value], [count: number]>(
-    `SELECT count(*) FROM items WHERE id >= ${start} AND id < ${end} AND encoding = ? AND value = ?`,
-  ),
+  count: new Statement<
+    [structure: number, structure: number, encoding: number, value: Value],
+    [count: number]
+  >(`SELECT count(*) FROM items WHERE id >= ${start} AND id < ${end} AND encoding = ? AND value = ?`),
   capacity: new Statement<[structure: number], [capacity: number | null, waiting: number]>(
     'SELECT capacity, waiting FROM structures WHERE id = ?',
   ),
-  setCapacity: new Statement<[capacity: number | null, structure: number]>('UPDATE structures SET capacity = ? WHERE id = ?'),
+  setCapacity: new Statement<[capacity: number | null, structure: number]>(
+    'UPDATE structures SET capacity = ? WHERE id = ?',
+  ),
   /** How many wait ahead of a waiter, and how many of them for the last item. */
   ahead: new Statement<[structure: number, waiter: number], [ahead: number, last: number]>(
     'SELECT count(*), coalesce(sum(mode), 0) FROM waiters WHERE structure = ? AND id < ?',
@@ -114,7 +143,11 @@ export const sql = {
 /** Pages of items, from the left or the right. */
 export function pages(reverse: boolean) {
   const [statement, begin] = reverse ? [sql.before, places] : [sql.after, 0];
-  return function* (structure: number, cursor: number | undefined, limit: number): Script<Page<number, ItemRow>> {
+  return function* (
+    structure: number,
+    cursor: number | undefined,
+    limit: number,
+  ): Script<Page<number, ItemRow>> {
     const rows = yield* all(statement, structure, cursor ?? begin, structure, limit);
     return rows.map((row) => [row[0], row] as const);
   };

@@ -8,7 +8,10 @@ import { sql, type EntryRow } from './statements.js';
 type ValueRow = readonly [encoding: number, value: unknown];
 
 /** How one key of an index is watched. */
-export function keyObservation<K extends Key, V>(scripts: IndexScripts<K, V>, key: K): Observation<ValueRow | undefined, V | undefined> {
+export function keyObservation<K extends Key, V>(
+  scripts: IndexScripts<K, V>,
+  key: K,
+): Observation<ValueRow | undefined, V | undefined> {
   const column = scripts.key(key);
   return {
     interest: () => ({ mode: 0, low: column, high: column }),
@@ -33,7 +36,9 @@ export function rangeObservation<K extends Key, V>(
 }
 
 function sameEntry(row: EntryRow, other: EntryRow | undefined): boolean {
-  return other !== undefined && sameColumn(row[1], other[1]) && row[2] === other[2] && sameColumn(row[3], other[3]);
+  return (
+    other !== undefined && sameColumn(row[1], other[1]) && row[2] === other[2] && sameColumn(row[3], other[3])
+  );
 }
 
 function sameColumn(a: unknown, b: unknown): boolean {

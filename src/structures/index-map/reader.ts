@@ -14,7 +14,11 @@ export type PageColumns = 'entries' | 'keys';
 export function insertionPages(columns: PageColumns, reverse: boolean) {
   const statement = byPlace[columns][reverse ? 'reverse' : 'forward'];
   const start = reverse ? places : 0;
-  return function* (structure: number, cursor: number | undefined, limit: number): Script<Page<number, EntryRow>> {
+  return function* (
+    structure: number,
+    cursor: number | undefined,
+    limit: number,
+  ): Script<Page<number, EntryRow>> {
     const rows = yield* all(statement, structure, cursor ?? start, structure, limit);
     return rows.map((row) => [Number(row[0]), row] as const);
   };
@@ -22,7 +26,11 @@ export function insertionPages(columns: PageColumns, reverse: boolean) {
 
 /** A page of entries in the order of keys. */
 export function keyPages(columns: PageColumns, bounds: KeyBounds, reverse: boolean) {
-  return function* (structure: number, cursor: KeyColumn | undefined, limit: number): Script<Page<KeyColumn, EntryRow>> {
+  return function* (
+    structure: number,
+    cursor: KeyColumn | undefined,
+    limit: number,
+  ): Script<Page<KeyColumn, EntryRow>> {
     const rest = cursor === undefined ? bounds : behind(bounds, cursor, reverse);
     const rows = yield* all(byKey(columns, rest, reverse), ...parameters(structure, rest), limit);
     return rows.map((row) => [row[1], row] as const);
@@ -31,7 +39,9 @@ export function keyPages(columns: PageColumns, bounds: KeyBounds, reverse: boole
 
 /** What is left of a range once the entry with the key `cursor` was read. */
 function behind(bounds: KeyBounds, cursor: KeyColumn, reverse: boolean): KeyBounds {
-  return reverse ? { ...bounds, high: cursor, highInclusive: false } : { ...bounds, low: cursor, lowInclusive: false };
+  return reverse
+    ? { ...bounds, high: cursor, highInclusive: false }
+    : { ...bounds, low: cursor, lowInclusive: false };
 }
 
 /** What a statement of `bounded` keys is given. */

@@ -91,7 +91,11 @@ export class IndexScripts<K extends Key, V> {
     return made;
   }
 
-  *update(structure: number, key: K, change: (current: V | undefined) => V | undefined): Script<V | undefined> {
+  *update(
+    structure: number,
+    key: K,
+    change: (current: V | undefined) => V | undefined,
+  ): Script<V | undefined> {
     functionOf('change', change);
     const column = this.key(key);
     const row = yield* this.#locked(structure, column);

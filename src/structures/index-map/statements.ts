@@ -15,7 +15,8 @@ export type Upsert = [key: KeyColumn, encoding: number, value: Value, bytes: num
 
 /** A new entry gets the next place; one that is there keeps its own. */
 function upsert(condition: string): Statement<Upsert> {
-  const conflict = 'ON CONFLICT (structure, key) DO UPDATE SET encoding = excluded.encoding, value = excluded.value, bytes = excluded.bytes';
+  const conflict =
+    'ON CONFLICT (structure, key) DO UPDATE SET encoding = excluded.encoding, value = excluded.value, bytes = excluded.bytes';
   const insert = 'INSERT INTO entries (id, structure, key, encoding, value, bytes)';
   return new Statement(
     `${insert} SELECT s.id * ${places} + s.sequence + 1, s.id, ?, ?, ?, ? FROM structures s WHERE s.id = ? ${condition} ${conflict}`,
@@ -38,7 +39,9 @@ export const sql = {
     // SQLite has one writer at a time; here another could change the row before this transaction does.
     'SELECT encoding, value FROM entries WHERE structure = ? AND key = ? FOR UPDATE',
   ),
-  has: new Statement<[structure: number, key: KeyColumn], [one: number]>('SELECT 1 FROM entries WHERE structure = ? AND key = ?'),
+  has: new Statement<[structure: number, key: KeyColumn], [one: number]>(
+    'SELECT 1 FROM entries WHERE structure = ? AND key = ?',
+  ),
   /** Changes nothing where somebody watches: then they must be rung. */
   setUnwatched: upsert('AND s.waiting = 0'),
   set: upsert(''),
@@ -48,7 +51,9 @@ export const sql = {
     `WITH unwatched AS (SELECT id FROM structures WHERE id = CAST(? AS bigint) AND waiting = 0 FOR KEY SHARE)
      DELETE FROM entries e USING unwatched u WHERE e.structure = u.id AND e.key = CAST(? AS bytea) AND u.id = CAST(? AS bigint)`,
   ),
-  delete: new Statement<[structure: number, key: KeyColumn]>('DELETE FROM entries WHERE structure = ? AND key = ?'),
+  delete: new Statement<[structure: number, key: KeyColumn]>(
+    'DELETE FROM entries WHERE structure = ? AND key = ?',
+  ),
   /** The place of the newest entry. */
   newest: new Statement<[structure: number, structure: number], [place: number]>(
     `SELECT id & ${placeMask} FROM entries WHERE id >= CAST(? AS bigint) * ${places} AND id < (CAST(? AS bigint) + 1) * ${places}
@@ -59,13 +64,17 @@ export const sql = {
     `DELETE FROM entries WHERE id IN (SELECT id FROM entries
      WHERE id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?)`,
   ),
-  waiting: new Statement<[structure: number], [waiting: number]>('SELECT waiting FROM structures WHERE id = ?'),
+  waiting: new Statement<[structure: number], [waiting: number]>(
+    'SELECT waiting FROM structures WHERE id = ?',
+  ),
   observers: new Statement<[structure: number, key: KeyColumn, key: KeyColumn], [owner: number]>(
     `SELECT DISTINCT owner FROM waiters WHERE structure = ? AND (low IS NULL OR low <= ?) AND (high IS NULL OR high >= ?)`,
     `SELECT DISTINCT owner FROM waiters
      WHERE structure = ? AND (low IS NULL OR low <= CAST(? AS bytea)) AND (high IS NULL OR high >= CAST(? AS bytea))`,
   ),
-  everybody: new Statement<[structure: number], [owner: number]>('SELECT DISTINCT owner FROM waiters WHERE structure = ?'),
+  everybody: new Statement<[structure: number], [owner: number]>(
+    'SELECT DISTINCT owner FROM waiters WHERE structure = ?',
+  ),
 };
 
 /** Rings those who watch one of `keys`. */
@@ -129,7 +138,11 @@ function bounded({ low, lowInclusive, high, highInclusive }: KeyBounds): string 
 }
 
 /** Entries of a range in the order of keys. */
-export function byKey(columns: 'entries' | 'keys', bounds: KeyBounds, reverse: boolean): Statement<Value[], EntryRow> {
+export function byKey(
+  columns: 'entries' | 'keys',
+  bounds: KeyBounds,
+  reverse: boolean,
+): Statement<Value[], EntryRow> {
   const list = columns === 'keys' ? keyColumns : allColumns;
   return remembered(
     `SELECT ${list} FROM entries WHERE structure = ?${bounded(bounds)} ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`,

@@ -1,0 +1,94 @@
+import type { Row, Statement, Value } from './statement.js';
+
+/** A query as the `pg` driver takes it. */
+export interface PgQuery {
+  name?: string;
+  text: string;
+  values?: unknown[];
+  rowMode: 'array';
+  types?: { getTypeParser(oid: number, format?: string): (text: string) => unknown };
+}
+
+/** The part of a `pg` result this library uses. */
+export interface PgResult {
+  rows: unknown[][];
+  rowCount: number | null;
+  command: string;
+}
+
+/** The part of a `pg` client this library uses. */
+export interface PgClient {
+  query(query: PgQuery): Promise<PgResult>;
+  release(destroy?: boolean | Error): void;
+  on(event: 'notification' | 'error' | 'end', listener: () => void): unknown;
+  removeListener(event: 'notification' | 'error' | 'end', listener: () => void): unknown;
+}
+
+/** The part of a `pg` pool this library uses: a `Pool` of the package `pg` is one. */
+export interface PgPool {
+  connect(): Promise<PgClient>;
+  query(query: PgQuery): Promise<PgResult>;
+  end(): Promise<void>;
+  on(event: 'error', listener: () => void): unknown;
+}
+
+const asBytes = (text: string): Uint8Array => Buffer.from(text.slice(2), 'hex');
+const asText = (text: string): string => text;
+
+/** By type: https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat */
+const parsers = new Map<number, (text: string) => unknown>([
+  [16, (text) => text === 't'],
+  [17, asBytes],
+  [20, Number], // bigint: what this library reads fits a double
+  [21, Number],
+  [23, Number],
+  [701, Number],
+]);
+
+const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
+
+/** Tables have plural names, columns singular ones: only tables are to be found in a schema. */
+const tableNames = /\b(structures|entries|items|owners|waiters|tallies|places)\b/g;
+
+/** Statements as one schema's queries. */
+export class Queries {
+  readonly #schema: string;
+  readonly #made: ({ readonly name: string; readonly text: string } | undefined)[] = [];
+
+  constructor(schema: string) {
+    this.#schema = schema;
+  }
+
+  /** The query of a statement, prepared by name on each connection at first use. */
+  of(statement: Statement<readonly Value[]>, params: readonly Value[]): PgQuery {
+    let made = this.#made[statement.id];
+    if (made === undefined) {
+      const text = this.text(statement.postgres);
+      made = { name: `holdfast_${hash(text)}`, text };
+      this.#made[statement.id] = made;
+    }
+    return { ...made, values: [...params], rowMode: 'array', types };
+  }
+
+  /** A query that is sent as it is. */
+  plain(sql: string): PgQuery {
+    return { text: this.text(sql), rowMode: 'array', types };
+  }
+
+  /** SQL with the schema before each table. */
+  text(sql: string): string {
+    return sql.replace(tableNames, `"${this.#schema}".$1`);
+  }
+}
+
+/** Prepared statements are known by name on a connection, which other copies of this library may share. FNV-1a, 64 bits. */
+function hash(text: string): string {
+  let value = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(text)) value = BigInt.asUintN(64, (value ^ BigInt(byte)) * 0x100000001b3n);
+  return value.toString(36);
+}
+
+/** The first row of a result. */
+export function firstRow<R extends Row>(result: PgResult): R | undefined {
+  return result.rows[0] as R | undefined;
+}

@@ -1,0 +1,157 @@
+import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { threadId } from 'node:worker_threads';
+import { catalog } from './catalog.js';
+import { translated } from './errors.js';
+import { firstRow, type PgClient, type PgPool, type Queries } from './postgres-driver.js';
+
+/** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
+const pollInterval = 500;
+
+type Listener = (rung: boolean) => void;
+
+/**
+ * This store among the owners of a schema: a connection of its own, on which it is rung, and on which it holds an advisory lock for
+ * as long as it lives: the server lets go of the lock when the connection ends.
+ */
+export class Presence {
+  readonly #pool: PgPool;
+  readonly #queries: Queries;
+  readonly #schema: string;
+  readonly #where: string;
+  readonly #listeners = new Set<Listener>();
+  #connecting: Promise<number> | undefined;
+  #client: PgClient | undefined;
+  #poll: NodeJS.Timeout | undefined;
+
+  constructor(pool: PgPool, queries: Queries, schema: string, where: string) {
+    this.#pool = pool;
+    this.#queries = queries;
+    this.#schema = schema;
+    this.#where = where;
+  }
+
+  /** This store's number among the owners; connects at first use, and again after the connection was lost. */
+  id(): Promise<number> {
+    if (this.#connecting === undefined) {
+      const connecting = this.#connect();
+      this.#connecting = connecting;
+      connecting.catch(() => {
+        if (this.#connecting === connecting) this.#connecting = undefined;
+      });
+    }
+    return this.#connecting;
+  }
+
+  /** Calls `listener` when this store is rung, or when the poll's time has come, until the function that is returned is called. */
+  async listen(listener: Listener): Promise<() => void> {
+    await this.id();
+    this.#listeners.add(listener);
+    this.#poll ??= setInterval(
+      () => {
+        this.#tick();
+      },
+      pollInterval * (0.8 + 0.4 * Math.random()),
+    );
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0) return;
+      clearInterval(this.#poll);
+      this.#poll = undefined;
+    };
+  }
+
+  /** Whether the owner with this number lives. */
+  async isAlive(owner: number): Promise<boolean> {
+    const query = this.#queries.of(catalog.lockOfDead, [this.#schema, owner]);
+    const row = firstRow<[boolean]>(await this.#translating(() => this.#pool.query(query)));
+    return row?.[0] !== true;
+  }
+
+  /** Gives up this store's place among the owners, and all its places in lines. */
+  async close(): Promise<void> {
+    clearInterval(this.#poll);
+    this.#poll = undefined;
+    this.#listeners.clear();
+    const id = await this.#connecting?.catch(() => undefined);
+    const client = this.#client;
+    this.#client = undefined;
+    this.#connecting = undefined;
+    if (client === undefined || id === undefined) return;
+    try {
+      await client.query(this.#queries.of(catalog.removeOwner, [id]));
+    } catch {
+      // The connection is lost: whoever waits will find this owner dead.
+    } finally {
+      // Destroyed, since it holds the lock and listens.
+      client.release(true);
+    }
+  }
+
+  #tick(): void {
+    this.id().catch(() => undefined);
+    this.#tell(false);
+  }
+
+  #tell(rung: boolean): void {
+    for (const listener of [...this.#listeners]) listener(rung);
+  }
+
+  async #connect(): Promise<number> {
+    const client = await this.#translating(() => this.#pool.connect());
+    try {
+      const id = await this.#translating(() => this.#register(client));
+      client.on('notification', () => {
+        this.#tell(true);
+      });
+      this.#client = client;
+      this.#watchLoss(client);
+      return id;
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+
+  /** In one transaction, so that nobody sees the owner before it holds the lock. */
+  async #register(client: PgClient): Promise<number> {
+    const ask = (sql: string) => client.query(this.#queries.plain(sql));
+    await ask('BEGIN');
+    const token = randomBytes(10).toString('hex');
+    await client.query(
+      this.#queries.of(catalog.addOwner, [token, hostname(), process.pid, threadId, Date.now()]),
+    );
+    const [id] = firstRow<[number]>(await client.query(this.#queries.of(catalog.ownerOf, [token]))) ?? [0];
+    await client.query(this.#queries.of(catalog.lockOwn, [this.#schema, id]));
+    await ask(`LISTEN "${channel(this.#schema, id)}"`);
+    await client.query(this.#queries.of(catalog.removeDead, [id, this.#schema]));
+    await ask('COMMIT');
+    return id;
+  }
+
+  #watchLoss(client: PgClient): void {
+    const lost = (): void => {
+      if (this.#client !== client) return;
+      this.#client = undefined;
+      this.#connecting = undefined;
+      client.release(true);
+      // Those who wait look for themselves, and join the line again under a new number.
+      this.#tell(false);
+    };
+    client.on('error', lost);
+    client.on('end', lost);
+  }
+
+  async #translating<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw translated(error, this.#where);
+    }
+  }
+}
+
+/** Where an owner is rung. */
+export function channel(schema: string, owner: number): string {
+  return `holdfast_${schema}_${owner}`;
+}

@@ -1,0 +1,160 @@
+import type { StructureRef } from './catalog.js';
+import { HoldfastError } from './errors.js';
+import type { WaitOptions } from './options.js';
+import type { ServerEngine } from './postgres.js';
+import type { Script } from './script.js';
+import type { Row, Statement, Value } from './statement.js';
+import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
+import { waitForTurn, watchChanges, type Waitable } from './waiting.js';
+
+/** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
+const freshness = 5;
+const firstPage = 16;
+const largestPage = 256;
+
+/** The server engine as one structure sees it. */
+export class ServerScope implements Scope<'server'> {
+  readonly kind = 'server';
+  readonly #engine: ServerEngine;
+  readonly #ref: StructureRef;
+  #setup: ScopeOptions['setup'];
+
+  constructor(engine: ServerEngine, ref: StructureRef, setup: ScopeOptions['setup']) {
+    this.#engine = engine;
+    this.#ref = ref;
+    this.#setup = setup;
+  }
+
+  async one<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R | undefined) => T,
+  ): Promise<T> {
+    const structure = await this.#find();
+    const ask = () => this.#engine.get(statement, params(structure));
+    return read(await (statement.exclusive ? this.#engine.exclusively(structure, ask) : ask()));
+  }
+
+  async quick<P extends readonly Value[], T>(
+    statement: Statement<P>,
+    params: (structure: number) => P,
+    done: (changes: number) => T,
+    otherwise: (structure: number) => Script<T>,
+  ): Promise<T> {
+    const structure = await this.#find();
+    const values = params(structure);
+    if (structure === 0) return this.write(otherwise);
+    const run = () => this.#engine.run(statement, values);
+    const changes = await (statement.exclusive ? this.#engine.exclusively(structure, run) : run());
+    return changes > 0 ? done(changes) : this.write(otherwise);
+  }
+
+  async read<T>(script: (structure: number) => Script<T>): Promise<T> {
+    const structure = await this.#find();
+    if (this.#engine.sessions.open) return this.#engine.drive(script(structure));
+    return this.#engine.sessions.transact(() => this.#engine.drive(script(structure)), {
+      isolation: 'REPEATABLE READ',
+    });
+  }
+
+  async write<T>(script: (structure: number) => Script<T>): Promise<T> {
+    this.#engine.check();
+    return this.#engine.sessions.transact(async () => this.#engine.drive(script(await this.#ensure())));
+  }
+
+  async repeat<S, T>(
+    script: (structure: number, state: S | undefined) => Script<S | undefined>,
+    done: (state: S | undefined) => T,
+  ): Promise<T> {
+    let last: S | undefined;
+    for (;;) {
+      const state: S | undefined = await this.write((structure) => script(structure, last));
+      if (state === undefined) return done(last);
+      last = state;
+    }
+  }
+
+  async fold<T, A>(sequence: AsyncIterable<T>, start: A, step: (sum: A, item: T) => A): Promise<A> {
+    let sum = start;
+    for await (const item of sequence) sum = step(sum, item);
+    return sum;
+  }
+
+  async *pages<C, R, T>(
+    next: (structure: number, cursor: C | undefined, limit: number) => Script<Page<C, R>>,
+    read: (row: R) => T,
+    most = Infinity,
+  ): AsyncIterableIterator<T> {
+    let cursor: C | undefined;
+    let limit = firstPage;
+    for (let left = most; left > 0;) {
+      const { writes } = this.#engine;
+      const begun = performance.now();
+      const page = await this.#page((structure) => next(structure, cursor, Math.min(limit, left)));
+      if (page.length === 0) return;
+      let fresh = true;
+      for (const [at, row] of page) {
+        // At least one each time, or nothing would ever come over a slow connection.
+        fresh =
+          at === page[0]?.[0] || (this.#engine.writes === writes && performance.now() - begun < freshness);
+        if (!fresh) break;
+        this.#engine.check();
+        cursor = at;
+        left--;
+        yield read(row);
+      }
+      limit = fresh ? Math.min(limit * 2, largestPage) : firstPage;
+    }
+  }
+
+  async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
+    if (this.#engine.sessions.open) {
+      throw new HoldfastError(
+        'ERR_IN_TRANSACTION',
+        `${what} waits for others, who may be able to do nothing until the transaction ends`,
+      );
+    }
+    return waitForTurn(this.#waitable(), turn, what, options);
+  }
+
+  watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
+    return watchChanges(this.#waitable(), observation, signal);
+  }
+
+  /** A page is one statement, which needs no transaction. */
+  async #page<T>(script: (structure: number) => Script<T>): Promise<T> {
+    const structure = await this.#find();
+    return this.#engine.drive(script(structure));
+  }
+
+  /** The structure's number, set up; 0 as long as it has none. */
+  async #find(): Promise<number> {
+    this.#engine.check();
+    if (this.#setup !== undefined) await this.#engine.sessions.transact(() => this.#ensure());
+    return this.#engine.find(this.#ref);
+  }
+
+  /** The structure's number, set up; inside a transaction. */
+  async #ensure(): Promise<number> {
+    const structure = await this.#engine.ensure(this.#ref);
+    const setup = this.#setup;
+    if (setup !== undefined) {
+      await this.#engine.drive(setup(structure));
+      this.#setup = undefined;
+      this.#engine.sessions.afterRollback(() => (this.#setup = setup));
+    }
+    return structure;
+  }
+
+  #waitable(): Waitable {
+    const engine = this.#engine;
+    return {
+      readonly: false,
+      closing: engine.closing,
+      soon: (script) => this.write(script),
+      look: (script) => this.read(script),
+      listen: (listener) => engine.presence.listen(listener),
+      isAlive: (owner) => engine.presence.isAlive(owner),
+    };
+  }
+}

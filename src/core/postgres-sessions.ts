@@ -1,0 +1,195 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError, driverCode, translated } from './errors.js';
+import { Queries, type PgClient, type PgPool, type PgQuery, type PgResult } from './postgres-driver.js';
+
+/** How often a transaction that conflicts is tried, and the pauses between, in milliseconds: some seconds in all. */
+const mostTries = 40;
+const firstPause = 1;
+const longestPause = 100;
+
+/** SQLSTATEs after which a transaction may simply be run again. */
+const conflicts = new Set(['40001' /* serialization_failure */, '40P01' /* deadlock_detected */]);
+/** In a serializable transaction also two rows with one key: it could not see the other's. */
+const serializableConflicts = new Set([...conflicts, '23505' /* unique_violation */]);
+
+/** How a transaction is begun. */
+export interface TransactionOptions {
+  /**
+   * READ COMMITTED: each statement sees what was committed before it; what must not change is locked. REPEATABLE READ: all see
+   * one state. SERIALIZABLE: as if nobody else were there.
+   */
+  readonly isolation?: 'READ COMMITTED' | 'REPEATABLE READ' | 'SERIALIZABLE';
+  /** A statement to go with the begin. */
+  readonly begin?: string;
+}
+
+/** A transaction that is open on a connection of its own, or a savepoint in it. */
+interface Session {
+  readonly client: PgClient;
+  readonly serializable: boolean;
+  /** Statements and savepoints of one session must not overlap: each waits for the one before. */
+  tail: Promise<unknown>;
+  ended: boolean;
+  /** The conflict that has doomed it, even if whoever called has caught the error. */
+  conflict: unknown;
+  undo: (() => void)[];
+}
+
+/** The connections and transactions of a server store. A transaction is found again through the async context. */
+export class Sessions {
+  readonly queries: Queries;
+  readonly #pool: PgPool;
+  readonly #where: string;
+  readonly #current = new AsyncLocalStorage<Session>();
+
+  constructor(pool: PgPool, queries: Queries, where: string) {
+    this.#pool = pool;
+    this.queries = queries;
+    this.#where = where;
+  }
+
+  /** Whether the caller is inside a transaction. */
+  get open(): boolean {
+    return this.#current.getStore() !== undefined;
+  }
+
+  /** To be done if the transaction around the caller is rolled back. */
+  afterRollback(action: () => void): void {
+    this.#current.getStore()?.undo.push(action);
+  }
+
+  /** Asks within the transaction around the caller, or on any connection. */
+  async query(query: PgQuery): Promise<PgResult> {
+    const session = this.#current.getStore();
+    if (session === undefined) return this.#translating(() => this.#pool.query(query));
+    return this.#inTurn(session, () => this.#ask(session, query));
+  }
+
+  /** Runs `work` in a transaction, or in a savepoint of the one that is open. */
+  async transact<T>(work: () => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    const session = this.#current.getStore();
+    if (session !== undefined)
+      return this.#inTurn(session, () => this.#savepoint(session, work, options.begin));
+    let pause = firstPause;
+    for (let tries = 1; ; tries++) {
+      const outcome = await this.#try(work, options);
+      if ('value' in outcome) return outcome.value;
+      if (tries >= mostTries) {
+        const message = `${this.#where}: the transaction conflicted with others ${tries} times; keep it shorter, or try again`;
+        throw new HoldfastError('ERR_CONFLICT', message, { cause: outcome.conflict });
+      }
+      await sleep(pause * (0.5 + Math.random()));
+      pause = Math.min(pause * 2, longestPause);
+    }
+  }
+
+  /** Runs `work` outside of any transaction. */
+  detached<T>(work: () => T): T {
+    return this.#current.exit(work);
+  }
+
+  async #try<T>(
+    work: () => Promise<T>,
+    { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
+  ): Promise<{ value: T } | { conflict: unknown }> {
+    const client = await this.#translating(() => this.#pool.connect());
+    const session = newSession(client, isolation === 'SERIALIZABLE');
+    let broken = false;
+    try {
+      await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${begin}`));
+      const value = await this.#current.run(session, work);
+      await this.#end(session);
+      if (session.conflict !== undefined) throw session.conflict;
+      const { command } = await this.#ask(session, this.queries.plain('COMMIT'));
+      // So the server answers when an earlier failure, which somebody caught, had ended the transaction.
+      if (command === 'ROLLBACK')
+        throw new HoldfastError(
+          'ERR_IO',
+          `${this.#where}: an earlier failure has rolled back the transaction`,
+        );
+      return { value };
+    } catch (error) {
+      await this.#end(session);
+      broken = !(await this.#rollback(session));
+      for (const action of session.undo) action();
+      if (session.conflict !== undefined) return { conflict: session.conflict };
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async #savepoint<T>(outer: Session, work: () => Promise<T>, begin = ''): Promise<T> {
+    const session = newSession(outer.client, outer.serializable);
+    await this.#ask(session, this.queries.plain(`SAVEPOINT nested;${begin}`));
+    try {
+      const value = await this.#current.run(session, work);
+      await this.#end(session);
+      await this.#ask(session, this.queries.plain('RELEASE nested'));
+      outer.undo.push(...session.undo);
+      return value;
+    } catch (error) {
+      await this.#end(session);
+      for (const action of session.undo) action();
+      if (session.conflict === undefined)
+        await this.#ask(session, this.queries.plain('ROLLBACK TO nested; RELEASE nested'));
+      throw error;
+    } finally {
+      outer.conflict ??= session.conflict;
+    }
+  }
+
+  /** Waits for calls that nobody awaited; later ones are refused. */
+  async #end(session: Session): Promise<void> {
+    while (!session.ended) {
+      const { tail } = session;
+      await tail;
+      if (session.tail === tail) session.ended = true;
+    }
+  }
+
+  #inTurn<T>(session: Session, work: () => Promise<T>): Promise<T> {
+    if (session.ended) {
+      throw new HoldfastError(
+        'ERR_TRANSACTION_ENDED',
+        'the transaction around this call has ended: await each call inside a transaction',
+      );
+    }
+    const turn = session.tail.then(work);
+    session.tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #ask(session: Session, query: PgQuery): Promise<PgResult> {
+    try {
+      return await session.client.query(query);
+    } catch (error) {
+      const known = session.serializable ? serializableConflicts : conflicts;
+      if (known.has(driverCode(error) ?? '')) session.conflict ??= error;
+      throw translated(error, this.#where);
+    }
+  }
+
+  async #rollback({ client }: Session): Promise<boolean> {
+    try {
+      await client.query(this.queries.plain('ROLLBACK'));
+      return true;
+    } catch {
+      // The connection is gone, and with it the transaction. The error that led here says more.
+      return false;
+    }
+  }
+
+  async #translating<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw translated(error, this.#where);
+    }
+  }
+}
+
+function newSession(client: PgClient, serializable: boolean): Session {
+  return { client, serializable, tail: Promise.resolve(), ended: false, conflict: undefined, undo: [] };
+}

@@ -1,0 +1,161 @@
+import { catalog, structureInfo, type StructureRef } from './catalog.js';
+import { HoldfastError } from './errors.js';
+import { firstRow, type PgResult } from './postgres-driver.js';
+import { channel, type Presence } from './postgres-presence.js';
+import { ServerScope } from './postgres-scope.js';
+import type { Sessions } from './postgres-sessions.js';
+import type { Script, Step } from './script.js';
+import type { Row, Statement, Value } from './statement.js';
+import type { Engine, Scope, ScopeOptions, StructureInfo } from './store.js';
+
+/** What a server engine is made of. */
+export interface ServerParts {
+  readonly schema: string;
+  readonly where: string;
+  readonly sessions: Sessions;
+  readonly presence: Presence;
+  /** Ends the pool, if it is the store's own. */
+  readonly end: () => Promise<void>;
+}
+
+/** The engine on PostgreSQL: every answer is awaited. */
+export class ServerEngine implements Engine<'server'> {
+  readonly sessions: Sessions;
+  readonly presence: Presence;
+  readonly #schema: string;
+  readonly #where: string;
+  readonly #end: () => Promise<void>;
+  readonly #closing = new AbortController();
+  readonly #structures = new Map<string, StructureRef>();
+  #closed: Promise<void> | undefined;
+  #writes = 0;
+
+  constructor({ schema, where, sessions, presence, end }: ServerParts) {
+    this.sessions = sessions;
+    this.presence = presence;
+    this.#schema = schema;
+    this.#where = where;
+    this.#end = end;
+  }
+
+  /** Aborted when the store closes. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Changes with everything that this store writes. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  scope({ kind, name, setup }: ScopeOptions): Scope<'server'> {
+    const key = `${kind}\0${name}`;
+    let ref = this.#structures.get(key);
+    if (ref === undefined) {
+      ref = { kind, name, id: undefined };
+      this.#structures.set(key, ref);
+    }
+    return new ServerScope(this, ref, setup);
+  }
+
+  /** The structure's number, or 0 as long as it has none. */
+  async find(ref: StructureRef): Promise<number> {
+    if (ref.id !== undefined) return ref.id;
+    const row = await this.get(catalog.find, [ref.kind, ref.name]);
+    if (row === undefined) return 0;
+    ref.id = row[0];
+    this.sessions.afterRollback(() => (ref.id = undefined));
+    return row[0];
+  }
+
+  /** The structure's number; it gets one if it has none. */
+  async ensure(ref: StructureRef): Promise<number> {
+    const known = await this.find(ref);
+    if (known !== 0) return known;
+    await this.run(catalog.create, [ref.kind, ref.name]);
+    return this.find(ref);
+  }
+
+  async get<P extends readonly Value[], R extends Row>(
+    statement: Statement<P, R>,
+    params: P,
+  ): Promise<R | undefined> {
+    return firstRow<R>(await this.#query(statement, params));
+  }
+
+  async run<P extends readonly Value[]>(statement: Statement<P>, params: P): Promise<number> {
+    return (await this.#query(statement, params)).rowCount ?? 0;
+  }
+
+  /** Runs a statement while nobody else changes the structure. Locking comes first: the statement then sees what was committed before. */
+  async exclusively<T>(structure: number, work: () => Promise<T>): Promise<T> {
+    return this.sessions.transact(work, {
+      begin: `SELECT FROM structures WHERE id = ${structure} FOR UPDATE`,
+    });
+  }
+
+  /** Runs a script to its end, in the transaction that is open. */
+  async drive<T>(script: Script<T>): Promise<T> {
+    let turn = script.next();
+    while (turn.done !== true) {
+      let answer: unknown;
+      try {
+        answer = await this.#answer(turn.value as Step<unknown>);
+      } catch (error) {
+        turn = script.throw(error);
+        continue;
+      }
+      turn = script.next(answer);
+    }
+    return turn.value;
+  }
+
+  /** The user's transaction. */
+  async transaction<T>(work: () => T | PromiseLike<T>): Promise<T> {
+    if (typeof work !== 'function') throw new TypeError(`transaction takes a function, not ${typeof work}`);
+    this.check();
+    return this.sessions.transact(async () => work(), { isolation: 'SERIALIZABLE' });
+  }
+
+  async structures(): Promise<StructureInfo[]> {
+    const { rows } = await this.#query(catalog.list, []);
+    return rows.map((row) => structureInfo(row as [string, string, number, number]));
+  }
+
+  /** @throws {@link HoldfastError} `ERR_CLOSED` */
+  check(): void {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+  }
+
+  async close(): Promise<void> {
+    if (this.sessions.open)
+      throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#where}: the store is closed`));
+    await this.presence.close();
+    await this.#end();
+  }
+
+  async #query(statement: Statement<readonly Value[]>, params: readonly Value[]): Promise<PgResult> {
+    this.check();
+    if (!statement.reads) this.#writes++;
+    return this.sessions.query(this.sessions.queries.of(statement, params));
+  }
+
+  async #answer(step: Step<unknown>): Promise<unknown> {
+    if (step.statement === undefined) return this.#ask(step);
+    const { rows, rowCount } = await this.#query(step.statement, step.params);
+    return step.kind === 'get' ? rows[0] : step.kind === 'all' ? rows : (rowCount ?? 0);
+  }
+
+  async #ask({ kind, params }: Step<unknown>): Promise<unknown> {
+    const number = Number(params[0]);
+    if (kind === 'owner') return this.presence.id();
+    if (kind === 'lock') return this.get(catalog.lockStructure, [number]);
+    return this.get(catalog.notify, [channel(this.#schema, number)]);
+  }
+}
