@@ -2,7 +2,7 @@ export { open, type OpenOptions } from './core/open.js';
 export { HoldfastError, type ErrorCode } from './core/errors.js';
 export type { Clock } from './core/clock.js';
 export type { Key, KeyRange, StoredKey } from './core/key.js';
-export type { Duration, WaitOptions } from './core/options.js';
+export type { Duration, IterationOptions, WaitOptions } from './core/options.js';
 export type {
   AsyncStore,
   Kind,
@@ -15,4 +15,3 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
-export type { IterationOptions } from './structures/iteration.js';

@@ -33,7 +33,12 @@ export class Bells {
   /** Calls `listener` whenever the bell `token` rings, until the function that is returned is called. Without a token there is only the poll. */
   listen(token: string | undefined, listener: Listener): () => void {
     this.#listeners.add(listener);
-    if (this.#listeners.size === 1) this.#start(token);
+    try {
+      if (this.#listeners.size === 1) this.#start(token);
+    } catch (error) {
+      this.#listeners.delete(listener);
+      throw error;
+    }
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.#stop();
@@ -74,29 +79,37 @@ export class Bells {
   close(): void {
     this.#listeners.clear();
     this.#stop();
+    this.#watcher?.close();
+    this.#watcher = undefined;
     for (const token of [...this.#open.keys()]) this.silence(token);
     if (this.#own !== undefined) rmSync(this.#path(this.#own), { force: true });
   }
 
   #start(token: string | undefined): void {
-    if (token === undefined) {
-      this.#schedule(pollInterval);
-      return;
-    }
+    // Where nothing can be written there is no bell: the poll alone has to do. As where files can't be watched.
+    this.#watcher ??= token === undefined ? undefined : this.#watch(token);
+    this.#watcher?.ref();
+    this.#schedule(this.#watcher !== undefined || token === undefined ? pollInterval : blindPollInterval);
+  }
+
+  /** Stays for the next wait, but doesn't keep the process alive. */
+  #stop(): void {
+    this.#watcher?.unref();
+    clearInterval(this.#poll);
+    this.#poll = undefined;
+  }
+
+  /** `undefined` when no watcher is left to this user (ENOSPC, EMFILE), or the file system has none. */
+  #watch(token: string): FSWatcher | undefined {
     createDirectory(this.#directory);
     createPrivateFile(this.#path(token));
     this.#own = token;
     try {
-      this.#watcher = watch(this.#path(token), () => {
-        this.ringOwn();
-      });
-      this.#watcher.on('error', () => {
-        this.#goBlind();
-      });
-      this.#schedule(pollInterval);
+      const watcher = watch(this.#path(token), () => this.ringOwn());
+      watcher.on('error', () => this.#goBlind());
+      return watcher;
     } catch {
-      // No watcher left to this user (ENOSPC, EMFILE), or none on this file system: the poll alone has to do.
-      this.#schedule(blindPollInterval);
+      return undefined;
     }
   }
 
@@ -109,19 +122,10 @@ export class Bells {
   #schedule(interval: number): void {
     clearInterval(this.#poll);
     // Jitter, or all processes that were started together would poll together.
-    this.#poll = setInterval(
-      () => {
-        for (const listener of [...this.#listeners]) listener(false);
-      },
-      interval * (0.8 + 0.4 * Math.random()),
-    );
-  }
-
-  #stop(): void {
-    this.#watcher?.close();
-    this.#watcher = undefined;
-    clearInterval(this.#poll);
-    this.#poll = undefined;
+    const jittered = interval * (0.8 + 0.4 * Math.random());
+    this.#poll = setInterval(() => {
+      for (const listener of [...this.#listeners]) listener(false);
+    }, jittered);
   }
 
   #descriptor(token: string): number {

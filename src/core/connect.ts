@@ -1,6 +1,6 @@
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { knownKeys, shown, wholeNumber } from './options.js';
-import { Queries, firstRow, type PgClient, type PgPool } from './postgres-driver.js';
+import { Queries, type PgClient, type PgPool } from './postgres-driver.js';
 import { Presence } from './postgres-presence.js';
 import { Sessions } from './postgres-sessions.js';
 import { ServerEngine } from './postgres.js';
@@ -59,7 +59,8 @@ export async function connect(
   const own = typeof server === 'string' || server instanceof URL;
   const pool = own ? await makePool(String(server), connections) : checkPool(server);
   // A connection that fails while it is idle is replaced at the next call; without a listener it would end the process.
-  pool.on('error', () => undefined);
+  const ignore = (): void => undefined;
+  pool.on('error', ignore);
   const queries = new Queries(schema);
   try {
     await migrate(pool, schema, where);
@@ -69,7 +70,10 @@ export async function connect(
   }
   const sessions = new Sessions(pool, queries, where);
   const presence = new Presence(pool, queries, schema, where);
-  const end = own ? () => pool.end() : () => Promise.resolve();
+  const end = async (): Promise<void> => {
+    if (own) await pool.end();
+    pool.removeListener('error', ignore);
+  };
   return serverStore(schema, new ServerEngine({ schema, where, sessions, presence, end }));
 }
 
@@ -88,12 +92,9 @@ async function makePool(url: string, connections: number): Promise<PgPool> {
 }
 
 function checkPool(pool: PgPool): PgPool {
-  if (
-    typeof pool !== 'object' ||
-    pool === null ||
-    typeof pool.connect !== 'function' ||
-    typeof pool.query !== 'function'
-  ) {
+  // What JavaScript, or a cast, may pass.
+  const given: unknown = pool;
+  if (typeof given !== 'object' || given === null || !('connect' in given) || !('query' in given)) {
     throw new TypeError(`server must be a postgres:// URL or a Pool of pg, not ${shown(pool)}`);
   }
   return pool;
@@ -135,16 +136,16 @@ async function migrate(pool: PgPool, schema: string, where: string): Promise<voi
 /** Only reads, so that a user who may not create anything can connect. */
 async function isUpToDate(client: PgClient, schema: string, where: string): Promise<boolean> {
   const table = `"${schema}".migrations`;
-  const exists = firstRow<[string | null]>(await ask(client, `SELECT to_regclass('${table}')::text`));
-  if (exists?.[0] == null) return false;
+  const { rows } = await ask(client, `SELECT to_regclass('${table}') IS NOT NULL`);
+  if (rows[0]?.[0] !== true) return false;
   return (await newest(client, table, where)) >= migrations.length;
 }
 
 async function newest(client: PgClient, table: string, where: string): Promise<number> {
   const sql = `SELECT coalesce(max(id), 0)::int, coalesce(max(id) FILTER (WHERE breaking = 1), 0)::int FROM ${table}`;
-  const [id, breaking] = firstRow<[number, number]>(await ask(client, sql)) ?? [0, 0];
-  refuseNewer({ newest: Number(id), breaking: Number(breaking) }, where);
-  return Number(id);
+  const { rows } = await ask(client, sql);
+  refuseNewer({ newest: Number(rows[0]?.[0]), breaking: Number(rows[0]?.[1]) }, where);
+  return Number(rows[0]?.[0]);
 }
 
 const ask = (client: PgClient, text: string) => client.query({ text, rowMode: 'array' });

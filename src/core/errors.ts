@@ -131,7 +131,7 @@ export function translated(error: unknown, where: string): unknown {
   const code = driverCode(error) ?? lostConnection(error);
   const meaning = meanings.find(([prefix]) => code?.startsWith(prefix));
   if (meaning === undefined)
-    return isSqlState(code)
+    return isSqlState(code) || 'syscall' in error
       ? new HoldfastError('ERR_IO', `${where}: ${error.message}`, { cause: error })
       : error;
   const [, meant, advice] = meaning;

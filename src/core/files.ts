@@ -21,6 +21,17 @@ export function createDirectory(path: string): void {
   }
 }
 
+/** Whether there is nothing at `path`. @throws {@link HoldfastError} when the system won't tell, or a file is in the way. */
+export function isMissing(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT') return true;
+    throw translated(error, path);
+  }
+}
+
 /** @throws {@link HoldfastError} when `path` is no directory that this process may read, or write if `writing`. */
 export function checkDirectory(path: string, writing: boolean): void {
   checkAccess(path, writing, 'directory');

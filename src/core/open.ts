@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock, type Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
-import { checkDirectory, checkFile, createDirectory, createPrivateFile } from './files.js';
-import { boolean, knownKeys, milliseconds, oneOf, shown, type Duration } from './options.js';
+import { checkDirectory, checkFile, createDirectory, createPrivateFile, isMissing } from './files.js';
+import { boolean, functionOf, knownKeys, milliseconds, oneOf, shown, type Duration } from './options.js';
 import { applicationId, migrations, refuseNewer, schemaVersion } from './schema.js';
 import { Connection } from './sqlite-connection.js';
 import { EmbeddedEngine } from './sqlite.js';
@@ -57,6 +56,7 @@ function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOp
   oneOf('durability', durability, ['process', 'power'] as const);
   boolean('readonly', readonly);
   boolean('create', create);
+  clockOf(clock);
   if (readonly && create) throw new TypeError('readonly: true and create: true exclude each other');
   return {
     directory: resolve(path),
@@ -66,6 +66,13 @@ function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOp
     create,
     clock,
   };
+}
+
+function clockOf(clock: unknown): void {
+  if (typeof clock !== 'object' || clock === null)
+    throw new TypeError(`clock must be an object, not ${shown(clock)}`);
+  for (const method of ['wall', 'monotonic', 'boot'])
+    functionOf(`clock.${method}`, Reflect.get(clock, method));
 }
 
 /** The oldest SQLite that is safe here: before it, a race when the log starts over could lose commits of other processes. */
@@ -104,7 +111,7 @@ export function open(directory: string | URL, options: OpenOptions = {}): Store 
 function prepareFiles({ directory, readonly, create }: ResolvedOptions): string {
   const path = join(directory, 'holdfast.db');
   if (create) createDirectory(directory);
-  else if (!existsSync(path)) throw missing(directory);
+  else if (isMissing(path)) throw missing(directory);
   checkDirectory(directory, !readonly);
   if (create) createPrivateFile(path);
   checkFile(path, !readonly);
@@ -184,7 +191,7 @@ function embeddedStore(directory: string, engine: EmbeddedEngine): Store {
   const store: Store = {
     kind: 'embedded',
     directory,
-    transaction: (work) => engine.transaction(work) as ReturnType<typeof work>,
+    transaction: <T>(work: () => T extends PromiseLike<unknown> ? never : T) => engine.transaction<T>(work),
     structures: () => engine.structures(),
     close: () => {
       engine.close();

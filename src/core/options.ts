@@ -118,3 +118,17 @@ export function iterable(what: string, value: unknown): void {
     throw new TypeError(`${what} must be an array or another iterable, not ${shown(value)}`);
   }
 }
+
+/** Options of iteration. */
+export interface IterationOptions {
+  /** From the end to the start. @defaultValue `false` */
+  readonly reverse?: boolean;
+}
+
+/** Whether iteration goes in reverse. */
+export function resolveReverse(options: IterationOptions = {}): boolean {
+  knownKeys('options of iteration', options, ['reverse']);
+  const { reverse = false } = options;
+  boolean('reverse', reverse);
+  return reverse;
+}

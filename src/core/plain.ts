@@ -59,18 +59,13 @@ function isPlainObject(value: object, seen: Seen, depth: number): boolean {
   return prototype === Date.prototype && value.constructor === Date && isDate(value);
 }
 
-/** V8 knows that a key of `for…in` is an own one when asked so: 16 ns for 4 keys, with Object.hasOwn 43 ns. */
-const hasOwn = Object.prototype.hasOwnProperty.call.bind(Object.prototype.hasOwnProperty) as (
-  value: object,
-  key: string,
-) => boolean;
-
 function isPlainRecord(value: object, seen: Seen, depth: number): boolean {
   const { constructor } = value as { constructor?: unknown };
   if (constructor !== Object && constructor !== undefined) return false;
   if (Object.prototype.toString.call(value) !== '[object Object]') return false; // `arguments`, a module's namespace
   for (const key in value) {
-    if (!hasOwn(value, key)) continue;
+    // V8 compiles this one to nothing inside for…in: 16 ns for 4 keys, where Object.hasOwn takes 43 ns.
+    if (!Object.prototype.hasOwnProperty.call(value, key)) continue;
     if (key === '__proto__' || !isPlainText(key)) return false;
     if (!isPlainValue((value as Record<string, unknown>)[key], seen, depth)) return false;
   }

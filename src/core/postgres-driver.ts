@@ -1,4 +1,4 @@
-import type { Row, Statement, Value } from './statement.js';
+import type { Statement, Value } from './statement.js';
 
 /** A query as the `pg` driver takes it. */
 export interface PgQuery {
@@ -30,6 +30,7 @@ export interface PgPool {
   query(query: PgQuery): Promise<PgResult>;
   end(): Promise<void>;
   on(event: 'error', listener: () => void): unknown;
+  removeListener(event: 'error', listener: () => void): unknown;
 }
 
 const asBytes = (text: string): Uint8Array => Buffer.from(text.slice(2), 'hex');
@@ -60,7 +61,7 @@ export class Queries {
   }
 
   /** The query of a statement, prepared by name on each connection at first use. */
-  of(statement: Statement<readonly Value[]>, params: readonly Value[]): PgQuery {
+  of(statement: Statement, params: readonly Value[]): PgQuery {
     let made = this.#made[statement.id];
     if (made === undefined) {
       const text = this.text(statement.postgres);
@@ -86,9 +87,4 @@ function hash(text: string): string {
   let value = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(text)) value = BigInt.asUintN(64, (value ^ BigInt(byte)) * 0x100000001b3n);
   return value.toString(36);
-}
-
-/** The first row of a result. */
-export function firstRow<R extends Row>(result: PgResult): R | undefined {
-  return result.rows[0] as R | undefined;
 }

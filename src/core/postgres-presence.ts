@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
 import { translated } from './errors.js';
-import { firstRow, type PgClient, type PgPool, type Queries } from './postgres-driver.js';
+import { type PgClient, type PgPool, type Queries } from './postgres-driver.js';
 
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
 const pollInterval = 500;
@@ -64,8 +64,8 @@ export class Presence {
   /** Whether the owner with this number lives. */
   async isAlive(owner: number): Promise<boolean> {
     const query = this.#queries.of(catalog.lockOfDead, [this.#schema, owner]);
-    const row = firstRow<[boolean]>(await this.#translating(() => this.#pool.query(query)));
-    return row?.[0] !== true;
+    const { rows } = await this.#translating(() => this.#pool.query(query));
+    return rows[0]?.[0] !== true;
   }
 
   /** Gives up this store's place among the owners, and all its places in lines. */
@@ -121,7 +121,8 @@ export class Presence {
     await client.query(
       this.#queries.of(catalog.addOwner, [token, hostname(), process.pid, threadId, Date.now()]),
     );
-    const [id] = firstRow<[number]>(await client.query(this.#queries.of(catalog.ownerOf, [token]))) ?? [0];
+    const { rows } = await client.query(this.#queries.of(catalog.ownerOf, [token]));
+    const id = Number(rows[0]?.[0]);
     await client.query(this.#queries.of(catalog.lockOwn, [this.#schema, id]));
     await ask(`LISTEN "${channel(this.#schema, id)}"`);
     await client.query(this.#queries.of(catalog.removeDead, [id, this.#schema]));

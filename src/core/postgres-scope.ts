@@ -74,9 +74,9 @@ export class ServerScope implements Scope<'server'> {
     }
   }
 
-  async fold<T, A>(sequence: AsyncIterable<T>, start: A, step: (sum: A, item: T) => A): Promise<A> {
+  async fold<T, A>(sequence: () => AsyncIterable<T>, start: A, step: (sum: A, item: T) => A): Promise<A> {
     let sum = start;
-    for await (const item of sequence) sum = step(sum, item);
+    for await (const item of sequence()) sum = step(sum, item);
     return sum;
   }
 
@@ -108,17 +108,21 @@ export class ServerScope implements Scope<'server'> {
   }
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
-    if (this.#engine.sessions.open) {
-      throw new HoldfastError(
-        'ERR_IN_TRANSACTION',
-        `${what} waits for others, who may be able to do nothing until the transaction ends`,
-      );
-    }
+    this.#refuseInTransaction(what);
     return waitForTurn(this.#waitable(), turn, what, options);
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
+    this.#refuseInTransaction('watch()');
     return watchChanges(this.#waitable(), observation, signal);
+  }
+
+  #refuseInTransaction(what: string): void {
+    if (!this.#engine.sessions.open) return;
+    throw new HoldfastError(
+      'ERR_IN_TRANSACTION',
+      `${what} waits for what others commit: call it outside of the transaction`,
+    );
   }
 
   /** A page is one statement, which needs no transaction. */

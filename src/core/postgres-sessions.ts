@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { StructureRef } from './catalog.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
-import { Queries, type PgClient, type PgPool, type PgQuery, type PgResult } from './postgres-driver.js';
+import type { Queries } from './postgres-driver.js';
+import { type PgClient, type PgPool, type PgQuery, type PgResult } from './postgres-driver.js';
 
 /** How often a transaction that conflicts is tried, and the pauses between, in milliseconds: some seconds in all. */
 const mostTries = 40;
@@ -34,6 +36,8 @@ interface Session {
   /** The conflict that has doomed it, even if whoever called has caught the error. */
   conflict: unknown;
   undo: (() => void)[];
+  /** Numbers of structures that it has read, or made: known to others only once it is committed. */
+  readonly ids: Map<StructureRef, number>;
 }
 
 /** The connections and transactions of a server store. A transaction is found again through the async context. */
@@ -52,6 +56,18 @@ export class Sessions {
   /** Whether the caller is inside a transaction. */
   get open(): boolean {
     return this.#current.getStore() !== undefined;
+  }
+
+  /** The number of a structure, as far as the transaction around the caller knows. */
+  idOf(ref: StructureRef): number | undefined {
+    return ref.id ?? this.#current.getStore()?.ids.get(ref);
+  }
+
+  /** Keeps the number of a structure; for all, once the transaction around the caller is committed. */
+  keepId(ref: StructureRef, id: number): void {
+    const session = this.#current.getStore();
+    if (session === undefined) ref.id = id;
+    else session.ids.set(ref, id);
   }
 
   /** To be done if the transaction around the caller is rolled back. */
@@ -100,7 +116,6 @@ export class Sessions {
       await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${begin}`));
       const value = await this.#current.run(session, work);
       await this.#end(session);
-      if (session.conflict !== undefined) throw session.conflict;
       const { command } = await this.#ask(session, this.queries.plain('COMMIT'));
       // So the server answers when an earlier failure, which somebody caught, had ended the transaction.
       if (command === 'ROLLBACK')
@@ -108,6 +123,7 @@ export class Sessions {
           'ERR_IO',
           `${this.#where}: an earlier failure has rolled back the transaction`,
         );
+      for (const [ref, id] of session.ids) ref.id = id;
       return { value };
     } catch (error) {
       await this.#end(session);
@@ -128,6 +144,7 @@ export class Sessions {
       await this.#end(session);
       await this.#ask(session, this.queries.plain('RELEASE nested'));
       outer.undo.push(...session.undo);
+      for (const [ref, id] of session.ids) outer.ids.set(ref, id);
       return value;
     } catch (error) {
       await this.#end(session);
@@ -191,5 +208,13 @@ export class Sessions {
 }
 
 function newSession(client: PgClient, serializable: boolean): Session {
-  return { client, serializable, tail: Promise.resolve(), ended: false, conflict: undefined, undo: [] };
+  return {
+    client,
+    serializable,
+    tail: Promise.resolve(),
+    ended: false,
+    conflict: undefined,
+    undo: [],
+    ids: new Map(),
+  };
 }

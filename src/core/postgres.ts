@@ -1,6 +1,6 @@
 import { catalog, structureInfo, type StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
-import { firstRow, type PgResult } from './postgres-driver.js';
+import type { PgResult } from './postgres-driver.js';
 import { channel, type Presence } from './postgres-presence.js';
 import { ServerScope } from './postgres-scope.js';
 import type { Sessions } from './postgres-sessions.js';
@@ -60,11 +60,11 @@ export class ServerEngine implements Engine<'server'> {
 
   /** The structure's number, or 0 as long as it has none. */
   async find(ref: StructureRef): Promise<number> {
-    if (ref.id !== undefined) return ref.id;
+    const known = this.sessions.idOf(ref);
+    if (known !== undefined) return known;
     const row = await this.get(catalog.find, [ref.kind, ref.name]);
     if (row === undefined) return 0;
-    ref.id = row[0];
-    this.sessions.afterRollback(() => (ref.id = undefined));
+    this.sessions.keepId(ref, row[0]);
     return row[0];
   }
 
@@ -80,7 +80,7 @@ export class ServerEngine implements Engine<'server'> {
     statement: Statement<P, R>,
     params: P,
   ): Promise<R | undefined> {
-    return firstRow<R>(await this.#query(statement, params));
+    return (await this.#query(statement, params)).rows[0] as R | undefined;
   }
 
   async run<P extends readonly Value[]>(statement: Statement<P>, params: P): Promise<number> {
@@ -140,7 +140,7 @@ export class ServerEngine implements Engine<'server'> {
     await this.#end();
   }
 
-  async #query(statement: Statement<readonly Value[]>, params: readonly Value[]): Promise<PgResult> {
+  async #query(statement: Statement, params: readonly Value[]): Promise<PgResult> {
     this.check();
     if (!statement.reads) this.#writes++;
     return this.sessions.query(this.sessions.queries.of(statement, params));

@@ -4,7 +4,7 @@ import type { Row, Statement, Value } from './statement.js';
 export class Step<A> {
   constructor(
     readonly kind: 'get' | 'all' | 'run' | 'lock' | 'ring' | 'owner',
-    readonly statement?: Statement<readonly Value[]>,
+    readonly statement?: Statement,
     readonly params: readonly Value[] = [],
   ) {}
 
@@ -20,7 +20,7 @@ export class Step<A> {
  * the user's but a pure one.
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- each `yield*` is typed by its step; the generator's own "next" type can't be.
-export type Script<T> = Generator<Step<any>, T, any>;
+export type Script<T> = Generator<Step<any>, T>;
 
 /** The first row, or `undefined`. */
 export function get<P extends readonly Value[], R extends Row>(

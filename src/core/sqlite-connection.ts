@@ -125,7 +125,7 @@ export class Connection {
   }
 
   /** The first row, or `undefined`. */
-  get(statement: Statement<readonly Value[]>, params: readonly Value[]): Row | undefined {
+  get(statement: Statement, params: readonly Value[]): Row | undefined {
     const prepared = this.#prepare(statement);
     // After a row, better-sqlite3's get() resets the statement and ignores what that returns. Outside a transaction a writing
     // statement is committed by that reset, so a full disk would go unnoticed; all() reports it.
@@ -135,13 +135,13 @@ export class Connection {
   }
 
   /** Every row. */
-  all(statement: Statement<readonly Value[]>, params: readonly Value[]): Row[] {
+  all(statement: Statement, params: readonly Value[]): Row[] {
     const prepared = this.#prepare(statement);
     return this.#retry(() => prepared.all(params));
   }
 
   /** How many rows changed. */
-  run(statement: Statement<readonly Value[]>, params: readonly Value[]): number {
+  run(statement: Statement, params: readonly Value[]): number {
     const prepared = this.#prepare(statement);
     return this.#retry(() => prepared.run(params)).changes;
   }
@@ -160,7 +160,7 @@ export class Connection {
     this.#db.close();
   }
 
-  #prepare(statement: Statement<readonly Value[]>): Prepared {
+  #prepare(statement: Statement): Prepared {
     let prepared = this.#prepared[statement.id];
     if (prepared === undefined) {
       prepared = this.#retry(() => this.#db.prepare<unknown[], Row>(statement.sqlite));
@@ -198,8 +198,10 @@ export class Connection {
         try {
           return attempt();
         } catch (error) {
-          if (!isBusy(error)) throw translated(error, this.#path);
-          if (left <= 0) throw this.busy(error);
+          if (isBusy(error) && left > 0) continue;
+          // What the caller sees has a stack trace again.
+          Error.stackTraceLimit = stackTraceLimit;
+          throw isBusy(error) ? this.busy(error) : translated(error, this.#path);
         }
       }
     } finally {

@@ -66,9 +66,9 @@ export class EmbeddedScope implements Scope<'embedded'> {
     }
   }
 
-  fold<T, A>(sequence: Iterable<T>, start: A, step: (sum: A, item: T) => A): A {
+  fold<T, A>(sequence: () => Iterable<T>, start: A, step: (sum: A, item: T) => A): A {
     let sum = start;
-    for (const item of sequence) sum = step(sum, item);
+    for (const item of sequence()) sum = step(sum, item);
     return sum;
   }
 
@@ -101,17 +101,21 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
-    if (this.#engine.transactions.open) {
-      throw new HoldfastError(
-        'ERR_IN_TRANSACTION',
-        `${what} waits for others, who can do nothing until the transaction ends`,
-      );
-    }
+    this.#refuseInTransaction(what);
     return waitForTurn(this.#waitable(), turn, what, options);
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
+    this.#refuseInTransaction('watch()');
     return watchChanges(this.#waitable(), observation, signal);
+  }
+
+  #refuseInTransaction(what: string): void {
+    if (!this.#engine.transactions.open) return;
+    throw new HoldfastError(
+      'ERR_IN_TRANSACTION',
+      `${what} waits for what others commit: call it outside of the transaction`,
+    );
   }
 
   /** The structure's number, set up; 0 as long as it has none. */

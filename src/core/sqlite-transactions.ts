@@ -12,6 +12,7 @@ export class Transactions {
   readonly #where: string;
   readonly #busyTimeout: number;
   #depth = 0;
+  #reading = false;
   #afterCommit: (() => void)[] = [];
   #afterRollback: (() => void)[] = [];
 
@@ -43,8 +44,19 @@ export class Transactions {
     }
   }
 
+  /** The same before writing. What is written while a read is under way (by an iterable that it was given) would be rolled back with it. */
+  checkWritable(): void {
+    this.checkAlive();
+    if (this.#reading)
+      throw new HoldfastError(
+        'ERR_IN_TRANSACTION',
+        `${this.#where}: nothing can be written by what a read calls`,
+      );
+  }
+
   /** Runs `work` in a transaction that writes, or in a savepoint of the one that is open. */
   write<T>(work: () => T): T {
+    this.checkWritable();
     if (this.open) return this.#savepoint(work);
     this.#connection.begin();
     return this.#outermost(work);
@@ -63,11 +75,13 @@ export class Transactions {
 
   /** Runs `work` on one state of the store. */
   read<T>(work: () => T): T {
-    if (this.open) return work();
+    if (this.open || this.#reading) return work();
     this.#connection.beginRead();
+    this.#reading = true;
     try {
       return work();
     } finally {
+      this.#reading = false;
       this.#connection.rollback();
     }
   }

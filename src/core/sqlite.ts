@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { isAsyncFunction } from 'node:util/types';
+import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
 import { threadId } from 'node:worker_threads';
 import { Bells } from './bells.js';
 import { catalog, structureInfo, type StructureRef } from './catalog.js';
@@ -110,6 +110,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (typeof work !== 'function') throw new TypeError(`transaction takes a function, not ${typeof work}`);
     // Before it is called: what an async function does after its first await could no more be undone.
     if (isAsyncFunction(work)) throw asyncTransaction();
+    if (isGeneratorFunction(work))
+      throw new TypeError('transaction takes a function that runs at once, not a generator');
     this.check(false);
     return this.transactions.write(() => {
       const result = work();
@@ -144,8 +146,14 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return this.#bells.listen(this.readonly ? undefined : this.#owners.token(), listener);
   }
 
+  /** Whether an owner lives. The files of a dead one are removed: nobody needs them. */
   isAlive(token: string): boolean {
-    return this.#owners.isAlive(token);
+    const alive = this.#owners.isAlive(token);
+    if (!alive) {
+      this.#owners.forget(token);
+      this.#bells.forget(token);
+    }
+    return alive;
   }
 
   /** @throws {@link HoldfastError} `ERR_CLOSED`, `ERR_READONLY`, or what ended the open transaction. */
@@ -153,6 +161,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     this.transactions.checkAlive();
     if (reads) return;
+    this.transactions.checkWritable();
     if (this.readonly)
       throw new HoldfastError('ERR_READONLY', `${this.#directory}: the store was opened with readonly: true`);
     this.#writes++;
@@ -164,6 +173,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
       throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
     try {
       if (this.#ownId !== undefined) this.run(catalog.removeOwner, [this.#ownId]);
+    } catch {
+      // A full disk, or a lock that does not come free: others will find this owner dead, and do it.
     } finally {
       this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#directory}: the store is closed`));
       this.#bells.close();
@@ -204,17 +215,13 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   /** Whoever waits for the first time looks once after all who waited before. */
   #buryTheDead(): void {
     for (const [id, token] of this.all(catalog.owners, [])) {
-      if (!this.#owners.isAlive(token)) this.#bury(id, token);
+      if (!this.isAlive(token)) this.#bury(id);
     }
   }
 
-  #bury(id: number, token: string): void {
+  #bury(id: number): void {
     this.run(catalog.removeOwner, [id]);
     this.#tokens.delete(id);
-    this.transactions.afterCommit(() => {
-      this.#owners.forget(token);
-      this.#bells.forget(token);
-    });
   }
 
   /** After a commit: a failure to ring is no failure of what was committed; the poll of whoever waits stands behind it. */
@@ -231,9 +238,9 @@ export class EmbeddedEngine implements Engine<'embedded'> {
       if (rung && now - known.probedAt < probeInterval) return;
       known.probedAt = now;
       if (this.isAlive(known.token)) return;
-      this.transactions.write(() => {
-        this.#bury(owner, known.token);
-      });
+      // Later, since whoever rang should not wait for the lock once more.
+      const bury = (): void => this.#bury(owner);
+      this.transactions.writeSoon(bury, () => this.check(false)).catch(() => undefined);
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
     }

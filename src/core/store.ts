@@ -142,8 +142,8 @@ export interface Scope<K extends Kind> {
     script: (structure: number, state: S | undefined) => Script<S | undefined>,
     done: (state: S | undefined) => T,
   ): Result<K, T>;
-  /** Goes through a sequence. */
-  fold<T, A>(sequence: Sequence<K, T>, start: A, step: (sum: A, item: T) => A): Result<K, A>;
+  /** Goes through a sequence. What making it throws is thrown (embedded) or rejected with (server). */
+  fold<T, A>(sequence: () => Sequence<K, T>, start: A, step: (sum: A, item: T) => A): Result<K, A>;
   /**
    * Iterates over pages: `next` reads up to `limit` rows behind `cursor`, `read` makes an item of a row, `most` is how many items
    * there may be. What was read ahead is dropped when the store has changed.
@@ -176,7 +176,7 @@ const engines = new WeakMap<object, Engine<Kind>>();
 
 /** Makes `engine` known as what stands behind `store`. */
 export function register<K extends Kind>(store: StoreOf<K>, engine: Engine<K>): void {
-  engines.set(store, engine as Engine<Kind>);
+  engines.set(store, engine);
 }
 
 /**

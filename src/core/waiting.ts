@@ -23,6 +23,9 @@ const sql = {
 /** The place of who is not in line yet: behind everybody. A number that both databases compare with their own. */
 export const endOfLine: number = Number.MAX_SAFE_INTEGER;
 
+/** When to try again to leave a line, in milliseconds, after it failed: the database was busy, or the connection was lost. */
+const leaveAgain = 500;
+
 /** What an engine offers to those who wait. */
 export interface Waitable {
   /** A transaction that writes, begun without blocking the event loop. */
@@ -209,7 +212,12 @@ class Line<T> {
     const waiter = this.#waiter;
     // A store that closes removes all of its places itself.
     if (waiter === undefined || this.#engine.closing.aborted) return;
-    await this.#engine.soon((structure) => this.#leaveAndPassOn(structure, waiter));
+    try {
+      await this.#engine.soon((structure) => this.#leaveAndPassOn(structure, waiter));
+    } catch {
+      // The place would hold up everybody behind it. What the caller is told is why it left.
+      setTimeout(() => void this.#leave(), leaveAgain).unref();
+    }
   }
 
   *#leaveAndPassOn(structure: number, waiter: number): Script<void> {

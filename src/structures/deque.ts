@@ -1,4 +1,10 @@
-import { knownKeys, wholeNumber, type WaitOptions } from '../core/options.js';
+import {
+  knownKeys,
+  resolveReverse,
+  wholeNumber,
+  type IterationOptions,
+  type WaitOptions,
+} from '../core/options.js';
 import {
   asyncSequence,
   scopeOf,
@@ -14,7 +20,6 @@ import {
 } from '../core/store.js';
 import { DequeScripts } from './deque/scripts.js';
 import { pages, sql } from './deque/statements.js';
-import { resolveReverse, type IterationOptions } from './iteration.js';
 
 /** Options of {@link Deque}. */
 export interface DequeOptions {
@@ -237,10 +242,14 @@ class DequeOf<S extends Kind, T> {
 
   /** All items, from the left. Takes memory for all of them. */
   toArray(): Result<S, T[]> {
-    return this.#scope.fold<T, T[]>(this.values(), [], (array, item) => {
-      array.push(item);
-      return array;
-    });
+    return this.#scope.fold<T, T[]>(
+      () => this.values(),
+      [],
+      (array, item) => {
+        array.push(item);
+        return array;
+      },
+    );
   }
 }
 

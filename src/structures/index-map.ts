@@ -1,5 +1,12 @@
 import type { Key, KeyRange, StoredKey } from '../core/key.js';
-import { abortSignal, functionOf, knownKeys, oneOf } from '../core/options.js';
+import {
+  abortSignal,
+  functionOf,
+  knownKeys,
+  oneOf,
+  resolveReverse,
+  type IterationOptions,
+} from '../core/options.js';
 import {
   asyncSequence,
   scopeOf,
@@ -24,7 +31,6 @@ import {
 } from './index-map/reader.js';
 import { IndexScripts, type Clearing } from './index-map/scripts.js';
 import { sql, type EntryRow } from './index-map/statements.js';
-import { resolveReverse, type IterationOptions } from './iteration.js';
 
 export type { RangeOptions } from './index-map/reader.js';
 
@@ -216,17 +222,23 @@ class IndexOf<S extends Kind, K extends Key, V> {
   }
 
   /** Calls `callback` for each entry, in the order of iteration. */
-  forEach(callback: (value: V, key: StoredKey<K>) => void, options?: IterationOptions): Result<S, void> {
-    functionOf('callback', callback);
-    return this.#scope.fold<[StoredKey<K>, V], void>(this.entries(options), undefined, (_, [key, value]) => {
+  forEach(callback: (value: V, key: StoredKey<K>) => void, options?: IterationOptions): Result<S, undefined> {
+    const entries = (): Sequence<S, [StoredKey<K>, V]> => {
+      functionOf('callback', callback);
+      return this.entries(options);
+    };
+    return this.#scope.fold(entries, undefined, (_, [key, value]: [StoredKey<K>, V]) => {
       callback(value, key);
+      return undefined;
     });
   }
 
   /** All entries as a Map, in the order of iteration. Takes memory for all of them. */
   toMap(): Result<S, Map<StoredKey<K>, V>> {
-    return this.#scope.fold(this.entries(), new Map<StoredKey<K>, V>(), (map, [key, value]) =>
-      map.set(key, value),
+    return this.#scope.fold(
+      () => this.entries(),
+      new Map<StoredKey<K>, V>(),
+      (map, [key, value]) => map.set(key, value),
     );
   }
 

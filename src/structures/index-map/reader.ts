@@ -1,10 +1,9 @@
 import { keyBounds, type Key, type KeyBounds, type KeyColumn, type KeyRange } from '../../core/key.js';
-import { boolean, knownKeys, wholeNumber } from '../../core/options.js';
+import { boolean, knownKeys, wholeNumber, type IterationOptions } from '../../core/options.js';
 import { places } from '../../core/schema.js';
 import { all, type Script } from '../../core/script.js';
 import type { Value } from '../../core/statement.js';
 import type { Kind, Page } from '../../core/store.js';
-import type { IterationOptions } from '../iteration.js';
 import { byKey, byPlace, type EntryRow } from './statements.js';
 
 /** Which columns a page needs. */
