@@ -38,7 +38,7 @@ export interface StoredValue {
 type Kind = 'embedded' | 'server';
 
 const packr = new Packr({
-  useRecords: false, // they would make each value carry the names of its fields twice over
+  useRecords: false, // each value would define its records anew: no smaller, and packing takes 80 % longer
   variableMapSize: true, // else an object always takes two bytes more, and 65 536 keys are refused
   structuredClone: false, // shared references and cycles never come here
   moreTypes: false,
@@ -52,7 +52,8 @@ const packr = new Packr({
  * value. On a server they are. The column is to have no affinity (`BLOB`, or `ANY` in a STRICT table).
  *
  * @throws TypeError when something in it can't be stored, naming the path: `value.user.callbacks[2] is a function, which
- * cannot be stored`. RangeError when it nests more than 1000 levels deep. What its getters throw.
+ * cannot be stored`. RangeError when it nests more than 1000 levels deep. What its getters throw (they are
+ * read twice: to check, and to write).
  */
 export function encodeValue(value: unknown, kind: Kind): StoredValue {
   if (typeof value === 'string' && value.isWellFormed()) return encodeText(value, kind);

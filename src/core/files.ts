@@ -9,14 +9,28 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, driverCode, translated } from './errors.js';
 
 /** Creates a directory that its owner alone can enter, and its parents. One that exists is left as it is. */
 export function createDirectory(path: string): void {
+  if (isDirectory(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) createDirectory(parent);
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    // Not `recursive`: that says ENOENT of a read-only disk, as if something were missing.
+    mkdirSync(path, { mode: 0o700 });
   } catch (error) {
+    if (driverCode(error) !== 'EEXIST' || !isDirectory(path)) throw translated(error, path);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT') return false;
     throw translated(error, path);
   }
 }

@@ -1,15 +1,7 @@
 import { isUint8Array } from 'node:util/types';
 import { HoldfastError } from './errors.js';
-import {
-  bytesToKey,
-  checkNumber,
-  checkString,
-  describe,
-  keyToBytes,
-  narrowNumber,
-  tags,
-  type Key,
-} from './key-bytes.js';
+import { checkNumber, checkString, describe, keyToBytes, narrowNumber, tags, type Key } from './key-bytes.js';
+import { bytesToKey } from './key-parse.js';
 
 export type { Key } from './key-bytes.js';
 

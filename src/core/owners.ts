@@ -1,9 +1,9 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { driverCode, translated } from './errors.js';
-import { createDirectory, createPrivateFile } from './files.js';
+import { createDirectory, createPrivateFile, isMissing } from './files.js';
 
 /** Tokens that this thread holds: never probed, see {@link Owners.isAlive}. Shared by all copies of this library. */
 const held: Set<string> = heldTokens();
@@ -37,20 +37,18 @@ export class Owners {
   isAlive(token: string): boolean {
     // Closing a second descriptor of a file drops this process's POSIX locks on it, if another copy of SQLite holds them.
     if (held.has(token)) return true;
-    let probe: Database.Database | undefined;
+    // Asked first, since the driver words it as a mistake of the caller's when the whole folder is gone.
+    if (isMissing(this.#path(token))) return false;
     try {
       // Not kept open: it would cost a descriptor for every owner there ever was, to save 40 µs.
-      probe = openLock(this.#path(token));
-      probe.exec('BEGIN EXCLUSIVE');
-      probe.exec('ROLLBACK');
+      lockFile(this.#path(token)).close();
       return false;
     } catch (error) {
       const code = driverCode(error);
       if (code?.startsWith('SQLITE_BUSY')) return true;
-      if (code === 'SQLITE_CANTOPEN') return existsSync(this.#path(token));
+      // Too many open files, for example: nothing is known, and nobody is taken for dead.
+      if (code === 'SQLITE_CANTOPEN') return true;
       throw translated(error, this.#path(token));
-    } finally {
-      probe?.close();
     }
   }
 
@@ -73,9 +71,8 @@ export class Owners {
     const token = randomBytes(10).toString('hex');
     createDirectory(this.#directory);
     createPrivateFile(this.#path(token));
+    const lock = lockFile(this.#path(token));
     held.add(token);
-    const lock = openLock(this.#path(token));
-    lock.exec('BEGIN EXCLUSIVE');
     return { token, lock };
   }
 
@@ -84,9 +81,16 @@ export class Owners {
   }
 }
 
-function openLock(path: string): Database.Database {
+/** Takes SQLite's exclusive lock on a file, at once or not at all; it is held until the connection is closed. */
+function lockFile(path: string): Database.Database {
   const db = new Database(path, { fileMustExist: true, timeout: 0 });
-  // No journal file beside it: nothing is ever written.
-  db.pragma('journal_mode = MEMORY');
-  return db;
+  try {
+    // No journal file beside it: nothing is ever written. Even this is refused where the lock is taken.
+    db.pragma('journal_mode = MEMORY');
+    db.exec('BEGIN EXCLUSIVE');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }

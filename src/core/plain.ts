@@ -54,8 +54,9 @@ function isPlainObject(value: object, seen: Seen, depth: number): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) return isPlainRecord(value, seen, depth);
   // msgpackr goes by `constructor`, so that must not be an own property that says something else.
-  if (prototype === Array.prototype)
-    return value.constructor === Array && isPlainArray(value as unknown[], seen, depth);
+  if (Array.isArray(value)) {
+    return prototype === Array.prototype && value.constructor === Array && isPlainArray(value, seen, depth);
+  }
   return prototype === Date.prototype && value.constructor === Date && isDate(value);
 }
 

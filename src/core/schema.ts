@@ -44,15 +44,13 @@ CREATE TABLE entries (
   id INTEGER PRIMARY KEY,
   structure INTEGER NOT NULL,
   key ANY NOT NULL,
-  encoding INTEGER NOT NULL,
-  value ANY,
+  value ANY NOT NULL,
   bytes INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
 CREATE TABLE items (
   id INTEGER PRIMARY KEY CHECK (id & 4398046511103 BETWEEN 1 AND 4398046511102),
-  encoding INTEGER NOT NULL,
-  value ANY,
+  value ANY NOT NULL,
   bytes INTEGER NOT NULL,
   span INTEGER NOT NULL,
   upto INTEGER NOT NULL

@@ -4,6 +4,12 @@ import type { Row, Statement, Value } from './statement.js';
 
 type Prepared = Database.Statement<unknown[], Row>;
 
+/** A statement that was prepared. One column is read as it is: the driver's array around it would take longer than the query. */
+interface Known {
+  readonly prepared: Prepared;
+  readonly single: boolean;
+}
+
 /** Shortest and longest pause between two tries for a lock, in milliseconds. Measured: docs/locking.md. */
 const firstPause = 0.05;
 const longestPause = 1;
@@ -40,7 +46,7 @@ const isBusy = (error: unknown): boolean => driverCode(error)?.startsWith('SQLIT
 /** One connection to an SQLite file: prepared statements, waiting for locks, typed errors. */
 export class Connection {
   readonly #db: Database.Database;
-  readonly #prepared: (Prepared | undefined)[] = [];
+  readonly #prepared: (Known | undefined)[] = [];
   readonly #path: string;
   readonly #busyTimeout: number;
   readonly #begin: Prepared;
@@ -126,24 +132,34 @@ export class Connection {
 
   /** The first row, or `undefined`. */
   get(statement: Statement, params: readonly Value[]): Row | undefined {
-    const prepared = this.#prepare(statement);
+    const { prepared, single } = this.#prepare(statement);
     // After a row, better-sqlite3's get() resets the statement and ignores what that returns. Outside a transaction a writing
     // statement is committed by that reset, so a full disk would go unnoticed; all() reports it.
-    return statement.reads
-      ? this.#retry(() => prepared.get(params))
-      : this.#retry(() => prepared.all(params))[0];
+    if (!statement.reads) return this.all(statement, params)[0];
+    let row: Row | undefined;
+    try {
+      row = prepared.get(params);
+    } catch (error) {
+      row = this.#again(error, () => prepared.get(params));
+    }
+    return single && row !== undefined ? [row] : row;
   }
 
   /** Every row. */
   all(statement: Statement, params: readonly Value[]): Row[] {
-    const prepared = this.#prepare(statement);
-    return this.#retry(() => prepared.all(params));
+    const { prepared, single } = this.#prepare(statement);
+    const rows = this.#retry(() => prepared.all(params));
+    return single ? rows.map((value) => [value]) : rows;
   }
 
   /** How many rows changed. */
   run(statement: Statement, params: readonly Value[]): number {
-    const prepared = this.#prepare(statement);
-    return this.#retry(() => prepared.run(params)).changes;
+    const { prepared } = this.#prepare(statement);
+    try {
+      return prepared.run(params).changes;
+    } catch (error) {
+      return this.#again(error, () => prepared.run(params)).changes;
+    }
   }
 
   /** Runs SQL without parameters, once. */
@@ -160,15 +176,20 @@ export class Connection {
     this.#db.close();
   }
 
-  #prepare(statement: Statement): Prepared {
-    let prepared = this.#prepared[statement.id];
-    if (prepared === undefined) {
-      prepared = this.#retry(() => this.#db.prepare<unknown[], Row>(statement.sqlite));
-      // Integers beyond 2^53 would come back rounded otherwise.
-      if (prepared.reader) prepared.raw(true).safeIntegers(statement.bigints);
-      this.#prepared[statement.id] = prepared;
-    }
-    return prepared;
+  #prepare(statement: Statement): Known {
+    return this.#prepared[statement.id] ?? this.#prepareNew(statement);
+  }
+
+  #prepareNew(statement: Statement): Known {
+    const prepared = this.#retry(() => this.#db.prepare<unknown[], Row>(statement.sqlite));
+    const single = prepared.reader && prepared.columns().length === 1;
+    if (single) prepared.pluck(true);
+    else if (prepared.reader) prepared.raw(true);
+    // Integers beyond 2^53 would come back rounded otherwise.
+    if (prepared.reader) prepared.safeIntegers(statement.bigints);
+    const known = { prepared, single };
+    this.#prepared[statement.id] = known;
+    return known;
   }
 
   /**
@@ -181,9 +202,13 @@ export class Connection {
     try {
       return attempt();
     } catch (error) {
-      if (!isBusy(error)) throw translated(error, this.#path);
-      return this.#retryFor(attempt);
+      return this.#again(error, attempt);
     }
+  }
+
+  #again<T>(error: unknown, attempt: () => T): T {
+    if (!isBusy(error)) throw translated(error, this.#path);
+    return this.#retryFor(attempt);
   }
 
   #retryFor<T>(attempt: () => T): T {

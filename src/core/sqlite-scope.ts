@@ -141,12 +141,13 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return {
       readonly: engine.readonly,
       closing: engine.closing,
-      soon: (script) =>
+      soon: (script, wanted) =>
         engine.transactions.writeSoon(
           () => engine.drive(script(this.#ensure())),
           () => {
             engine.check(false);
           },
+          wanted,
         ),
       look: (script) => this.read(script),
       listen: (listener) => Promise.resolve(engine.listen(listener)),

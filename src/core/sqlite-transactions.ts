@@ -62,14 +62,15 @@ export class Transactions {
     return this.#outermost(work);
   }
 
-  /** The same, begun without blocking the event loop. `stillOpen` throws when the store was closed meanwhile. */
-  async writeSoon<T>(work: () => T, stillOpen: () => void): Promise<T> {
+  /** The same, begun without blocking the event loop. `stillOpen` throws when the store was closed meanwhile, `wanted` when nobody waits any more. */
+  async writeSoon<T>(work: () => T, stillOpen: () => void, wanted?: () => void): Promise<T> {
     const deadline = performance.now() + this.#busyTimeout;
     for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
       stillOpen();
       if (this.#connection.tryBegin()) return this.#outermost(work);
       if (performance.now() > deadline) throw this.#connection.busy();
       await sleep(pause * (0.5 + Math.random()));
+      wanted?.();
     }
   }
 

@@ -38,6 +38,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   readonly #closing = new AbortController();
   readonly #structures = new Map<string, StructureRef>();
   readonly #tokens = new Map<number, { readonly token: string; probedAt: number }>();
+  #closed = false;
   #ownId: number | undefined;
   #writes = 0;
 
@@ -158,7 +159,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
 
   /** @throws {@link HoldfastError} `ERR_CLOSED`, `ERR_READONLY`, or what ended the open transaction. */
   check(reads: boolean): void {
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    if (this.#closed) throw this.#closing.signal.reason;
     this.transactions.checkAlive();
     if (reads) return;
     this.transactions.checkWritable();
@@ -168,7 +169,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   close(): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#closed) return;
     if (this.transactions.open)
       throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
     try {
@@ -176,6 +177,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     } catch {
       // A full disk, or a lock that does not come free: others will find this owner dead, and do it.
     } finally {
+      this.#closed = true;
       this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#directory}: the store is closed`));
       this.#bells.close();
       this.#owners.close();

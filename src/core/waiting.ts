@@ -28,8 +28,8 @@ const leaveAgain = 500;
 
 /** What an engine offers to those who wait. */
 export interface Waitable {
-  /** A transaction that writes, begun without blocking the event loop. */
-  soon<T>(script: (structure: number) => Script<T>): Promise<T>;
+  /** A transaction that writes, begun without blocking the event loop; `wanted` throws when nobody waits for that any more. */
+  soon<T>(script: (structure: number) => Script<T>, wanted?: () => void): Promise<T>;
   /** A transaction that reads. */
   look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
   /** Calls back when this store is rung (`true`), or at a slow poll (`false`); ready to hear once the promise resolves. */
@@ -122,10 +122,14 @@ export async function waitForTurn<T>(
   const deadline = performance.now() + timeout;
   const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
   for (const one of signals) one.throwIfAborted();
-  const atOnce = await engine.soon((structure) => turn.take(structure, endOfLine));
+  const wanted = (): void => {
+    for (const one of signals) one.throwIfAborted();
+    if (timeout > 0 && performance.now() >= deadline) throw timedOut(what);
+  };
+  const atOnce = await engine.soon((structure) => turn.take(structure, endOfLine), wanted);
   if (atOnce !== undefined) return atOnce.value;
   if (timeout === 0) throw timedOut(what);
-  return new Line(engine, turn).wait(deadline, signals, what);
+  return new Line(engine, turn).wait(deadline, signals, what, wanted);
 }
 
 /** One place in the line of a structure. */
@@ -139,13 +143,18 @@ class Line<T> {
     this.#turn = turn;
   }
 
-  async wait(deadline: number, signals: readonly AbortSignal[], what: string): Promise<T> {
+  async wait(
+    deadline: number,
+    signals: readonly AbortSignal[],
+    what: string,
+    wanted: () => void,
+  ): Promise<T> {
     const gate = new Gate();
     const stop = await this.#engine.listen(gate.knock);
     try {
       for (;;) {
         for (const signal of signals) signal.throwIfAborted();
-        const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure));
+        const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure), wanted);
         if ('value' in taken) return taken.value;
         this.#waiter = taken.waiter;
         await this.#untilReady(gate, deadline, signals, what);
@@ -233,13 +242,16 @@ export async function* watchChanges<R, T>(
 ): AsyncGenerator<T, void, undefined> {
   const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
   for (const one of signals) one.throwIfAborted();
+  const wanted = (): void => {
+    for (const one of signals) one.throwIfAborted();
+  };
   const interest = observation.interest();
   const read = (structure: number): Script<R> => observation.read(structure);
   const gate = new Gate();
   const stop = await engine.listen(gate.knock);
   let waiter: number | undefined;
   try {
-    if (!engine.readonly) waiter = await engine.soon((structure) => join(structure, interest));
+    if (!engine.readonly) waiter = await engine.soon((structure) => join(structure, interest), wanted);
     let last = await engine.look(read);
     yield observation.show(last);
     for (;;) {

@@ -95,7 +95,7 @@ class DequeOf<S extends Kind, T> {
     return this.#scope.one(
       sql.shift,
       (structure) => [structure, structure],
-      (row) => row && this.#scripts.value(row),
+      (row) => row && this.#scripts.value(row[0]),
     );
   }
 
@@ -104,7 +104,7 @@ class DequeOf<S extends Kind, T> {
     return this.#scope.one(
       sql.pop,
       (structure) => [structure, structure],
-      (row) => row && this.#scripts.value(row),
+      (row) => row && this.#scripts.value(row[0]),
     );
   }
 
@@ -225,9 +225,7 @@ class DequeOf<S extends Kind, T> {
    * other processes removed in the last 5 ms may still be yielded.)
    */
   values(options?: IterationOptions): Sequence<S, T> {
-    return this.#scope.pages(pages(resolveReverse(options)), ([, encoding, value]) =>
-      this.#scripts.value([encoding, value]),
-    );
+    return this.#scope.pages(pages(resolveReverse(options)), ([, value]) => this.#scripts.value(value));
   }
 
   /** Iterates over the items. On a server store: with `for await`. */

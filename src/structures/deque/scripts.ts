@@ -1,4 +1,4 @@
-import { Columns } from '../../core/columns.js';
+import { Columns, columnBytes } from '../../core/columns.js';
 import { wholeNumber } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind, Turn } from '../../core/store.js';
@@ -33,13 +33,14 @@ export class DequeScripts<T> {
     this.#columns = new Columns(kind);
   }
 
-  value([encoding, value]: readonly [encoding: number, value: unknown]): T {
-    return this.#columns.decodeValue(encoding, value);
+  value(column: unknown): T {
+    return this.#columns.decodeValue(column);
   }
 
   row(structure: number, item: T): Push {
-    const { encoding, column, size } = this.#columns.encodeValue(item);
-    return [encoding, column, size, size, size, structure, structure, structure];
+    const column = this.#columns.encodeValue(item);
+    const bytes = columnBytes(column);
+    return [structure, structure, structure, column, bytes, structure, structure, bytes, bytes, structure];
   }
 
   /** Stores the most items there may be, and removes what is beyond. */
@@ -69,22 +70,22 @@ export class DequeScripts<T> {
     const high = end === 'first' ? Math.min(ends.last, ends.first + count - 1) : ends.last;
     const rows = yield* all(sql.between, structure, low, structure, high);
     yield* run(sql.removeBetween, structure, low, structure, high);
-    const items = rows.map(([, encoding, value]) => this.value([encoding, value]));
+    const items = rows.map(([, value]) => this.value(value));
     return end === 'first' ? items : items.reverse();
   }
 
   *at(structure: number, index: number): Script<T | undefined> {
     const place = yield* this.#placeOf(structure, index);
     const row = place === undefined ? undefined : yield* get(sql.at, structure, place);
-    return row && this.value([row[1], row[2]]);
+    return row && this.value(row[1]);
   }
 
   *set(structure: number, index: number, item: T): Script<void> {
-    const { encoding, column, size } = this.#columns.encodeValue(item);
+    const column = this.#columns.encodeValue(item);
     yield* lock(structure);
     const place = yield* this.#placeOf(structure, index);
     if (place === undefined) throw new RangeError(`there is no item at index ${index}`);
-    yield* run(sql.set, encoding, column, size, structure, place);
+    yield* run(sql.set, column, columnBytes(column), structure, place);
   }
 
   *includes(structure: number, item: T): Script<boolean> {
@@ -98,8 +99,7 @@ export class DequeScripts<T> {
   }
 
   *count(structure: number, item: T): Script<number> {
-    const { encoding, column } = this.#columns.encodeValue(item);
-    const row = yield* get(sql.count, structure, structure, encoding, column);
+    const row = yield* get(sql.count, structure, structure, this.#columns.encodeValue(item));
     return row?.[0] ?? 0;
   }
 
@@ -169,7 +169,7 @@ export class DequeScripts<T> {
     const row = yield* get(sql.at, structure, place);
     if (row === undefined) return undefined;
     yield* this.#removeAt(structure, place, ends);
-    return { value: this.value([row[1], row[2]]) };
+    return { value: this.value(row[1]) };
   }
 
   /** Wakes those who have a right to an item, but for the first `served`, who know. */
@@ -239,7 +239,6 @@ export class DequeScripts<T> {
   }
 
   *#find(structure: number, item: T): Script<number | undefined> {
-    const { encoding, column } = this.#columns.encodeValue(item);
-    return (yield* get(sql.find, structure, structure, encoding, column))?.[0];
+    return (yield* get(sql.find, structure, structure, this.#columns.encodeValue(item)))?.[0];
   }
 }

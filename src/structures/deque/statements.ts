@@ -1,25 +1,14 @@
+import type { ValueColumn } from '../../core/columns.js';
 import { placeMask, places } from '../../core/schema.js';
 import { all, type Script } from '../../core/script.js';
-import { Statement, type Value } from '../../core/statement.js';
+import { Statement } from '../../core/statement.js';
 import type { Page } from '../../core/store.js';
 
-/** Items at hand: the number of the row less the structure's share of it, so that it fits a double. */
-export type ItemRow = [place: number, encoding: number, value: unknown];
+/** An item, and its place: the number of the row less the structure's share of it, so that it fits a double. */
+export type ItemRow = [place: number, value: unknown];
 
 /** Where a deque begins: in the middle of its places, with as many to the left as to the right. */
 const middle = places / 2;
-
-/** What a push is given: `bytes` three times, for the item, its span, and the running total; and whose item it is. */
-export type Push = [
-  encoding: number,
-  value: Value,
-  bytes: number,
-  span: number,
-  added: number,
-  structure: number,
-  structure: number,
-  structure: number,
-];
 
 const start = `CAST(? AS bigint) * ${places}`;
 const end = `(CAST(? AS bigint) + 1) * ${places}`;
@@ -27,49 +16,58 @@ const end = `(CAST(? AS bigint) + 1) * ${places}`;
 const firstId = `(SELECT id FROM items WHERE id >= ${start} AND id < ${end} ORDER BY id LIMIT 1)`;
 const lastId = `(SELECT id FROM items WHERE id >= ${start} AND id < ${end} ORDER BY id DESC LIMIT 1)`;
 
+type Within = [structure: number, structure: number];
+
+/** What a push is given: the same number of bytes for the item, for the running total, and as its span; the structure wherever it is asked for. */
+export type Push = [
+  ...Within,
+  structure: number,
+  value: ValueColumn,
+  bytes: number,
+  ...Within,
+  added: number,
+  span: number,
+  structure: number,
+];
+
 /**
  * Adds an item next to an end. `upto` is the running total of bytes up to an item and with it: to the left of the first it
  * is what the first one started from.
+ *
+ * VALUES with subqueries, not INSERT … SELECT, which SQLite copies to a temporary table first, since it reads what it writes to.
+ * Where `condition` fails, the span is NULL, and OR IGNORE leaves the row out.
  */
 function add(direction: 'push' | 'unshift', condition: string): Statement<Push> {
-  const [neighbour, id, upto] =
-    direction === 'push'
-      ? [
-          lastId,
-          `coalesce(e.id + 1, s.id * ${places} + ${middle})`,
-          'coalesce(e.upto, 0) + CAST(? AS bigint)',
-        ]
-      : [
-          firstId,
-          `coalesce(e.id - 1, s.id * ${places} + ${middle})`,
-          'coalesce(e.upto - e.span, 0) + 0 * CAST(? AS bigint)',
-        ];
-  const target = 'INSERT INTO items (id, encoding, value, bytes, span, upto)';
-  const source = `FROM structures s LEFT JOIN items e ON e.id = ${neighbour} WHERE s.id = ? ${condition}`;
+  const push = direction === 'push';
+  const neighbour = (column: string): string =>
+    `(SELECT ${column} FROM items WHERE id >= ${start} AND id < ${end} ORDER BY id ${push ? 'DESC' : ''} LIMIT 1)`;
+  const id = `coalesce(${neighbour(push ? 'id + 1' : 'id - 1')}, ${start} + ${middle})`;
+  const upto = `coalesce(${neighbour(push ? 'upto' : 'upto - span')}, 0) + ${push ? '' : '0 * '}CAST(? AS bigint)`;
+  const target = 'INTO items (id, value, bytes, upto, span)';
+  const span = `SELECT CAST(? AS bigint) FROM structures WHERE id = ? ${condition}`;
   return new Statement(
-    `${target} SELECT ${id}, ?, ?, ?, ?, ${upto} ${source}`,
-    `${target} SELECT ${id}, CAST(? AS bigint), CAST(? AS bytea), CAST(? AS bigint), CAST(? AS bigint), ${upto} ${source}`,
+    `INSERT ${condition && 'OR IGNORE'} ${target} VALUES (${id}, ?, CAST(? AS bigint), ${upto}, (${span}))`,
+    // There it is no detour, and NULL would be an error.
+    `INSERT ${target} SELECT ${id}, CAST(? AS bytea), CAST(? AS bigint), ${upto}, s.span FROM (${span}) AS s(span)`,
     { exclusive: true },
   );
 }
 
 /** Nobody waits for items, and none is to be dropped: then one statement is all. */
-const plain = 'AND s.waiting = 0 AND s.capacity IS NULL';
-
-type Within = [structure: number, structure: number];
+const plain = 'AND waiting = 0 AND capacity IS NULL';
 
 export const sql = {
   pushUnwatched: add('push', plain),
   unshiftUnwatched: add('unshift', plain),
   push: add('push', ''),
   unshift: add('unshift', ''),
-  shift: new Statement<Within, [encoding: number, value: unknown]>(
-    `DELETE FROM items WHERE id = ${firstId} RETURNING encoding, value`,
+  shift: new Statement<Within, [value: unknown]>(
+    `DELETE FROM items WHERE id = ${firstId} RETURNING value`,
     undefined,
     { exclusive: true },
   ),
-  pop: new Statement<Within, [encoding: number, value: unknown]>(
-    `DELETE FROM items WHERE id = ${lastId} RETURNING encoding, value`,
+  pop: new Statement<Within, [value: unknown]>(
+    `DELETE FROM items WHERE id = ${lastId} RETURNING value`,
     undefined,
     { exclusive: true },
   ),
@@ -78,16 +76,16 @@ export const sql = {
     `SELECT f.id & ${placeMask}, l.id & ${placeMask}, f.upto - f.span, l.upto FROM items f, items l WHERE f.id = ${firstId} AND l.id = ${lastId}`,
   ),
   at: new Statement<[structure: number, place: number], ItemRow>(
-    `SELECT id & ${placeMask}, encoding, value FROM items WHERE id = ${start} + CAST(? AS bigint)`,
+    `SELECT id & ${placeMask}, value FROM items WHERE id = ${start} + CAST(? AS bigint)`,
   ),
-  set: new Statement<[encoding: number, value: Value, bytes: number, structure: number, place: number]>(
-    `UPDATE items SET encoding = ?, value = ?, bytes = ? WHERE id = ${start} + CAST(? AS bigint)`,
+  set: new Statement<[value: ValueColumn, bytes: number, structure: number, place: number]>(
+    `UPDATE items SET value = ?, bytes = ? WHERE id = ${start} + CAST(? AS bigint)`,
   ),
   span: new Statement<[structure: number, place: number], [span: number]>(
     `SELECT span FROM items WHERE id = ${start} + CAST(? AS bigint)`,
   ),
   between: new Statement<[structure: number, low: number, structure: number, high: number], ItemRow>(
-    `SELECT id & ${placeMask}, encoding, value FROM items
+    `SELECT id & ${placeMask}, value FROM items
      WHERE id >= ${start} + CAST(? AS bigint) AND id <= ${start} + CAST(? AS bigint) ORDER BY id`,
   ),
   removeBetween: new Statement<[structure: number, low: number, structure: number, high: number]>(
@@ -107,16 +105,12 @@ export const sql = {
     `UPDATE items SET id = 2 * (${start} + CAST(? AS bigint)) + 1 - id, upto = 2 * CAST(? AS bigint) - upto + span
      WHERE id >= ${start} AND id <= ${start} + CAST(? AS bigint)`,
   ),
-  find: new Statement<
-    [structure: number, structure: number, encoding: number, value: Value],
-    [place: number]
-  >(
-    `SELECT id & ${placeMask} FROM items WHERE id >= ${start} AND id < ${end} AND encoding = ? AND value = ? ORDER BY id LIMIT 1`,
+  find: new Statement<[structure: number, structure: number, value: ValueColumn], [place: number]>(
+    `SELECT id & ${placeMask} FROM items WHERE id >= ${start} AND id < ${end} AND value = ? ORDER BY id LIMIT 1`,
   ),
-  count: new Statement<
-    [structure: number, structure: number, encoding: number, value: Value],
-    [count: number]
-  >(`SELECT count(*) FROM items WHERE id >= ${start} AND id < ${end} AND encoding = ? AND value = ?`),
+  count: new Statement<[structure: number, structure: number, value: ValueColumn], [count: number]>(
+    `SELECT count(*) FROM items WHERE id >= ${start} AND id < ${end} AND value = ?`,
+  ),
   capacity: new Statement<[structure: number], [capacity: number | null, waiting: number]>(
     'SELECT capacity, waiting FROM structures WHERE id = ?',
   ),
@@ -133,10 +127,10 @@ export const sql = {
     'SELECT owner FROM waiters WHERE structure = ? ORDER BY id LIMIT ? OFFSET ?',
   ),
   after: new Statement<[structure: number, place: number, structure: number, limit: number], ItemRow>(
-    `SELECT id & ${placeMask}, encoding, value FROM items WHERE id > ${start} + CAST(? AS bigint) AND id < ${end} ORDER BY id LIMIT ?`,
+    `SELECT id & ${placeMask}, value FROM items WHERE id > ${start} + CAST(? AS bigint) AND id < ${end} ORDER BY id LIMIT ?`,
   ),
   before: new Statement<[structure: number, place: number, structure: number, limit: number], ItemRow>(
-    `SELECT id & ${placeMask}, encoding, value FROM items WHERE id < ${start} + CAST(? AS bigint) AND id >= ${start} ORDER BY id DESC LIMIT ?`,
+    `SELECT id & ${placeMask}, value FROM items WHERE id < ${start} + CAST(? AS bigint) AND id >= ${start} ORDER BY id DESC LIMIT ?`,
   ),
 };
 

@@ -5,7 +5,7 @@ import { keyPages, type ResolvedRange } from './reader.js';
 import type { IndexScripts } from './scripts.js';
 import { sql, type EntryRow } from './statements.js';
 
-type ValueRow = readonly [encoding: number, value: unknown];
+type ValueRow = readonly [value: unknown];
 
 /** How one key of an index is watched. */
 export function keyObservation<K extends Key, V>(
@@ -16,7 +16,7 @@ export function keyObservation<K extends Key, V>(
   return {
     interest: () => ({ mode: 0, low: column, high: column }),
     read: (structure) => get(sql.get, structure, column)[Symbol.iterator](),
-    same: (a, b) => (a === undefined || b === undefined ? a === b : a[0] === b[0] && sameColumn(a[1], b[1])),
+    same: (a, b) => (a === undefined || b === undefined ? a === b : sameColumn(a[0], b[0])),
     show: (row) => row && scripts.value(row),
   };
 }
@@ -36,9 +36,7 @@ export function rangeObservation<K extends Key, V>(
 }
 
 function sameEntry(row: EntryRow, other: EntryRow | undefined): boolean {
-  return (
-    other !== undefined && sameColumn(row[1], other[1]) && row[2] === other[2] && sameColumn(row[3], other[3])
-  );
+  return other !== undefined && sameColumn(row[1], other[1]) && sameColumn(row[2], other[2]);
 }
 
 function sameColumn(a: unknown, b: unknown): boolean {

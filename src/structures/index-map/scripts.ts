@@ -1,4 +1,4 @@
-import { Columns, keyBytes } from '../../core/columns.js';
+import { Columns, columnBytes } from '../../core/columns.js';
 import type { Key, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
 import { functionOf, iterable } from '../../core/options.js';
 import { get, lock, run, type Script } from '../../core/script.js';
@@ -31,25 +31,25 @@ export class IndexScripts<K extends Key, V> {
     return this.#columns.encodeKey(key);
   }
 
-  value([encoding, column]: readonly [encoding: number, column: unknown]): V {
-    return this.#columns.decodeValue(encoding, column);
+  value([column]: readonly [column: unknown]): V {
+    return this.#columns.decodeValue(column);
   }
 
   storedKey([, key]: EntryRow): StoredKey<K> {
     return this.#columns.decodeKey(key);
   }
 
-  entryValue([, , encoding, value]: EntryRow): V {
-    return this.#columns.decodeValue(encoding, value);
+  entryValue([, , value]: EntryRow): V {
+    return this.#columns.decodeValue(value);
   }
 
-  entry([, key, encoding, value]: EntryRow): [StoredKey<K>, V] {
-    return [this.#columns.decodeKey(key), this.#columns.decodeValue(encoding, value)];
+  entry([, key, value]: EntryRow): [StoredKey<K>, V] {
+    return [this.#columns.decodeKey(key), this.#columns.decodeValue(value)];
   }
 
   row(structure: number, key: KeyColumn, value: V): Upsert {
-    const { encoding, column, size } = this.#columns.encodeValue(value);
-    return [key, encoding, column, size + keyBytes(key), structure];
+    const column = this.#columns.encodeValue(value);
+    return [structure, structure, key, column, columnBytes(column) + columnBytes(key)];
   }
 
   *getMany(structure: number, keys: Iterable<K>): Script<(V | undefined)[]> {
@@ -106,7 +106,7 @@ export class IndexScripts<K extends Key, V> {
   }
 
   /** The row of a key, which nobody else changes until the transaction ends; a missing one is not added by others either. */
-  *#locked(structure: number, key: KeyColumn): Script<readonly [number, unknown] | undefined> {
+  *#locked(structure: number, key: KeyColumn): Script<readonly [unknown] | undefined> {
     const row = yield* get(sql.getLocked, structure, key);
     if (row !== undefined) return row;
     yield* lock(structure);

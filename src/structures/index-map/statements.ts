@@ -1,3 +1,4 @@
+import type { ValueColumn } from '../../core/columns.js';
 import type { KeyBounds, KeyColumn } from '../../core/key.js';
 import { placeMask, places } from '../../core/schema.js';
 import { all, get, type Script } from '../../core/script.js';
@@ -5,24 +6,39 @@ import { Statement, type Value } from '../../core/statement.js';
 import { ringAll } from '../../core/waiting.js';
 
 /** An entry as the statements below give it back. `place` orders entries by insertion. */
-export type EntryRow = [place: number | bigint, key: KeyColumn, encoding: number | bigint, value: unknown];
+export type EntryRow = [place: number | bigint, key: KeyColumn, value: unknown];
 
-const allColumns = `id & ${placeMask}, key, encoding, value`;
+const allColumns = `id & ${placeMask}, key, value`;
 /** Without the values, which may be large. */
-const keyColumns = `id & ${placeMask}, key, 0, ''`;
+const keyColumns = `id & ${placeMask}, key, ''`;
 
-export type Upsert = [key: KeyColumn, encoding: number, value: Value, bytes: number, structure: number];
+/** What an upsert is given; the structure twice. */
+export type Upsert = [
+  structure: number,
+  structure: number,
+  key: KeyColumn,
+  value: ValueColumn,
+  bytes: number,
+];
 
-/** A new entry gets the next place; one that is there keeps its own. */
+/**
+ * A new entry gets the next place; one that is there keeps its own.
+ *
+ * On SQLite these are VALUES with a subquery, not INSERT … SELECT, which copies its rows to a temporary table first, because there
+ * are triggers: it took half as long again. Where `condition` fails, the structure is NULL, and OR IGNORE leaves the row out.
+ */
 function upsert(condition: string): Statement<Upsert> {
   const conflict =
-    'ON CONFLICT (structure, key) DO UPDATE SET encoding = excluded.encoding, value = excluded.value, bytes = excluded.bytes';
-  const insert = 'INSERT INTO entries (id, structure, key, encoding, value, bytes)';
+    'ON CONFLICT (structure, key) DO UPDATE SET value = excluded.value, bytes = excluded.bytes';
+  const target = 'INTO entries (id, structure, key, value, bytes)';
+  const next = `(SELECT id * ${places} + sequence + 1 FROM structures WHERE id = ?)`;
   return new Statement(
-    `${insert} SELECT s.id * ${places} + s.sequence + 1, s.id, ?, ?, ?, ? FROM structures s WHERE s.id = ? ${condition} ${conflict}`,
+    condition === ''
+      ? `INSERT ${target} VALUES (${next}, ?, ?, ?, ?) ${conflict}`
+      : `INSERT OR IGNORE ${target} VALUES (${next}, (SELECT id FROM structures WHERE id = ? ${condition}), ?, ?, ?) ${conflict}`,
     // The row of the structure is locked against an observer that joins just now: it would miss this change.
-    `${insert} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bigint), CAST(? AS bytea), CAST(? AS bigint)
-     FROM structures s WHERE s.id = ? ${condition} FOR KEY SHARE OF s ${conflict}`,
+    `INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint)
+     FROM structures s WHERE s.id = ? AND s.id = ? ${condition} FOR KEY SHARE OF s ${conflict}`,
   );
 }
 
@@ -31,19 +47,19 @@ export const sql = {
     'SELECT size FROM structures WHERE id = ?',
     'SELECT CAST(coalesce(sum(size), 0) AS bigint) FROM tallies WHERE structure = ?',
   ),
-  get: new Statement<[structure: number, key: KeyColumn], [encoding: number, value: unknown]>(
-    'SELECT encoding, value FROM entries WHERE structure = ? AND key = ?',
+  get: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
+    'SELECT value FROM entries WHERE structure = ? AND key = ?',
   ),
-  getLocked: new Statement<[structure: number, key: KeyColumn], [encoding: number, value: unknown]>(
-    'SELECT encoding, value FROM entries WHERE structure = ? AND key = ?',
+  getLocked: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
+    'SELECT value FROM entries WHERE structure = ? AND key = ?',
     // SQLite has one writer at a time; here another could change the row before this transaction does.
-    'SELECT encoding, value FROM entries WHERE structure = ? AND key = ? FOR UPDATE',
+    'SELECT value FROM entries WHERE structure = ? AND key = ? FOR UPDATE',
   ),
   has: new Statement<[structure: number, key: KeyColumn], [one: number]>(
     'SELECT 1 FROM entries WHERE structure = ? AND key = ?',
   ),
   /** Changes nothing where somebody watches: then they must be rung. */
-  setUnwatched: upsert('AND s.waiting = 0'),
+  setUnwatched: upsert('AND waiting = 0'),
   set: upsert(''),
   deleteUnwatched: new Statement<[structure: number, key: KeyColumn, structure: number]>(
     'DELETE FROM entries WHERE structure = ? AND key = ? AND (SELECT waiting FROM structures WHERE id = ?) = 0',
