@@ -137,8 +137,9 @@ function checkSqlite(connection: Connection): void {
 
 /** Refuses what is not ours, or too new; tells whether there is nothing yet. Only reads. */
 function checkContents(connection: Connection, path: string): boolean {
-  const id = connection.value('PRAGMA application_id');
+  // In this order: another process may create the tables and the mark, in one transaction, between the two questions.
   const tables = connection.value("SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
+  const id = connection.value('PRAGMA application_id');
   if (id === 0 && tables === 0) return true;
   if (id !== applicationId) {
     throw new HoldfastError(

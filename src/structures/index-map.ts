@@ -29,7 +29,7 @@ import {
   type PageColumns,
   type RangeOptions,
 } from './index-map/reader.js';
-import { IndexScripts, type Clearing } from './index-map/scripts.js';
+import { IndexScripts, readOnce, type Clearing } from './index-map/scripts.js';
 import { sql, type EntryRow } from './index-map/statements.js';
 
 export type { RangeOptions } from './index-map/reader.js';
@@ -92,7 +92,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
   getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
-    return this.#scope.read((structure) => this.#scripts.getMany(structure, keys));
+    const all = readOnce('keys', keys);
+    return this.#scope.read((structure) => this.#scripts.getMany(structure, all()));
   }
 
   /**
@@ -112,7 +113,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** Stores many entries, all or none. */
   setMany(entries: Iterable<readonly [K, V]>): Result<S, void> {
-    return this.#scope.write((structure) => this.#scripts.setMany(structure, entries));
+    const all = readOnce('entries', entries);
+    return this.#scope.write((structure) => this.#scripts.setMany(structure, all()));
   }
 
   /**
@@ -145,7 +147,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** Deletes many entries, all or none; tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
-    return this.#scope.write((structure) => this.#scripts.deleteMany(structure, keys));
+    const all = readOnce('keys', keys);
+    return this.#scope.write((structure) => this.#scripts.deleteMany(structure, all()));
   }
 
   /**

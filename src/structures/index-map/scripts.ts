@@ -52,8 +52,7 @@ export class IndexScripts<K extends Key, V> {
     return [structure, structure, key, column, columnBytes(column) + columnBytes(key)];
   }
 
-  *getMany(structure: number, keys: Iterable<K>): Script<(V | undefined)[]> {
-    iterable('keys', keys);
+  *getMany(structure: number, keys: readonly K[]): Script<(V | undefined)[]> {
     const values: (V | undefined)[] = [];
     for (const key of keys) {
       const row = yield* get(sql.get, structure, this.key(key));
@@ -71,8 +70,7 @@ export class IndexScripts<K extends Key, V> {
     yield* announce(structure, [key]);
   }
 
-  *setMany(structure: number, entries: Iterable<readonly [K, V]>): Script<void> {
-    iterable('entries', entries);
+  *setMany(structure: number, entries: readonly (readonly [K, V])[]): Script<void> {
     const keys: KeyColumn[] = [];
     for (const [key, value] of entries) {
       const column = this.key(key);
@@ -119,8 +117,7 @@ export class IndexScripts<K extends Key, V> {
     return deleted;
   }
 
-  *deleteMany(structure: number, keys: Iterable<K>): Script<number> {
-    iterable('keys', keys);
+  *deleteMany(structure: number, keys: readonly K[]): Script<number> {
     let count = 0;
     for (const key of keys) if (yield* this.delete(structure, this.key(key))) count++;
     return count;
@@ -169,6 +166,18 @@ export class IndexScripts<K extends Key, V> {
     yield* this.delete(structure, row[1]);
     return this.entry(row);
   }
+}
+
+/**
+ * What is iterated, read when a script first asks for it and kept for the next run: a generator can't be read again, and after a
+ * conflict its entries would be missing without a word.
+ */
+export function readOnce<T>(what: string, items: Iterable<T>): () => readonly T[] {
+  let read: readonly T[] | undefined;
+  return () => {
+    iterable(what, items);
+    return (read ??= [...items]);
+  };
 }
 
 function isFunction<V>(value: V | (() => V)): value is () => V {
