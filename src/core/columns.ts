@@ -34,13 +34,14 @@ export class Columns<K extends Key, V> {
     return decodeKey(column, this.#kind) as StoredKey<K>;
   }
 
-  /** What {@link encodeValue} throws. */
-  encodeValue(value: V): ValueColumn {
-    const { encoding, column } = encodeValue(value, this.#kind);
-    if (encoding === encodings.bytes) return marked(marks.bytes, column);
-    if (this.#kind === 'embedded') return column;
-    if (encoding === encodings.text) return marked(marks.text, column);
-    return encoding === encodings.number ? marked(marks.number, column) : column;
+  /** The value in its column, and the bytes it takes there, but for the mark. Throws what the codec throws. */
+  encodeValue(value: V): { readonly column: ValueColumn; readonly size: number } {
+    const stored = encodeValue(value, this.#kind);
+    const { encoding, column, size } = stored;
+    if (encoding === encodings.bytes) return { column: marked(marks.bytes, column), size };
+    if (this.#kind === 'embedded') return stored;
+    if (encoding === encodings.text) return { column: marked(marks.text, column), size };
+    return encoding === encodings.number ? { column: marked(marks.number, column), size } : stored;
   }
 
   decodeValue(column: unknown): V {
@@ -68,8 +69,8 @@ function marked(mark: number, column: ValueColumn): Uint8Array {
   return all;
 }
 
-/** The bytes that a key or a value takes in its column. */
-export function columnBytes(column: KeyColumn): number {
+/** The bytes that a key takes in its column. */
+export function keyBytes(column: KeyColumn): number {
   if (typeof column === 'string') return Buffer.byteLength(column);
   return typeof column === 'object' ? column.byteLength : 8;
 }

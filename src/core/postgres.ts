@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { catalog, structureInfo, type StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import type { PgResult } from './postgres-driver.js';
@@ -36,6 +37,8 @@ export class ServerEngine implements Engine<'server'> {
     this.#schema = schema;
     this.#where = where;
     this.#end = end;
+    // As many as wait listen to it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Aborted when the store closes. */

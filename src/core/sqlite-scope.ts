@@ -7,7 +7,7 @@ import type { Row, Statement, Value } from './statement.js';
 import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
 import { waitForTurn, watchChanges, type Waitable } from './waiting.js';
 
-/** How long what was read ahead is taken for fresh without asking the database, in milliseconds: asking costs as much as ten items. */
+/** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
 const freshness = 0.02;
 const firstPage = 16;
 const largestPage = 256;
@@ -80,17 +80,19 @@ export class EmbeddedScope implements Scope<'embedded'> {
     let cursor: C | undefined;
     let limit = firstPage;
     for (let left = most; left > 0;) {
-      const version = this.#engine.version();
+      const version = this.#engine.dataVersion();
+      const { writes } = this.#engine;
       const page = this.read((structure) => next(structure, cursor, Math.min(limit, left)));
       if (page.length === 0) return;
       let checked = performance.now();
       let fresh = true;
       for (const [at, row] of page) {
-        // What another process has deleted meanwhile must not be yielded any more.
+        // What was deleted meanwhile, here or by another process, must not be yielded any more.
         if (performance.now() - checked > freshness) {
-          fresh = this.#engine.version() === version;
+          fresh = this.#engine.dataVersion() === version;
           checked = performance.now();
         }
+        if (this.#engine.writes !== writes) fresh = false;
         if (!fresh) break;
         cursor = at;
         left--;
@@ -120,7 +122,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   /** The structure's number, set up; 0 as long as it has none. */
   #find(): number {
-    if (this.#setup !== undefined) this.#engine.transactions.write(() => this.#ensure());
+    if (this.#setup !== undefined) {
+      this.#engine.check(false);
+      this.#engine.transactions.write(() => this.#ensure());
+    }
     return this.#engine.find(this.#ref);
   }
 

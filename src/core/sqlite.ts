@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
 import { threadId } from 'node:worker_threads';
@@ -50,6 +51,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.#clock = clock;
     this.#bells = new Bells(directory);
     this.#owners = new Owners(directory);
+    // As many as wait listen to it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Aborted when the store closes. */
@@ -67,10 +70,15 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return new EmbeddedScope(this, ref, setup);
   }
 
-  /** Changes whenever anything in the store may have changed, by this connection or another. */
-  version(): string {
+  /** How much this store has written. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Changes whenever another has committed something. */
+  dataVersion(): number {
     this.check(true);
-    return `${this.#connection.dataVersion} ${this.#writes}`;
+    return this.#connection.dataVersion;
   }
 
   /** The structure's number, or 0 as long as it has none. */

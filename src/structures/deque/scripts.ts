@@ -1,4 +1,4 @@
-import { Columns, columnBytes } from '../../core/columns.js';
+import { Columns } from '../../core/columns.js';
 import { wholeNumber } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind, Turn } from '../../core/store.js';
@@ -38,9 +38,8 @@ export class DequeScripts<T> {
   }
 
   row(structure: number, item: T): Push {
-    const column = this.#columns.encodeValue(item);
-    const bytes = columnBytes(column);
-    return [structure, structure, structure, column, bytes, structure, structure, bytes, bytes, structure];
+    const { column, size } = this.#columns.encodeValue(item);
+    return [structure, structure, structure, column, size, structure, structure, size, size, structure];
   }
 
   /** Stores the most items there may be, and removes what is beyond. */
@@ -81,11 +80,11 @@ export class DequeScripts<T> {
   }
 
   *set(structure: number, index: number, item: T): Script<void> {
-    const column = this.#columns.encodeValue(item);
+    const { column, size } = this.#columns.encodeValue(item);
     yield* lock(structure);
     const place = yield* this.#placeOf(structure, index);
     if (place === undefined) throw new RangeError(`there is no item at index ${index}`);
-    yield* run(sql.set, column, columnBytes(column), structure, place);
+    yield* run(sql.set, column, size, structure, place);
   }
 
   *includes(structure: number, item: T): Script<boolean> {
@@ -99,7 +98,7 @@ export class DequeScripts<T> {
   }
 
   *count(structure: number, item: T): Script<number> {
-    const row = yield* get(sql.count, structure, structure, this.#columns.encodeValue(item));
+    const row = yield* get(sql.count, structure, structure, this.#columns.encodeValue(item).column);
     return row?.[0] ?? 0;
   }
 
@@ -239,6 +238,6 @@ export class DequeScripts<T> {
   }
 
   *#find(structure: number, item: T): Script<number | undefined> {
-    return (yield* get(sql.find, structure, structure, this.#columns.encodeValue(item)))?.[0];
+    return (yield* get(sql.find, structure, structure, this.#columns.encodeValue(item).column))?.[0];
   }
 }

@@ -1,4 +1,4 @@
-import { Columns, columnBytes } from '../../core/columns.js';
+import { Columns, keyBytes } from '../../core/columns.js';
 import type { Key, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
 import { functionOf, iterable } from '../../core/options.js';
 import { get, lock, run, type Script } from '../../core/script.js';
@@ -48,8 +48,8 @@ export class IndexScripts<K extends Key, V> {
   }
 
   row(structure: number, key: KeyColumn, value: V): Upsert {
-    const column = this.#columns.encodeValue(value);
-    return [structure, structure, key, column, columnBytes(column) + columnBytes(key)];
+    const { column, size } = this.#columns.encodeValue(value);
+    return [structure, structure, key, column, size + keyBytes(key)];
   }
 
   *getMany(structure: number, keys: readonly K[]): Script<(V | undefined)[]> {

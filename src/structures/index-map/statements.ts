@@ -37,8 +37,9 @@ function upsert(condition: string): Statement<Upsert> {
       ? `INSERT ${target} VALUES (${next}, ?, ?, ?, ?) ${conflict}`
       : `INSERT OR IGNORE ${target} VALUES (${next}, (SELECT id FROM structures WHERE id = ? ${condition}), ?, ?, ?) ${conflict}`,
     // The row of the structure is locked against an observer that joins just now: it would miss this change.
-    `INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint)
-     FROM structures s WHERE s.id = ? AND s.id = ? ${condition} FOR KEY SHARE OF s ${conflict}`,
+    `WITH s AS (SELECT id FROM structures WHERE id = ? AND id = ? ${condition} FOR KEY SHARE)
+     INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint)
+     FROM s ${conflict}`,
   );
 }
 
