@@ -68,13 +68,14 @@ export async function connect(
     if (own) await pool.end();
     throw translated(error, where);
   }
-  const sessions = new Sessions(pool, queries, where);
+  const closing = new AbortController();
+  const sessions = new Sessions(pool, queries, where, () => closing.signal.throwIfAborted());
   const presence = new Presence(pool, queries, schema, where);
   const end = async (): Promise<void> => {
     if (own) await pool.end();
     pool.removeListener('error', ignore);
   };
-  return serverStore(schema, new ServerEngine({ schema, where, sessions, presence, end }));
+  return serverStore(schema, new ServerEngine({ schema, where, sessions, presence, closing, end }));
 }
 
 async function makePool(url: string, connections: number): Promise<PgPool> {

@@ -155,7 +155,13 @@ function checkContents(connection: Connection, path: string): boolean {
 }
 
 function configure(connection: Connection, path: string, { durability }: ResolvedOptions): void {
-  connection.exec('PRAGMA journal_mode = WAL');
+  const mode = connection.value('PRAGMA journal_mode = WAL');
+  if (mode !== 'wal') {
+    throw new HoldfastError(
+      'ERR_IO',
+      `${path}: this file system can't share a log between processes; use a local disk`,
+    );
+  }
   connection.exec(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
   connection.exec('PRAGMA wal_autocheckpoint = 4000');
   if (newest(connection) >= schemaVersion.newest) return;

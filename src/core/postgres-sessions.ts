@@ -45,12 +45,15 @@ export class Sessions {
   readonly queries: Queries;
   readonly #pool: PgPool;
   readonly #where: string;
+  readonly #check: () => void;
   readonly #current = new AsyncLocalStorage<Session>();
 
-  constructor(pool: PgPool, queries: Queries, where: string) {
+  /** @param check - Throws when the store is closed: then that is what is the matter, whatever the pool says. */
+  constructor(pool: PgPool, queries: Queries, where: string, check: () => void) {
     this.#pool = pool;
     this.queries = queries;
     this.#where = where;
+    this.#check = check;
   }
 
   /** Whether the caller is inside a transaction. */
@@ -184,6 +187,7 @@ export class Sessions {
     } catch (error) {
       const known = session.serializable ? serializableConflicts : conflicts;
       if (known.has(driverCode(error) ?? '')) session.conflict ??= error;
+      this.#check();
       throw translated(error, this.#where);
     }
   }
@@ -202,6 +206,7 @@ export class Sessions {
     try {
       return await work();
     } catch (error) {
+      this.#check();
       throw translated(error, this.#where);
     }
   }

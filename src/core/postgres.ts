@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { catalog, structureInfo, type StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import type { PgResult } from './postgres-driver.js';
@@ -15,6 +14,7 @@ export interface ServerParts {
   readonly where: string;
   readonly sessions: Sessions;
   readonly presence: Presence;
+  readonly closing: AbortController;
   /** Ends the pool, if it is the store's own. */
   readonly end: () => Promise<void>;
 }
@@ -26,19 +26,18 @@ export class ServerEngine implements Engine<'server'> {
   readonly #schema: string;
   readonly #where: string;
   readonly #end: () => Promise<void>;
-  readonly #closing = new AbortController();
+  readonly #closing: AbortController;
   readonly #structures = new Map<string, StructureRef>();
   #closed: Promise<void> | undefined;
   #writes = 0;
 
-  constructor({ schema, where, sessions, presence, end }: ServerParts) {
+  constructor({ schema, where, sessions, presence, closing, end }: ServerParts) {
     this.sessions = sessions;
     this.presence = presence;
     this.#schema = schema;
     this.#where = where;
+    this.#closing = closing;
     this.#end = end;
-    // As many as wait listen to it.
-    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Aborted when the store closes. */
@@ -127,7 +126,7 @@ export class ServerEngine implements Engine<'server'> {
 
   /** @throws {@link HoldfastError} `ERR_CLOSED` */
   check(): void {
-    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    this.#closing.signal.throwIfAborted();
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
 import { threadId } from 'node:worker_threads';
@@ -51,8 +50,6 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.#clock = clock;
     this.#bells = new Bells(directory);
     this.#owners = new Owners(directory);
-    // As many as wait listen to it.
-    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Aborted when the store closes. */

@@ -1,6 +1,7 @@
+import { getMaxListeners, setMaxListeners } from 'node:events';
 import { HoldfastError } from './errors.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
-import { get, owner, ring, run, type Script } from './script.js';
+import { get, lock, owner, ring, run, type Script } from './script.js';
 import { Statement, type Value } from './statement.js';
 import type { Interest, Observation, Turn } from './store.js';
 
@@ -50,6 +51,8 @@ export function* bury(dead: number): Script<number> {
 /** Joins the line of a structure; gives back the place. */
 function* join(structure: number, { mode, low, high }: Interest): Script<number> {
   const own = yield* owner();
+  // Else a change could be committed between an observer's joining and its first look, by who has not seen it yet.
+  yield* lock(structure);
   yield* run(sql.join, structure, own, mode, low, high);
   const row = yield* get(sql.joined, own, structure);
   return row?.[0] ?? 0;
@@ -100,15 +103,29 @@ class Gate {
       const end = (settle: () => void): void => {
         clearTimeout(timer);
         this.#pass = undefined;
-        for (const signal of signals) signal.removeEventListener('abort', aborted);
+        for (const signal of signals) unheard(signal, aborted);
         settle();
       };
       this.#pass = () => {
         end(resolve);
       };
-      for (const signal of signals) signal.addEventListener('abort', aborted);
+      for (const signal of signals) heard(signal, aborted);
     });
   }
+}
+
+/** One signal may end many waits: that is no leak for Node to warn of. */
+function heard(signal: AbortSignal, listener: (event: Event) => void): void {
+  const most = getMaxListeners(signal);
+  // 0 is no limit.
+  if (most > 0) setMaxListeners(most + 1, signal);
+  signal.addEventListener('abort', listener);
+}
+
+function unheard(signal: AbortSignal, listener: (event: Event) => void): void {
+  signal.removeEventListener('abort', listener);
+  const most = getMaxListeners(signal);
+  if (most > 1) setMaxListeners(most - 1, signal);
 }
 
 /** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
@@ -126,10 +143,16 @@ export async function waitForTurn<T>(
     for (const one of signals) one.throwIfAborted();
     if (timeout > 0 && performance.now() >= deadline) throw timedOut(what);
   };
-  const atOnce = await engine.soon((structure) => turn.take(structure, endOfLine), wanted);
-  if (atOnce !== undefined) return atOnce.value;
-  if (timeout === 0) throw timedOut(what);
-  return new Line(engine, turn).wait(deadline, signals, what, wanted);
+  try {
+    const atOnce = await engine.soon((structure) => turn.take(structure, endOfLine), wanted);
+    if (atOnce !== undefined) return atOnce.value;
+    if (timeout === 0) throw timedOut(what);
+    return await new Line(engine, turn).wait(deadline, signals, what, wanted);
+  } catch (error) {
+    // Whatever a connection says that is being closed.
+    engine.closing.throwIfAborted();
+    throw error;
+  }
 }
 
 /** One place in the line of a structure. */
@@ -262,6 +285,9 @@ export async function* watchChanges<R, T>(
       last = now;
       yield observation.show(now);
     }
+  } catch (error) {
+    engine.closing.throwIfAborted();
+    throw error;
   } finally {
     stop();
     const left = waiter;

@@ -5,6 +5,7 @@ import {
   type IterationOptions,
   type WaitOptions,
 } from '../core/options.js';
+import { places } from '../core/schema.js';
 import {
   asyncSequence,
   scopeOf,
@@ -147,7 +148,14 @@ class DequeOf<S extends Kind, T> {
    * @throws `RangeError` when `index` is not a whole number.
    */
   at(index: number): Result<S, T | undefined> {
-    return this.#scope.read((structure) => this.#scripts.at(structure, index));
+    return this.#scope.one(
+      index < 0 ? sql.fromLast : sql.fromFirst,
+      (structure) => {
+        wholeNumber('index', index, Number.MIN_SAFE_INTEGER);
+        return [structure, structure, Math.max(-places, Math.min(index, places)), structure];
+      },
+      (row) => row && this.#scripts.value(row[0]),
+    );
   }
 
   /**

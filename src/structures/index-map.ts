@@ -1,4 +1,5 @@
 import type { Key, KeyRange, StoredKey } from '../core/key.js';
+import { places } from '../core/schema.js';
 import {
   abortSignal,
   functionOf,
@@ -30,7 +31,7 @@ import {
   type RangeOptions,
 } from './index-map/reader.js';
 import { IndexScripts, readOnce, type Clearing } from './index-map/scripts.js';
-import { sql, type EntryRow } from './index-map/statements.js';
+import { byKey, byPlace, sql, type EntryRow } from './index-map/statements.js';
 
 export type { RangeOptions } from './index-map/reader.js';
 
@@ -177,12 +178,12 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** The first entry in the order of iteration, or `undefined`. */
   first(): Result<S, [StoredKey<K>, V] | undefined> {
-    return this.#scope.read((structure) => this.#scripts.first(structure, false));
+    return this.#end(false);
   }
 
   /** The last entry in the order of iteration, or `undefined`. */
   last(): Result<S, [StoredKey<K>, V] | undefined> {
-    return this.#scope.read((structure) => this.#scripts.first(structure, true));
+    return this.#end(true);
   }
 
   /** Deletes and returns the first entry in the order of iteration, or `undefined`. */
@@ -281,6 +282,18 @@ class IndexOf<S extends Kind, K extends Key, V> {
     return isRange(what)
       ? this.#scope.watch(rangeObservation(this.#scripts, resolveRange(what, this.#scope.kind)), signal)
       : this.#scope.watch(keyObservation(this.#scripts, what), signal);
+  }
+
+  #end(reverse: boolean): Result<S, [StoredKey<K>, V] | undefined> {
+    const read = (row: EntryRow | undefined): [StoredKey<K>, V] | undefined =>
+      row && this.#scripts.entry(row);
+    return this.#order === 'key'
+      ? this.#scope.one(byKey('entries', everything, reverse), (structure) => [structure, 1], read)
+      : this.#scope.one(
+          byPlace.entries[reverse ? 'reverse' : 'forward'],
+          (structure) => [structure, reverse ? places : 0, structure, 1],
+          read,
+        );
   }
 
   #iterate<T>(

@@ -73,12 +73,6 @@ export class DequeScripts<T> {
     return end === 'first' ? items : items.reverse();
   }
 
-  *at(structure: number, index: number): Script<T | undefined> {
-    const place = yield* this.#placeOf(structure, index);
-    const row = place === undefined ? undefined : yield* get(sql.at, structure, place);
-    return row && this.value(row[1]);
-  }
-
   *set(structure: number, index: number, item: T): Script<void> {
     const { column, size } = this.#columns.encodeValue(item);
     yield* lock(structure);

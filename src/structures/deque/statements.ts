@@ -75,6 +75,13 @@ export const sql = {
   ends: new Statement<[...Within, ...Within], [first: number, last: number, before: number, upto: number]>(
     `SELECT f.id & ${placeMask}, l.id & ${placeMask}, f.upto - f.span, l.upto FROM items f, items l WHERE f.id = ${firstId} AND l.id = ${lastId}`,
   ),
+  /** By index from the left, and from the right: none lies beyond the other end. */
+  fromFirst: new Statement<[...Within, index: number, structure: number], [value: unknown]>(
+    `SELECT value FROM items WHERE id = ${firstId} + CAST(? AS bigint) AND id < ${end}`,
+  ),
+  fromLast: new Statement<[...Within, index: number, structure: number], [value: unknown]>(
+    `SELECT value FROM items WHERE id = ${lastId} + 1 + CAST(? AS bigint) AND id >= ${start}`,
+  ),
   at: new Statement<[structure: number, place: number], ItemRow>(
     `SELECT id & ${placeMask}, value FROM items WHERE id = ${start} + CAST(? AS bigint)`,
   ),

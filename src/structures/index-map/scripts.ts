@@ -154,11 +154,6 @@ export class IndexScripts<K extends Key, V> {
     return page[0]?.[1];
   }
 
-  *first(structure: number, reverse: boolean): Script<[StoredKey<K>, V] | undefined> {
-    const row = yield* this.#end(structure, reverse);
-    return row && this.entry(row);
-  }
-
   *popEnd(structure: number, reverse: boolean): Script<[StoredKey<K>, V] | undefined> {
     yield* lock(structure);
     const row = yield* this.#end(structure, reverse);

@@ -1,0 +1,154 @@
+/** A figure for people: three digits. @param {number} nanoseconds */
+export function duration(nanoseconds) {
+  if (!Number.isFinite(nanoseconds)) return '–';
+  if (nanoseconds < 1000) return `${nanoseconds.toFixed(0)} ns`;
+  return nanoseconds < 1e6 ? `${digits(nanoseconds / 1e3)} µs` : `${digits(nanoseconds / 1e6)} ms`;
+}
+
+/** @param {number} value */
+export const digits = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+
+/** @param {number} value */
+export const ratio = (value) =>
+  value >= 99.5 ? value.toFixed(0) : value >= 9.95 ? value.toFixed(1) : value.toFixed(2);
+
+/** @param {number} value @param {string} unit */
+const limit = (value, unit) => (unit === '' ? value.toFixed(2) : `${value} ${unit}`);
+
+/** Whether a figure keeps its target, for people. @param {number | undefined} value @param {number | undefined} target */
+export function verdict(value, target, unit = '') {
+  if (target === undefined || value === undefined) return '';
+  // Two digits are shown, so two digits count.
+  return `≤ ${limit(target, unit)} ${Number(value.toFixed(2)) <= target ? 'yes' : 'NO'}`;
+}
+
+/**
+ * @typedef {{ title: string, columns: string[], rows: string[][] }} Part
+ */
+
+/** @param {any} result @returns {Part} */
+function operationsPart({ entries, peers, rows }) {
+  const [base, ...others] = peers;
+  const columns = [`each on ${entries.toLocaleString('en').replaceAll(',', ' ')} entries`, base];
+  for (const name of others) columns.push(name, '×');
+  return {
+    title: 'Single operations (× is the time against the same work by hand)',
+    columns: [...columns, 'target'],
+    rows: rows.map(({ name, target, figures }) => [
+      name,
+      duration(figures[0].median),
+      ...figures.slice(1).flatMap((figure) => [duration(figure.median), ratio(figure.ratio)]),
+      verdict(figures[1]?.ratio, target),
+    ]),
+  };
+}
+
+/** @param {any} result @returns {Part} */
+function growthPart({ sizes, rows }) {
+  const names = sizes.map((size) => size.toLocaleString('en').replaceAll(',', ' '));
+  const [smallest, ...larger] = names;
+  return {
+    title: `Growth (× is the time against that at ${smallest} entries)`,
+    columns: ['entries', smallest, ...larger.flatMap((name) => [name, '×']), 'target'],
+    rows: rows.map(({ name, target, figures }) => [
+      name,
+      duration(figures[0].median),
+      ...figures.slice(1).flatMap((figure) => [duration(figure.median), ratio(figure.ratio)]),
+      verdict(Math.max(...figures.map((figure) => figure.ratio)), target),
+    ]),
+  };
+}
+
+/** @param {any} result @returns {Part} */
+function processesPart({ rows }) {
+  const columns = ['processes writing at once', 'Holdfast', 'by hand', '×', 'target'];
+  const table = rows.flatMap(({ processes, holdfast, byHand }) => [
+    [
+      `${processes}: sets per second, together`,
+      holdfast.throughput.toFixed(0),
+      byHand.throughput.toFixed(0),
+      ratio(holdfast.throughput / byHand.throughput),
+      '',
+    ],
+    [
+      `${processes}: longest wait`,
+      `${digits(holdfast.longest)} ms`,
+      `${digits(byHand.longest)} ms`,
+      ratio(holdfast.longest / byHand.longest),
+      verdict(holdfast.longest, 50, 'ms'),
+    ],
+    [
+      `${processes}: most sets against fewest`,
+      ratio(holdfast.unfairness),
+      ratio(byHand.unfairness),
+      ratio(holdfast.unfairness / byHand.unfairness),
+      verdict(holdfast.unfairness, 1.5),
+    ],
+  ]);
+  return { title: 'Processes (by hand: SQLite’s own busy handler, timeout 20 s)', columns, rows: table };
+}
+
+/** @param {any} result @returns {Part} */
+function bellPart({ times, rows }) {
+  return {
+    title: `Bell, ${times} times (from the call that commits, in one process, to the callback in another)`,
+    columns: [
+      'what waits',
+      'p50',
+      'p99',
+      'longest',
+      'p50 from its return',
+      'by poll',
+      'lost',
+      'target of p50',
+    ],
+    rows: rows.map((row) => [
+      row.how === 'watch' ? 'Index.watch' : 'Deque.take',
+      ...[row.p50, row.p99, row.longest, row.p50FromReturn].map((wait) => `${digits(wait)} ms`),
+      String(row.late),
+      String(row.lost),
+      verdict(row.p50, 0.5, 'ms'),
+    ]),
+  };
+}
+
+/** @param {any} results @returns {Part[]} */
+export function partsOf(results) {
+  const parts = [];
+  if (results.operations) parts.push(operationsPart(results.operations));
+  if (results.growth) parts.push(growthPart(results.growth));
+  if (results.processes) parts.push(processesPart(results.processes));
+  if (results.bell) parts.push(bellPart(results.bell));
+  return parts;
+}
+
+/** @param {Part[]} parts @param {string[]} notes */
+export function asText(parts, notes) {
+  const tables = parts.map(({ title, columns, rows }) => {
+    const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i].length)));
+    const line = (cells) =>
+      cells
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+        .join('  ')
+        .trimEnd();
+    return [title, '', line(columns), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)].join(
+      '\n',
+    );
+  });
+  return [notes.join('\n'), ...tables].join('\n\n') + '\n';
+}
+
+/** @param {Part[]} parts @param {string[]} notes */
+export function asMarkdown(parts, notes) {
+  const tables = parts.map(({ title, columns, rows }) => {
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    return [
+      `### ${title}`,
+      '',
+      line(columns),
+      line(columns.map((_, i) => (i === 0 ? '---' : '--:'))),
+      ...rows.map(line),
+    ].join('\n');
+  });
+  return [notes.map((note) => `- ${note}`).join('\n'), ...tables].join('\n\n') + '\n';
+}

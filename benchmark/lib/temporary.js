@@ -1,0 +1,73 @@
+// @ts-check
+import { spawn, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** @type {Set<string>} */
+const directories = new Set();
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const children = new Set();
+
+/** A fresh directory, removed when the benchmark ends. */
+export function temporaryDirectory() {
+  const path = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+  directories.add(path);
+  return path;
+}
+
+/** @param {string} path */
+export function removeDirectory(path) {
+  rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  directories.delete(path);
+}
+
+/** @template {import('node:child_process').ChildProcess} C @param {C} child */
+function kept(child) {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  child.once('error', () => children.delete(child));
+  return child;
+}
+
+/** A program that ends with the benchmark at the latest. @param {string} program @param {string[]} args */
+export const startProgram = (program, args) => kept(spawn(program, args, { stdio: 'ignore' }));
+
+/** A script of this folder in a process of its own. @param {string} name @param {string[]} args */
+export const startScript = (name, args) => kept(fork(new URL(`../processes/${name}`, import.meta.url), args));
+
+/** @param {import('node:child_process').ChildProcess} child @returns {Promise<any>} */
+export function nextMessage(child) {
+  return new Promise((resolve, reject) => {
+    const ended = (/** @type {number | null} */ code) =>
+      reject(new Error(`a process of the benchmark ended with code ${code}`));
+    child.once('exit', ended);
+    child.once('message', (message) => {
+      child.off('exit', ended);
+      resolve(message);
+    });
+  });
+}
+
+/** @param {import('node:child_process').ChildProcess} child @param {NodeJS.Signals} [signal] */
+export function ended(child, signal) {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return /** @type {Promise<void>} */ (
+    new Promise((resolve) => {
+      child.once('exit', () => resolve());
+      if (signal !== undefined) child.kill(signal);
+    })
+  );
+}
+
+/** Ends every process that was started, and removes every directory that was made. */
+export async function cleanUp() {
+  await Promise.all([...children].map((child) => ended(child, 'SIGKILL')));
+  for (const path of directories) removeDirectory(path);
+}
+
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
+  process.once(signal, () => {
+    void cleanUp().finally(() => process.exit(1));
+  });
+}

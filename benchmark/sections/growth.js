@@ -1,0 +1,119 @@
+// What each operation costs as the store grows: three stores by turns, of 1 000, 100 000 and 3 000 000 entries.
+import { keyOf, someOf, textOf } from '../lib/data.js';
+import { clock, sideBySide } from '../lib/measure.js';
+import { removeDirectory, temporaryDirectory } from '../lib/temporary.js';
+
+const seed = 20_260_102;
+const fresh = (round, i) => 10_000_000 + round * 1000 + i;
+let sink;
+
+/** Each works on `count` entries of one store, and leaves as many as there were. */
+const operations = [
+  { name: 'Index.get', target: 2, perRound: 100, call: ({ index }, { key }) => index.get(key) },
+  {
+    name: 'Index.set, overwriting',
+    target: 2,
+    perRound: 40,
+    call: ({ index }, { key, value }) => index.set(key, value),
+  },
+  [
+    {
+      name: 'Index.set, inserting',
+      target: 2,
+      perRound: 40,
+      call: ({ index }, { absent, value }) => index.set(absent, value),
+    },
+    { name: 'Index.delete', target: 2, perRound: 40, call: ({ index }, { absent }) => index.delete(absent) },
+  ],
+  { name: 'Index.first', target: 2, perRound: 100, call: ({ index }) => index.first() },
+  [
+    { name: 'Index.popFirst', target: 2, perRound: 20, call: ({ index }) => index.popFirst() },
+    { name: '', perRound: 20, call: ({ index }, { absent, value }) => index.set(absent, value) },
+  ],
+  {
+    name: 'Index.range, 10 entries',
+    target: 2,
+    perRound: 20,
+    call: ({ index }, { key }) => [...index.range({ gte: key, limit: 10 })],
+  },
+  { name: 'Index.size', target: 1.1, perRound: 200, call: ({ index }) => index.size },
+  [
+    { name: 'Deque.push', target: 2, perRound: 40, call: ({ deque }, { value }) => deque.push(value) },
+    { name: 'Deque.shift', target: 2, perRound: 40, call: ({ deque }) => deque.shift() },
+  ],
+  { name: 'Deque.at, anywhere', target: 2, perRound: 40, call: ({ deque }, { n }) => deque.at(n) },
+  { name: 'Deque.size', target: 1.1, perRound: 200, call: ({ deque }) => deque.size },
+].map((group) => (Array.isArray(group) ? group : [group]));
+
+function inputs(round, entries, perRound) {
+  return someOf(Math.min(perRound, entries), entries, seed + round).map((n, i) => {
+    const number = fresh(round, i);
+    return { n, key: keyOf(n), absent: keyOf(number), value: textOf(number) };
+  });
+}
+
+/** Fills a store in transactions of 20 000; gives back how many seconds it took. */
+function fill({ store, index, deque }, entries) {
+  const start = performance.now();
+  const step = 20_000;
+  for (let from = 0; from < entries; from += step) {
+    store.transaction(() => {
+      for (let n = from; n < Math.min(from + step, entries); n++) index.set(keyOf(n), textOf(n));
+    });
+    store.transaction(() => {
+      for (let n = from; n < Math.min(from + step, entries); n++) deque.push(textOf(n));
+    });
+  }
+  return (performance.now() - start) / 1000;
+}
+
+function opened({ open, Index, Deque }, entries) {
+  const directory = temporaryDirectory();
+  const store = open(directory);
+  // Entries are deleted by popFirst in the order of insertion: an index of their own keeps what get and set look for.
+  return { entries, directory, store, index: new Index(store, 'entries'), deque: new Deque(store, 'items') };
+}
+
+async function together(group, stores, rounds) {
+  const runners = stores.map((one) => ({
+    name: String(one.entries),
+    run: (round) =>
+      group.map(({ call, perRound }) => {
+        const list = inputs(round, one.entries, perRound);
+        const stop = clock();
+        for (const input of list) sink = call(one, input);
+        return stop();
+      }),
+  }));
+  const figures = await sideBySide(runners, { rounds, perRound: group.map(({ perRound }) => perRound) });
+  return group
+    .map(({ name, target }, i) => ({ name, target, figures: figures[i] }))
+    .filter(({ name }) => name !== '');
+}
+
+/** @param {{ library: any, quick: boolean, progress(what: string): void }} options */
+export async function measureGrowth({ library, quick, progress }) {
+  const sizes = quick ? [1000, 10_000, 100_000] : [1000, 100_000, 3_000_000];
+  const rounds = quick ? 32 : 200;
+  const stores = [];
+  const rows = [];
+  let seconds = 0;
+  try {
+    for (const entries of sizes) {
+      progress(`growth: a store of ${entries} entries`);
+      const one = opened(library, entries);
+      stores.push(one);
+      seconds = fill(one, entries);
+    }
+    for (const group of operations) {
+      progress(`growth: ${group[0].name}`);
+      rows.push(...(await together(group, stores, rounds)));
+    }
+  } finally {
+    for (const { store, directory } of stores) {
+      store.close();
+      removeDirectory(directory);
+    }
+  }
+  return { sizes, rounds, rows, fillSeconds: seconds, sink: sink === undefined };
+}

@@ -1,0 +1,62 @@
+// Several processes that write to one store at once, each write a transaction of its own; by turns with the same work by hand
+// under SQLite's own busy handler.
+import { quantile } from '../lib/measure.js';
+import { nextMessage, removeDirectory, startScript, temporaryDirectory } from '../lib/temporary.js';
+
+/** @returns What all together did: writes in a second, the longest wait in milliseconds, most against fewest of a process. */
+async function once(which, build, processes, seconds) {
+  const directory = temporaryDirectory();
+  try {
+    const children = [];
+    for (let number = 0; number < processes; number++) {
+      const child = startScript('writer.js', [which, build, directory, String(number)]);
+      await nextMessage(child);
+      children.push(child);
+    }
+    const start = Date.now() + 100;
+    const results = await Promise.all(
+      children.map((child) => {
+        const result = nextMessage(child);
+        child.send({ start, end: start + seconds * 1000 });
+        return result;
+      }),
+    );
+    const counts = results.map(({ count }) => count);
+    return {
+      throughput: counts.reduce((sum, count) => sum + count, 0) / seconds,
+      longest: Math.max(...results.map(({ longest }) => longest)),
+      unfairness: Math.max(...counts) / Math.min(...counts),
+    };
+  } finally {
+    removeDirectory(directory);
+  }
+}
+
+const median = (runs, what) =>
+  quantile(
+    runs.map((run) => run[what]),
+    0.5,
+  );
+
+/** @param {{ build: string, quick: boolean, progress(what: string): void }} options */
+export async function measureProcesses({ build, quick, progress }) {
+  const repeats = quick ? 1 : 3;
+  const seconds = quick ? 1 : 3;
+  const rows = [];
+  for (const processes of [1, 2, 4, 8]) {
+    progress(`${processes} writing at once`);
+    const runs = { holdfast: [], 'by hand': [] };
+    for (let i = 0; i < repeats; i++) {
+      for (const which of i % 2 === 0 ? ['holdfast', 'by hand'] : ['by hand', 'holdfast']) {
+        runs[which].push(await once(which, build, processes, seconds));
+      }
+    }
+    const summary = (list) => ({
+      throughput: median(list, 'throughput'),
+      longest: Math.max(...list.map(({ longest }) => longest)),
+      unfairness: Math.max(...list.map(({ unfairness }) => unfairness)),
+    });
+    rows.push({ processes, holdfast: summary(runs.holdfast), byHand: summary(runs['by hand']) });
+  }
+  return { repeats, seconds, rows };
+}

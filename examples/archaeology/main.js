@@ -1,0 +1,154 @@
+// @ts-check
+// How old is the code? See options.js for how it is called, store.js for what is kept and why nothing gets lost.
+import { renameSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { HoldfastError } from 'holdfast';
+import { chartPage } from './chart.js';
+import { Crew } from './crew.js';
+import { Failure } from './failure.js';
+import { findRepository } from './git.js';
+import { fileVersions, mainLine, sample } from './history.js';
+import { cacheDirectory, help, readOptions, UsageError } from './options.js';
+import { count, Progress } from './progress.js';
+import { dateOf, makeReport, middleAge } from './report.js';
+import { Findings } from './store.js';
+import { table } from './table.js';
+
+/**
+ * @import { Repository } from './git.js'
+ * @import { Moment } from './history.js'
+ * @import { Options } from './options.js'
+ * @import { Report } from './report.js'
+ */
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) console.log(help);
+  else await main(options);
+} catch (error) {
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+  console.error(explain(error));
+}
+
+/** @param {Options} options */
+async function main(options) {
+  const repository = await findRepository(options.path);
+  const state = resolve(
+    options.state ?? join(cacheDirectory(), 'holdfast-archaeology', `${repository.name}-${repository.id}`),
+  );
+  const samples = sample(await mainLine(repository, repository.head), options.samples);
+  console.log(`${repository.name}: how old is the code? ${span(samples)}`);
+  if (repository.boundary !== '') {
+    console.log(
+      'This clone is shallow: what is older than its history counts for the commits where that begins.',
+    );
+  }
+  const findings = new Findings(state, repository.boundary);
+  try {
+    await finish(options, repository, samples, findings, state);
+    const report = makeReport(repository.name, samples, (commit) => findings.totals(commit));
+    show(report);
+    const file = resolve(options.out ?? join(state, 'archaeology.html'));
+    writeWhole(file, chartPage(report));
+    console.log(`Chart: ${file}`);
+  } finally {
+    findings.close();
+  }
+}
+
+/**
+ * Finds out what is to be done, and has it done.
+ *
+ * @param {Options} options
+ * @param {Repository} repository
+ * @param {readonly Moment[]} samples
+ * @param {Findings} findings
+ * @param {string} state
+ */
+async function finish(options, repository, samples, findings, state) {
+  const commits = samples.map(({ commit }) => commit);
+  const survey =
+    findings.survey(repository.head, options.samples) ?? (await plan(options, repository, commits, findings));
+  if (survey.leftOut > 0) {
+    console.log(`Left out, for their names are not UTF-8 or too long: ${count(survey.leftOut)} files.`);
+  }
+
+  const wanted = new Set(commits);
+  const total = findings.unfinished(wanted).length;
+  const known = survey.versions - total;
+  if (total === 0) {
+    console.log(`Nothing to blame: all ${count(known)} results were known.`);
+    return;
+  }
+  const progress = new Progress(process.stderr, total);
+  const interrupted = () => {
+    progress.end();
+    console.error('Stopped. Nothing is lost: the next run goes on.');
+    process.exit(130);
+  };
+  process.once('SIGINT', interrupted);
+  const crew = new Crew(findings, [state, repository.gitDirectory, repository.boundary]);
+  try {
+    await crew.finish(wanted, options.workers, (left) => progress.update(total - left));
+  } finally {
+    progress.end();
+    await crew.end();
+    process.off('SIGINT', interrupted);
+  }
+  console.log(`${count(total)} blamed, ${count(known)} known from before.`);
+}
+
+/**
+ * @param {Options} options
+ * @param {Repository} repository
+ * @param {readonly string[]} commits
+ * @param {Findings} findings
+ */
+async function plan(options, repository, commits, findings) {
+  const versions = [];
+  const leftOut = new Set();
+  for await (const version of fileVersions(repository, repository.head, commits, (path) =>
+    leftOut.add(path),
+  )) {
+    versions.push(version);
+  }
+  return findings.plan(repository.head, commits, options.samples, versions, leftOut.size);
+}
+
+/** @param {Report} report */
+function show(report) {
+  console.log();
+  for (const line of table(report, process.stdout.columns || 120)) console.log(line);
+  console.log();
+  const period = middleAge(report);
+  if (period === undefined) console.log('There are no lines of text.');
+  else
+    console.log(`Half of the ${count(report.samples.at(-1)?.total ?? 0)} lines are of ${period} or older.`);
+}
+
+/** @param {readonly Moment[]} samples */
+function span(samples) {
+  const [first, last] = [samples.at(0), samples.at(-1)].map((moment) => dateOf(moment?.time ?? 0));
+  return samples.length === 1
+    ? `1 commit, of ${last}`
+    : `${count(samples.length)} commits, from ${first} to ${last}`;
+}
+
+/** Writes a file so that nobody ever sees half of it. @param {string} file @param {string} text */
+function writeWhole(file, text) {
+  const draft = `${file}.${process.pid}.tmp`;
+  writeFileSync(draft, text);
+  renameSync(draft, file);
+}
+
+/** One line for what can go wrong outside this program, and all there is to know for what can't. @param {unknown} error */
+function explain(error) {
+  if (error instanceof UsageError) return `archaeology: ${error.message} (--help shows what there is)`;
+  const isKnown = error instanceof Failure || error instanceof HoldfastError || isSystemError(error);
+  return isKnown ? `archaeology: ${/** @type {Error} */ (error).message}` : error;
+}
+
+/** @param {unknown} error */
+function isSystemError(error) {
+  return error instanceof Error && 'syscall' in error;
+}
