@@ -1,6 +1,6 @@
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { knownKeys, shown, wholeNumber } from './options.js';
-import { Queries, type PgClient, type PgPool } from './postgres-driver.js';
+import { OpenPool, Queries, type PgClient, type PgPool } from './postgres-driver.js';
 import { Presence } from './postgres-presence.js';
 import { Sessions } from './postgres-sessions.js';
 import { ServerEngine } from './postgres.js';
@@ -69,8 +69,9 @@ export async function connect(
     throw translated(error, where);
   }
   const closing = new AbortController();
-  const sessions = new Sessions(pool, queries, where, () => closing.signal.throwIfAborted());
-  const presence = new Presence(pool, queries, schema, where);
+  const open = new OpenPool(pool, closing.signal);
+  const sessions = new Sessions(open, queries, where);
+  const presence = new Presence(open, queries, schema, where);
   const end = async (): Promise<void> => {
     if (own) await pool.end();
     pool.removeListener('error', ignore);

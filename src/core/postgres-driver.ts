@@ -1,3 +1,4 @@
+import { heard, unheard } from './signals.js';
 import type { Statement, Value } from './statement.js';
 
 /** A query as the `pg` driver takes it. */
@@ -87,4 +88,49 @@ function hash(text: string): string {
   let value = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(text)) value = BigInt.asUintN(64, (value ^ BigInt(byte)) * 0x100000001b3n);
   return value.toString(36);
+}
+
+/** A pool, for as long as its store is open: a call that still waits for a connection when the store closes is rejected. */
+export class OpenPool {
+  readonly #pool: PgPool;
+  readonly #closing: AbortSignal;
+
+  /** @param closing - Aborted when the store closes; its reason is what calls are rejected with. */
+  constructor(pool: PgPool, closing: AbortSignal) {
+    this.#pool = pool;
+    this.#closing = closing;
+  }
+
+  connect(): Promise<PgClient> {
+    return this.#whileOpen(
+      () => this.#pool.connect(),
+      (client) => client.release(),
+    );
+  }
+
+  query(query: PgQuery): Promise<PgResult> {
+    return this.#whileOpen(
+      () => this.#pool.query(query),
+      () => undefined,
+    );
+  }
+
+  /** A pool that is ended forgets those who wait for a connection: their promises stay pending for ever. */
+  #whileOpen<T>(ask: () => Promise<T>, tooLate: (value: T) => void): Promise<T> {
+    const closing = this.#closing;
+    return new Promise<T>((resolve, reject) => {
+      closing.throwIfAborted();
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason is an error of this library.
+      const closed = (): void => reject(closing.reason);
+      heard(closing, closed);
+      ask()
+        .finally(() => unheard(closing, closed))
+        .then((value) => {
+          if (closing.aborted) tooLate(value);
+          else resolve(value);
+        })
+        // What the pool says when it is being closed is beside the point.
+        .catch((error: unknown) => (closing.aborted ? closed() : reject(error as Error)));
+    });
+  }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
 import { translated } from './errors.js';
-import { type PgClient, type PgPool, type Queries } from './postgres-driver.js';
+import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
 const pollInterval = 500;
@@ -15,7 +15,7 @@ type Listener = (rung: boolean) => void;
  * as long as it lives: the server lets go of the lock when the connection ends.
  */
 export class Presence {
-  readonly #pool: PgPool;
+  readonly #pool: OpenPool;
   readonly #queries: Queries;
   readonly #schema: string;
   readonly #where: string;
@@ -24,7 +24,7 @@ export class Presence {
   #client: PgClient | undefined;
   #poll: NodeJS.Timeout | undefined;
 
-  constructor(pool: PgPool, queries: Queries, schema: string, where: string) {
+  constructor(pool: OpenPool, queries: Queries, schema: string, where: string) {
     this.#pool = pool;
     this.#queries = queries;
     this.#schema = schema;

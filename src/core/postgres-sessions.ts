@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { StructureRef } from './catalog.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import type { Queries } from './postgres-driver.js';
-import { type PgClient, type PgPool, type PgQuery, type PgResult } from './postgres-driver.js';
+import { type PgClient, type OpenPool, type PgQuery, type PgResult } from './postgres-driver.js';
 
 /** How often a transaction that conflicts is tried, and the pauses between, in milliseconds: some seconds in all. */
 const mostTries = 40;
@@ -43,17 +43,14 @@ interface Session {
 /** The connections and transactions of a server store. A transaction is found again through the async context. */
 export class Sessions {
   readonly queries: Queries;
-  readonly #pool: PgPool;
+  readonly #pool: OpenPool;
   readonly #where: string;
-  readonly #check: () => void;
   readonly #current = new AsyncLocalStorage<Session>();
 
-  /** @param check - Throws when the store is closed: then that is what is the matter, whatever the pool says. */
-  constructor(pool: PgPool, queries: Queries, where: string, check: () => void) {
+  constructor(pool: OpenPool, queries: Queries, where: string) {
     this.#pool = pool;
     this.queries = queries;
     this.#where = where;
-    this.#check = check;
   }
 
   /** Whether the caller is inside a transaction. */
@@ -187,7 +184,6 @@ export class Sessions {
     } catch (error) {
       const known = session.serializable ? serializableConflicts : conflicts;
       if (known.has(driverCode(error) ?? '')) session.conflict ??= error;
-      this.#check();
       throw translated(error, this.#where);
     }
   }
@@ -206,7 +202,6 @@ export class Sessions {
     try {
       return await work();
     } catch (error) {
-      this.#check();
       throw translated(error, this.#where);
     }
   }

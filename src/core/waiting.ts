@@ -1,7 +1,7 @@
-import { getMaxListeners, setMaxListeners } from 'node:events';
 import { HoldfastError } from './errors.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
 import { get, lock, owner, ring, run, type Script } from './script.js';
+import { heard, unheard } from './signals.js';
 import { Statement, type Value } from './statement.js';
 import type { Interest, Observation, Turn } from './store.js';
 
@@ -112,20 +112,6 @@ class Gate {
       for (const signal of signals) heard(signal, aborted);
     });
   }
-}
-
-/** One signal may end many waits: that is no leak for Node to warn of. */
-function heard(signal: AbortSignal, listener: (event: Event) => void): void {
-  const most = getMaxListeners(signal);
-  // 0 is no limit.
-  if (most > 0) setMaxListeners(most + 1, signal);
-  signal.addEventListener('abort', listener);
-}
-
-function unheard(signal: AbortSignal, listener: (event: Event) => void): void {
-  signal.removeEventListener('abort', listener);
-  const most = getMaxListeners(signal);
-  if (most > 1) setMaxListeners(most - 1, signal);
 }
 
 /** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
