@@ -116,6 +116,15 @@ const operations = [
       call: (peer, [key, value]) => peer.setObject(key, value),
     },
   ],
+  [
+    {
+      name: 'Index.set, inserting small objects into the older of two indexes',
+      perRound: 100,
+      rounds: 200,
+      inputs: (round, _, count) => absent(round, count).map((key, i) => [key, objectOf(fresh(round, i))]),
+      call: (peer, [key, value]) => peer.setObject(key, value),
+    },
+  ],
 ];
 
 /** Fills a peer: `entries` texts in random order of keys, as many items, a tenth as many objects. */
@@ -125,8 +134,9 @@ async function fill(peer, entries) {
     const pending = [];
     peer.batch(() => {
       for (let n = from; n < Math.min(from + step, entries); n++) {
-        pending.push(peer.set(keyOf(n), textOf(n)), peer.push(textOf(n)));
+        // The index of objects is the older one: its new entries fall in the midst of a tree that both share.
         if (n < entries / 10) pending.push(peer.setObject(keyOf(n), objectOf(n)));
+        pending.push(peer.set(keyOf(n), textOf(n)), peer.push(textOf(n)));
       }
     });
     await Promise.all(pending);
