@@ -21,8 +21,10 @@ const sniffed = 8_000;
  */
 export async function blame(place, { blob, path, commit }, signal) {
   if (await isBinary(place, blob, signal)) return {};
-  // --incremental leaves out the lines themselves: of a huge file no more than its history comes through the pipe.
-  const args = ['blame', '--incremental', '--no-textconv', commit, '--', path];
+  // --incremental leaves out the lines themselves: of a huge file no more than its history comes through the pipe. The empty name
+  // undoes a list of commits to ignore that the user has configured; to configure an empty one does not.
+  const options = ['--incremental', '--no-textconv', '--ignore-revs-file='];
+  const args = ['blame', ...options, commit, '--', path];
   /** @type {Map<string, string>} What is known of a commit comes with the first of its entries only. */
   const months = new Map();
   /** @type {Lines} */

@@ -7,12 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { Failure } from './failure.js';
 
 /** What the user may have configured, but would make the numbers depend on who runs this. */
-const settings = [
-  'log.showRoot=true',
-  'log.diffMerges=separate',
-  'diff.algorithm=myers',
-  'blame.ignoreRevsFile=',
-];
+const settings = ['log.showRoot=true', 'log.diffMerges=separate', 'diff.algorithm=myers'];
 
 /** Variables that would point git at another repository than the one asked for, as inside a git hook. */
 const misleading = /^GIT_(DIR|WORK_TREE|COMMON_DIR|INDEX_FILE|OBJECT_DIRECTORY|NAMESPACE|PREFIX|GRAFT_FILE)$/;

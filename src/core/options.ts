@@ -24,10 +24,11 @@ export function shown(value: unknown): string {
 
 /** Refuses what is no plain object, and keys that are not among `known`, by name. */
 export function knownKeys(what: string, given: unknown, known: readonly string[]): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  // A Map, a Date or an array has no misspelt keys either.
+  if (Object.prototype.toString.call(given) !== '[object Object]') {
     throw new TypeError(`${what} must be an object, not ${shown(given)}`);
   }
-  for (const key of Object.keys(given)) {
+  for (const key of Object.keys(Object(given) as object)) {
     if (!known.includes(key))
       throw new TypeError(`${what} has no option ${shown(key)}; it has ${known.join(', ')}`);
   }

@@ -31,8 +31,9 @@ export class ServerScope implements Scope<'server'> {
     read: (row: R | undefined) => T,
   ): Promise<T> {
     const structure = await this.#find();
-    const ask = () => this.#engine.get(statement, params(structure));
-    return read(await (statement.exclusive ? this.#engine.exclusively(structure, ask) : ask()));
+    // Read inside: what can't be read must not be gone.
+    const ask = async (): Promise<T> => read(await this.#engine.get(statement, params(structure)));
+    return statement.exclusive ? this.#engine.exclusively(structure, ask) : ask();
   }
 
   async quick<P extends readonly Value[], T>(

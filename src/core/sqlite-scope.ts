@@ -30,7 +30,9 @@ export class EmbeddedScope implements Scope<'embedded'> {
     params: (structure: number) => P,
     read: (row: R | undefined) => T,
   ): T {
-    return read(this.#engine.get(statement, params(this.#find())));
+    const ask = (): T => read(this.#engine.get(statement, params(this.#find())));
+    // What can't be read must not be gone: it may be of a newer version.
+    return statement.reads ? ask() : this.#transact(ask);
   }
 
   quick<P extends readonly Value[], T>(
@@ -50,8 +52,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   write<T>(script: (structure: number) => Script<T>): T {
-    this.#engine.check(false);
-    return this.#engine.transactions.write(() => this.#engine.drive(script(this.#ensure())));
+    return this.#transact(() => this.#engine.drive(script(this.#ensure())));
   }
 
   repeat<S, T>(
@@ -120,12 +121,14 @@ export class EmbeddedScope implements Scope<'embedded'> {
     );
   }
 
+  #transact<T>(work: () => T): T {
+    this.#engine.check(false);
+    return this.#engine.transactions.write(work);
+  }
+
   /** The structure's number, set up; 0 as long as it has none. */
   #find(): number {
-    if (this.#setup !== undefined) {
-      this.#engine.check(false);
-      this.#engine.transactions.write(() => this.#ensure());
-    }
+    if (this.#setup !== undefined) this.#transact(() => this.#ensure());
     return this.#engine.find(this.#ref);
   }
 

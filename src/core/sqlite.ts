@@ -121,7 +121,11 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.check(false);
     return this.transactions.write(() => {
       const result = work();
-      if (isThenable(result)) throw asyncTransaction();
+      if (isThenable(result)) {
+        // What it is rejected with is nobody's business any more; unhandled it would end the process.
+        Promise.resolve(result).catch(() => undefined);
+        throw asyncTransaction();
+      }
       return result;
     });
   }
@@ -271,6 +275,6 @@ const asyncTransaction = (): HoldfastError =>
     'a transaction of an embedded store runs at once: give it a function that is not async and returns no promise',
   );
 
-function isThenable(value: unknown): boolean {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -228,9 +228,10 @@ class DequeOf<S extends Kind, T> {
   }
 
   /**
-   * Iterates over the items, from the left or in reverse. Others, and the loop itself, may write meanwhile: what is removed ahead
-   * is not yielded, and nothing is yielded twice unless `rotate` or `reverse` moves it. Reads in batches. (On a server what
-   * other processes removed in the last 5 ms may still be yielded.)
+   * Iterates over the items, from the left or in reverse. Others, and the loop itself, may push and take at both ends meanwhile: what
+   * is removed ahead is not yielded, and nothing is yielded twice. As in an array, what moves items (`remove` in the middle,
+   * `rotate`, `reverse`) may make the iteration skip one or yield one again. Reads in batches. (On a server what other processes
+   * removed in the last 5 ms may still be yielded.)
    */
   values(options?: IterationOptions): Sequence<S, T> {
     return this.#scope.pages(pages(resolveReverse(options)), ([, value]) => this.#scripts.value(value));

@@ -155,6 +155,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
   /**
    * Deletes the entries of a range of keys; tells how many there were. Many are deleted in batches, each a transaction of its
    * own, so that others can write in between; inside `store.transaction` all at once.
+   *
+   * @throws `TypeError` when a bound is undefined: it would delete more than was meant.
    */
   deleteRange(range: KeyRange<K>): Result<S, number> {
     return this.#scope.repeat(

@@ -109,8 +109,10 @@ export class WatchedGit {
     const script = `#!/bin/sh
 for last; do case $last in blame) blames=1;; esac; done
 if [ -n "$blames" ]; then
+  number=1
+  until mkdir '${this.#folder}'/number-$number 2> /dev/null; do number=$((number + 1)); done
   printf '%s\\0' "$last" >> '${this.#log}'
-  if [ -e '${this.#hold}' ] && [ "$(tr -cd '\\0' < '${this.#log}' | wc -c)" -gt "$(cat '${this.#hold}')" ]; then
+  if [ -e '${this.#hold}' ] && [ $number -gt "$(cat '${this.#hold}')" ]; then
     while [ -e '${this.#hold}' ]; do sleep 0.05; done
   fi
 fi

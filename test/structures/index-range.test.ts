@@ -307,6 +307,14 @@ forEachEngine((engine) => {
   });
 
   describe('Index.deleteRange', () => {
+    test('refuses a bound that is undefined, and deletes nothing', async () => {
+      const { index } = await filled([1, 2, 3]);
+      await expect(async () => index.deleteRange({ gte: undefined } as never)).rejects.toThrow(
+        /range\.gte is undefined/,
+      );
+      expect(await index.size).toBe(3);
+    });
+
     test('deletes thousands, tells how many, and nothing beside the range', async () => {
       const { store, index } = await filled(shuffled(2_000));
       const raw = await rawConnection(engine, store);

@@ -69,9 +69,12 @@ export interface ResolvedRange {
 
 const rangeKeys = ['gt', 'gte', 'lt', 'lte', 'prefix'] as const;
 
-/** The bounds of a range without further options. */
+/** The bounds of what is to be deleted. An undefined one is taken for a mistake: it would delete more than was meant. */
 export function resolveBounds<K extends Key>(range: KeyRange<K>, kind: Kind): KeyBounds {
   knownKeys('range', range, rangeKeys);
+  const missing = Object.entries(range).find(([, bound]) => bound === undefined);
+  if (missing !== undefined)
+    throw new TypeError(`range.${missing[0]} is undefined; leave it out if it is meant to be unbounded`);
   return keyBounds(range, kind);
 }
 

@@ -71,6 +71,8 @@ export class IndexScripts<K extends Key, V> {
   }
 
   *setMany(structure: number, entries: readonly (readonly [K, V])[]): Script<void> {
+    // Two that write the same rows in different orders would wait for each other.
+    yield* lock(structure);
     const keys: KeyColumn[] = [];
     for (const [key, value] of entries) {
       const column = this.key(key);
@@ -118,6 +120,7 @@ export class IndexScripts<K extends Key, V> {
   }
 
   *deleteMany(structure: number, keys: readonly K[]): Script<number> {
+    yield* lock(structure);
     let count = 0;
     for (const key of keys) if (yield* this.delete(structure, this.key(key))) count++;
     return count;
