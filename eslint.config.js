@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
@@ -22,27 +22,29 @@ const inCore = {
 };
 
 /** A structure imports core. When it outgrows its file, `queue.ts` may be joined by a folder `queue/`. */
-const structures = ['structures', 'sync'].flatMap((folder) =>
-  readdirSync(new URL(`./src/${folder}/`, import.meta.url))
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => file.slice(0, -'.ts'.length))
-    .flatMap((name) => [
-      {
-        files: [`src/${folder}/${name}.ts`],
-        rules: imports({
-          regex: `^(?!\\.\\./core/|\\./${name}/)`,
-          message: `Only ../core/… and ./${name}/… may be imported here.`,
-        }),
-      },
-      {
-        files: [`src/${folder}/${name}/**/*.ts`],
-        rules: imports({
-          regex: `^(?!\\.\\./\\.\\./core/|\\./|\\.\\./${name}\\.js$)`,
-          message: `Only ../../core/… and ./… may be imported here.`,
-        }),
-      },
-    ]),
-);
+const structures = ['structures', 'sync']
+  .filter((folder) => existsSync(new URL(`./src/${folder}/`, import.meta.url)))
+  .flatMap((folder) =>
+    readdirSync(new URL(`./src/${folder}/`, import.meta.url))
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => file.slice(0, -'.ts'.length))
+      .flatMap((name) => [
+        {
+          files: [`src/${folder}/${name}.ts`],
+          rules: imports({
+            regex: `^(?!\\.\\./core/|\\./${name}/)`,
+            message: `Only ../core/… and ./${name}/… may be imported here.`,
+          }),
+        },
+        {
+          files: [`src/${folder}/${name}/**/*.ts`],
+          rules: imports({
+            regex: `^(?!\\.\\./\\.\\./core/|\\./|\\.\\./${name}\\.js$)`,
+            message: `Only ../../core/… and ./… may be imported here.`,
+          }),
+        },
+      ]),
+  );
 
 export default defineConfig(
   globalIgnores(['dist/', 'docs/api/', 'coverage/', 'benchmark/node_modules/', 'test/package/consumer/']),

@@ -51,7 +51,8 @@ function summary(report) {
   const today = report.samples.at(-1);
   const middle = middleAge(report);
   if (!today || middle === undefined) return 'There are no lines of text.';
-  return `Half of the <strong>${count(today.total)}</strong> lines of ${today.date} were written in <strong>${middle}</strong> or before.`;
+  const [share, rest] = report.periods.length === 1 ? ['All', ''] : ['Half', ' or before'];
+  return `${share} of the <strong>${count(today.total)}</strong> lines of ${today.date} were written in <strong>${middle}</strong>${rest}.`;
 }
 
 /** @param {Report} report */
@@ -65,7 +66,7 @@ function chart({ periods, samples, unit }) {
 ${ticks.map((tick) => `<line x1="0" x2="100%" y1="${percent(1 - tick / top)}" y2="${percent(1 - tick / top)}"/>`).join('')}
 ${columns.join('\n')}
 </svg>
-<div class="dates" aria-hidden="true">${dates(samples, slot)}</div>
+<div class="dates" aria-hidden="true">${dates(samples, slot, unit)}</div>
 </div>`;
 }
 
@@ -90,8 +91,12 @@ function column({ date, total, lines }, index, slot, top, periods) {
   return `<g tabindex="0" role="img" data-i="${index}" aria-label="${date}: ${count(total)} lines">${slotRect}${parts.join('')}</g>`;
 }
 
-/** @param {readonly SampleReport[]} samples @param {number} slot */
-function dates(samples, slot) {
+/**
+ * @param {readonly SampleReport[]} samples
+ * @param {number} slot
+ * @param {Report['unit']} unit
+ */
+function dates(samples, slot, unit) {
   // As many as there is room for; every second one goes where the page is narrow.
   const every = Math.ceil(samples.length / 12);
   return samples
@@ -99,7 +104,7 @@ function dates(samples, slot) {
       if ((samples.length - 1 - i) % every !== 0) return '';
       const minor =
         ((samples.length - 1 - i) / every) % (samples.length > 4 ? 3 : 1) === 0 ? '' : ' class="minor"';
-      return `<span${minor} style="left:${((i + 0.5) * slot).toFixed(3)}%">${date.slice(0, 7)}</span>`;
+      return `<span${minor} style="left:${((i + 0.5) * slot).toFixed(3)}%">${unit === 'year' ? date.slice(0, 7) : date}</span>`;
     })
     .join('');
 }

@@ -121,9 +121,10 @@ function show(report) {
   for (const line of table(report, process.stdout.columns || 120)) console.log(line);
   console.log();
   const period = middleAge(report);
+  const total = count(report.samples.at(-1)?.total ?? 0);
   if (period === undefined) console.log('There are no lines of text.');
-  else
-    console.log(`Half of the ${count(report.samples.at(-1)?.total ?? 0)} lines are of ${period} or older.`);
+  else if (report.periods.length === 1) console.log(`All of the ${total} lines are of ${period}.`);
+  else console.log(`Half of the ${total} lines are of ${period} or older.`);
 }
 
 /** @param {readonly Moment[]} samples */

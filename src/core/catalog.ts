@@ -1,4 +1,5 @@
-import { places } from './schema.js';
+import { HoldfastError } from './errors.js';
+import { mostStructures, places } from './schema.js';
 import { Statement } from './statement.js';
 import type { StructureInfo } from './store.js';
 
@@ -68,4 +69,13 @@ export function structureInfo([kind, name, entries, bytes]: readonly [
   number,
 ]): StructureInfo {
   return { kind, name, entries, bytes };
+}
+
+/** @throws {@link HoldfastError} `ERR_FULL` when a structure's number leaves no room for its rows. */
+export function checkNumber(structure: number): number {
+  if (structure <= mostStructures) return structure;
+  throw new HoldfastError(
+    'ERR_FULL',
+    `a store has room for ${mostStructures} structures; use keys of one index instead of many names`,
+  );
 }

@@ -13,12 +13,12 @@ export interface ConnectOptions {
    * The schema that holds the tables; it is created where it is missing. Lower-case letters, digits and `_`, at most 40.
    * @defaultValue `'holdfast'`
    */
-  readonly schema?: string;
+  readonly schema?: string | undefined;
   /**
    * The most connections of the pool that is made from a URL: 2 or more, since one listens while something waits.
    * @defaultValue `10`
    */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
 }
 
 interface ResolvedOptions {
@@ -62,14 +62,15 @@ export async function connect(
   const ignore = (): void => undefined;
   pool.on('error', ignore);
   const queries = new Queries(schema);
-  try {
-    await migrate(pool, schema, where);
-  } catch (error) {
-    if (own) await pool.end();
-    throw translated(error, where);
-  }
   const closing = new AbortController();
   const open = new OpenPool(pool, closing.signal);
+  try {
+    await migrate(open, schema, where);
+  } catch (error) {
+    if (own) await pool.end();
+    pool.removeListener('error', ignore);
+    throw translated(error, where);
+  }
   const sessions = new Sessions(open, queries, where);
   const presence = new Presence(open, queries, schema, where);
   const end = async (): Promise<void> => {
@@ -110,7 +111,7 @@ function nameOf(server: string | URL | PgPool): string {
 }
 
 /** Under a lock of the server, since many processes may start at once. */
-async function migrate(pool: PgPool, schema: string, where: string): Promise<void> {
+async function migrate(pool: OpenPool, schema: string, where: string): Promise<void> {
   const client = await pool.connect();
   try {
     if (await isUpToDate(client, schema, where)) return;
@@ -131,7 +132,7 @@ async function migrate(pool: PgPool, schema: string, where: string): Promise<voi
     await ask(client, 'ROLLBACK').catch(() => undefined);
     throw error;
   } finally {
-    client.release();
+    pool.release(client);
   }
 }
 

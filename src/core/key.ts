@@ -28,18 +28,18 @@ export type StoredKey<K extends Key> = [Key] extends [K]
  */
 export interface KeyRange<K> {
   /** Keys greater than this one. */
-  gt?: K;
+  readonly gt?: K | undefined;
   /** Keys greater than this one, and itself. */
-  gte?: K;
+  readonly gte?: K | undefined;
   /** Keys less than this one. */
-  lt?: K;
+  readonly lt?: K | undefined;
   /** Keys less than this one, and itself. */
-  lte?: K;
+  readonly lte?: K | undefined;
   /**
    * A string: the string keys that begin with it (`''`: every string); bytes: likewise; a tuple: the tuples whose first
    * elements are these (`[]`: every tuple).
    */
-  prefix?: string | Uint8Array | readonly Key[];
+  readonly prefix?: string | Uint8Array | readonly Key[] | undefined;
 }
 
 /** A range in the terms of a column. `null` is unbounded. */

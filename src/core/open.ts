@@ -5,7 +5,7 @@ import { HoldfastError } from './errors.js';
 import { checkDirectory, checkFile, createDirectory, createPrivateFile, isMissing } from './files.js';
 import { boolean, functionOf, knownKeys, milliseconds, oneOf, shown, type Duration } from './options.js';
 import { applicationId, migrations, refuseNewer, schemaVersion } from './schema.js';
-import { Connection } from './sqlite-connection.js';
+import { Connection, sqliteVersion } from './sqlite-connection.js';
 import { EmbeddedEngine } from './sqlite.js';
 import { register, type Store } from './store.js';
 
@@ -16,19 +16,19 @@ export interface OpenOptions {
    * times the cost of a commit.
    * @defaultValue `'process'`
    */
-  readonly durability?: 'process' | 'power';
+  readonly durability?: 'process' | 'power' | undefined;
   /**
    * How long a call waits for another process that is writing; then it throws `ERR_BUSY`. The wait blocks the event loop.
    * At most an hour.
    * @defaultValue `'5s'`
    */
-  readonly busyTimeout?: Duration;
+  readonly busyTimeout?: Duration | undefined;
   /** Only reads; writing throws `ERR_READONLY`. The store must exist. @defaultValue `false` */
-  readonly readonly?: boolean;
+  readonly readonly?: boolean | undefined;
   /** Whether a missing store is created, with the directories above it; else `ERR_NOT_FOUND`. @defaultValue `true` */
-  readonly create?: boolean;
+  readonly create?: boolean | undefined;
   /** Where the time is taken from: for tests. @defaultValue the machine's clocks */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 interface ResolvedOptions {
@@ -93,10 +93,10 @@ const oldestSqlite = [3, 51, 3];
  */
 export function open(directory: string | URL, options: OpenOptions = {}): Store {
   const resolved = resolveOptions(directory, options);
+  checkSqlite();
   const path = prepareFiles(resolved);
   const connection = new Connection(path, resolved.readonly, resolved.busyTimeout);
   try {
-    checkSqlite(connection);
     const isNew = checkContents(connection, path);
     if (resolved.readonly && isNew) throw missing(resolved.directory);
     if (!resolved.readonly) configure(connection, path, resolved);
@@ -124,8 +124,9 @@ const missing = (directory: string): HoldfastError =>
     `${directory}: there is no store; open it without readonly and create: false to make one`,
   );
 
-function checkSqlite(connection: Connection): void {
-  const version = String(connection.value('SELECT sqlite_version()'));
+/** Before any file is made: nothing is to be left where nothing can work. */
+function checkSqlite(): void {
+  const version = sqliteVersion();
   const numbers = version.split('.').map(Number);
   const differing = oldestSqlite.findIndex((part, i) => part !== numbers[i]);
   if (differing === -1 || (numbers[differing] ?? 0) > (oldestSqlite[differing] ?? 0)) return;

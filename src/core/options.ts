@@ -6,7 +6,7 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`
 /** What every call that waits takes. */
 export interface WaitOptions {
   /** How long to wait; then the call rejects with `ERR_TIMEOUT`. `0` tries once. @defaultValue `Infinity` */
-  readonly timeout?: Duration;
+  readonly timeout?: Duration | undefined;
   /** Ends the wait: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -123,7 +123,7 @@ export function iterable(what: string, value: unknown): void {
 /** Options of iteration. */
 export interface IterationOptions {
   /** From the end to the start. @defaultValue `false` */
-  readonly reverse?: boolean;
+  readonly reverse?: boolean | undefined;
 }
 
 /** Whether iteration goes in reverse. */

@@ -90,6 +90,9 @@ function hash(text: string): string {
   return value.toString(36);
 }
 
+/** A connection that is lost fails the call under way, and each later one. Without a listener it would end the process, too. */
+const ignore = (): void => undefined;
+
 /** A pool, for as long as its store is open: a call that still waits for a connection when the store closes is rejected. */
 export class OpenPool {
   readonly #pool: PgPool;
@@ -101,11 +104,20 @@ export class OpenPool {
     this.#closing = closing;
   }
 
-  connect(): Promise<PgClient> {
-    return this.#whileOpen(
+  /** A connection, to be given back by {@link release}. */
+  async connect(): Promise<PgClient> {
+    const client = await this.#whileOpen(
       () => this.#pool.connect(),
-      (client) => client.release(),
+      (late) => late.release(),
     );
+    client.on('error', ignore);
+    return client;
+  }
+
+  /** @param destroy - Whether the connection is of no more use. */
+  release(client: PgClient, destroy = false): void {
+    client.removeListener('error', ignore);
+    client.release(destroy);
   }
 
   query(query: PgQuery): Promise<PgResult> {

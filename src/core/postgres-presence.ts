@@ -84,7 +84,7 @@ export class Presence {
       // The connection is lost: whoever waits will find this owner dead.
     } finally {
       // Destroyed, since it holds the lock and listens.
-      client.release(true);
+      this.#pool.release(client, true);
     }
   }
 
@@ -108,7 +108,7 @@ export class Presence {
       this.#watchLoss(client);
       return id;
     } catch (error) {
-      client.release(true);
+      this.#pool.release(client, true);
       throw error;
     }
   }
@@ -135,8 +135,8 @@ export class Presence {
       if (this.#client !== client) return;
       this.#client = undefined;
       this.#connecting = undefined;
-      client.release(true);
-      // Those who wait look for themselves, and join the line again under a new number.
+      this.#pool.release(client, true);
+      // Those who wait look, and join the line again under a new number, or are told that the server is gone.
       this.#tell(false);
     };
     client.on('error', lost);

@@ -132,7 +132,7 @@ export class Sessions {
       if (session.conflict !== undefined) return { conflict: session.conflict };
       throw error;
     } finally {
-      client.release(broken);
+      this.#pool.release(client, broken);
     }
   }
 

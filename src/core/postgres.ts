@@ -1,4 +1,4 @@
-import { catalog, structureInfo, type StructureRef } from './catalog.js';
+import { catalog, checkNumber, structureInfo, type StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import type { PgResult } from './postgres-driver.js';
 import { channel, type Presence } from './postgres-presence.js';
@@ -75,7 +75,7 @@ export class ServerEngine implements Engine<'server'> {
     const known = await this.find(ref);
     if (known !== 0) return known;
     await this.run(catalog.create, [ref.kind, ref.name]);
-    return this.find(ref);
+    return checkNumber(await this.find(ref));
   }
 
   async get<P extends readonly Value[], R extends Row>(

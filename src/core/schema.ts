@@ -15,8 +15,10 @@ export const applicationId = 0x486f6c64;
  * Bits of a row number that count within a structure; those above are the structure's number. One table then keeps every
  * structure's rows together and in order with no second index: 2 097 151 structures, 4 398 046 511 104 places in each.
  */
-export const placeBits = 42;
+const placeBits = 42;
 export const places: number = 2 ** placeBits;
+/** How many structures there may be: beyond it their row numbers would not fit into 64 bits. */
+export const mostStructures: number = 2 ** (63 - placeBits) - 1;
 /** Masks the place in a row number. */
 export const placeMask: number = places - 1;
 
@@ -30,7 +32,7 @@ export const placeMask: number = places - 1;
  */
 const tables = `
 CREATE TABLE structures (
-  id INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id < 2097152),
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   kind TEXT NOT NULL,
   name TEXT NOT NULL,
   size INTEGER NOT NULL DEFAULT 0,

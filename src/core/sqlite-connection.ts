@@ -10,7 +10,7 @@ interface Known {
   readonly single: boolean;
 }
 
-/** Shortest and longest pause between two tries for a lock, in milliseconds. Measured: docs/locking.md. */
+/** Shortest and longest pause between two tries for a lock, in milliseconds. Measured: docs/internals.md. */
 const firstPause = 0.05;
 const longestPause = 1;
 
@@ -19,7 +19,7 @@ const sleeping = new Int32Array(new SharedArrayBuffer(4));
 /** Loads better-sqlite3's compiled part, and opens the file. */
 function openDatabase(path: string, readonly: boolean): Database.Database {
   try {
-    return new Database(path, { readonly, fileMustExist: true, timeout: 0 });
+    return new Database(path, { readonly, fileMustExist: path !== ':memory:', timeout: 0 });
   } catch (error) {
     throw isNativeFailure(error)
       ? new HoldfastError(
@@ -39,6 +39,18 @@ function isNativeFailure(error: unknown): boolean {
     code === 'MODULE_NOT_FOUND' ||
     (error instanceof Error && error.message.includes('bindings file'))
   );
+}
+
+let version: string | undefined;
+
+/** The version of SQLite in use. Loads better-sqlite3's compiled part. */
+export function sqliteVersion(): string {
+  if (version === undefined) {
+    const db = openDatabase(':memory:', false);
+    version = String(db.prepare('SELECT sqlite_version()').pluck().get());
+    db.close();
+  }
+  return version;
 }
 
 const isBusy = (error: unknown): boolean => driverCode(error)?.startsWith('SQLITE_BUSY') === true;

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
 import { threadId } from 'node:worker_threads';
 import { Bells } from './bells.js';
-import { catalog, structureInfo, type StructureRef } from './catalog.js';
+import { catalog, checkNumber, structureInfo, type StructureRef } from './catalog.js';
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
 import { Owners } from './owners.js';
@@ -93,7 +93,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     const known = this.find(ref);
     if (known !== 0) return known;
     this.run(catalog.create, [ref.kind, ref.name]);
-    return this.find(ref);
+    return checkNumber(this.find(ref));
   }
 
   get<P extends readonly Value[], R extends Row>(statement: Statement<P, R>, params: P): R | undefined {

@@ -1,3 +1,4 @@
+import { catalog } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
 import { get, lock, owner, ring, run, type Script } from './script.js';
@@ -18,11 +19,10 @@ const sql = {
     `SELECT o.id, o.token FROM waiters w JOIN owners o ON o.id = w.owner
      WHERE w.structure = ? AND w.id < ? ORDER BY w.id DESC LIMIT 1`,
   ),
-  removeOwner: new Statement<[owner: number]>('DELETE FROM owners WHERE id = ?'),
 };
 
 /** The place of who is not in line yet: behind everybody. A number that both databases compare with their own. */
-export const endOfLine: number = Number.MAX_SAFE_INTEGER;
+const endOfLine: number = Number.MAX_SAFE_INTEGER;
 
 /** When to try again to leave a line, in milliseconds, after it failed: the database was busy, or the connection was lost. */
 const leaveAgain = 500;
@@ -41,11 +41,6 @@ export interface Waitable {
   readonly closing: AbortSignal;
   /** Whether nothing can be written, a place in a line neither. */
   readonly readonly: boolean;
-}
-
-/** Removes a dead owner and its places in all lines; gives back those lines. */
-export function* bury(dead: number): Script<number> {
-  return yield* run(sql.removeOwner, dead);
 }
 
 /** Joins the line of a structure; gives back the place. */
@@ -222,7 +217,7 @@ class Line<T> {
   }
 
   *#buryAndPassOn(structure: number, dead: number): Script<void> {
-    yield* bury(dead);
+    yield* run(catalog.removeOwner, dead);
     yield* this.#turn.passOn(structure);
   }
 
@@ -243,11 +238,34 @@ class Line<T> {
   }
 }
 
-/** Yields what `read` reads, now and after each change of it, until `signal` aborts or the store closes: both throw. */
-export async function* watchChanges<R, T>(
+/**
+ * Yields what is read, now and after each change of it, until `signal` aborts or the store closes: both throw. `return()` ends it at
+ * once, also while `next()` waits, which a generator alone would not.
+ */
+export function watchChanges<R, T>(
   engine: Waitable,
   observation: Observation<R, T>,
   signal: AbortSignal | undefined,
+): AsyncIterableIterator<T> {
+  const ended = new AbortController();
+  const changes = changesOf(engine, observation, signal, ended.signal);
+  return {
+    next: () => changes.next(),
+    return: () => {
+      ended.abort();
+      return changes.return();
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+async function* changesOf<R, T>(
+  engine: Waitable,
+  observation: Observation<R, T>,
+  signal: AbortSignal | undefined,
+  ended: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
   const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
   for (const one of signals) one.throwIfAborted();
@@ -272,6 +290,7 @@ export async function* watchChanges<R, T>(
       yield observation.show(now);
     }
   } catch (error) {
+    if (ended.aborted) return;
     engine.closing.throwIfAborted();
     throw error;
   } finally {

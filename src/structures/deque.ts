@@ -29,11 +29,16 @@ export interface DequeOptions {
    * every process: a lower one trims from the left at the first call, `Infinity` removes it.
    * @defaultValue what is stored; at first no bound
    */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
 }
 
 /** What {@link Deque} and {@link AsyncDeque} have in common. */
 class DequeOf<S extends Kind, T> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'Deque' });
+  }
+
   readonly #scope: Scope<S>;
   readonly #scripts: DequeScripts<T>;
 

@@ -42,11 +42,16 @@ export interface IndexOptions {
    * or `'key'`. It belongs to this object, not to the data.
    * @defaultValue `'insertion'`
    */
-  readonly order?: 'insertion' | 'key';
+  readonly order?: 'insertion' | 'key' | undefined;
 }
 
 /** What {@link Index} and {@link AsyncIndex} have in common. */
 class IndexOf<S extends Kind, K extends Key, V> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'Index' });
+  }
+
   readonly #scope: Scope<S>;
   readonly #scripts: IndexScripts<K, V>;
   readonly #order: 'insertion' | 'key';

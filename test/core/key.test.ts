@@ -294,7 +294,7 @@ test('random ranges hold the keys that their bounds and prefix say', () => {
 
 function randomRange(keys: Keys, list: readonly Key[]): KeyRange<Key> {
   const key = (): Key => (keys.random() < 0.5 ? keys.pick(list) : keys.key());
-  const range: KeyRange<Key> = {};
+  const range: { -readonly [Bound in keyof KeyRange<Key>]: KeyRange<Key>[Bound] } = {};
   if (keys.random() < 0.4) range[keys.pick(['gt', 'gte'] as const)] = key();
   if (keys.random() < 0.4) range[keys.pick(['lt', 'lte'] as const)] = key();
   if (keys.random() < 0.6) range.prefix = keys.pick([keys.text(), keys.bytes(), keys.tuple(0).slice(0, 2)]);

@@ -57,7 +57,7 @@ export const everything: KeyBounds = { low: null, lowInclusive: true, high: null
 /** A range of keys, and how to go through it. */
 export interface RangeOptions<K> extends KeyRange<K>, IterationOptions {
   /** The most entries there may be: 1 or more. @defaultValue no limit */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** {@link RangeOptions}, checked. */

@@ -74,7 +74,9 @@ export class IndexScripts<K extends Key, V> {
     // Two that write the same rows in different orders would wait for each other.
     yield* lock(structure);
     const keys: KeyColumn[] = [];
-    for (const [key, value] of entries) {
+    for (const [i, entry] of entries.entries()) {
+      if (!isPair(entry)) throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
+      const [key, value] = entry;
       const column = this.key(key);
       yield* run(sql.set, ...this.row(structure, column, value));
       keys.push(column);
@@ -180,4 +182,9 @@ export function readOnce<T>(what: string, items: Iterable<T>): () => readonly T[
 
 function isFunction<V>(value: V | (() => V)): value is () => V {
   return typeof value === 'function';
+}
+
+/** What JavaScript may pass in place of an entry. */
+function isPair(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2;
 }
