@@ -205,7 +205,7 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /**
    * Iterates over the keys. Others, and the loop itself, may write meanwhile: what is deleted ahead is not yielded, what is added
-   * behind is, and nothing is yielded twice. Reads in batches. (On a server what other processes deleted in the last 5 ms
+   * behind is, and nothing is yielded twice, unless it is deleted and set again. Reads in batches. (On a server what other processes deleted in the last 5 ms
    * may still be yielded.)
    */
   keys(options?: IterationOptions): Sequence<S, StoredKey<K>> {
