@@ -100,6 +100,13 @@ function checkPool(pool: PgPool): PgPool {
   if (typeof given !== 'object' || given === null || !('connect' in given) || !('query' in given)) {
     throw new TypeError(`server must be a postgres:// URL or a Pool of pg, not ${shown(pool)}`);
   }
+  const options: unknown = 'options' in given ? given.options : undefined;
+  const most = typeof options === 'object' && options !== null && 'max' in options ? options.max : undefined;
+  if (typeof most === 'number' && most < 2) {
+    throw new RangeError(
+      `the pool must have 2 connections or more, not ${most}: one listens while something waits`,
+    );
+  }
   return pool;
 }
 
@@ -115,7 +122,10 @@ async function migrate(pool: OpenPool, schema: string, where: string): Promise<v
   const client = await pool.connect();
   try {
     if (await isUpToDate(client, schema, where)) return;
-    await ask(client, `BEGIN; SELECT pg_advisory_xact_lock(hashtext('holdfast migration ${schema}'))`);
+    await ask(
+      client,
+      `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(hashtext('holdfast migration ${schema}'))`,
+    );
     await ask(client, `CREATE SCHEMA IF NOT EXISTS "${schema}"; SET LOCAL search_path TO "${schema}"`);
     await ask(
       client,

@@ -58,8 +58,10 @@ export function checkFile(path: string, writing: boolean): void {
 
 function checkAccess(path: string, writing: boolean, expected: 'directory' | 'file'): void {
   try {
-    const isDirectory = statSync(path).isDirectory();
-    if (isDirectory !== (expected === 'directory')) {
+    const found = statSync(path);
+    const isDirectory = found.isDirectory();
+    // A pipe would keep whoever opens it waiting for ever.
+    if (expected === 'directory' ? !isDirectory : !found.isFile()) {
       throw new HoldfastError(
         'ERR_NOT_A_STORE',
         `${path}: this should be a ${expected}; move it away, or choose another directory`,

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
-import { translated } from './errors.js';
+import { HoldfastError, translated } from './errors.js';
 import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
@@ -22,6 +22,7 @@ export class Presence {
   readonly #listeners = new Set<Listener>();
   #connecting: Promise<number> | undefined;
   #client: PgClient | undefined;
+  #number: number | undefined;
   #poll: NodeJS.Timeout | undefined;
 
   constructor(pool: OpenPool, queries: Queries, schema: string, where: string) {
@@ -43,8 +44,18 @@ export class Presence {
     return this.#connecting;
   }
 
+  /** This store's number among the owners, without waiting for a connection, which a transaction might do for ever. */
+  get known(): number {
+    if (this.#client !== undefined && this.#number !== undefined) return this.#number;
+    throw new HoldfastError(
+      'ERR_CONNECTION',
+      `${this.#where}: the connection to the server was lost; try again`,
+    );
+  }
+
   /** Calls `listener` when this store is rung, or when the poll's time has come, until the function that is returned is called. */
   async listen(listener: Listener): Promise<() => void> {
+    await this.#check();
     await this.id();
     this.#listeners.add(listener);
     this.#poll ??= setInterval(
@@ -88,9 +99,25 @@ export class Presence {
     }
   }
 
+  /** Gives up the connection, and so all places in lines: those who wait join again. For when it is unknown which places there are. */
+  renew(): void {
+    if (this.#client !== undefined) this.#lost(this.#client);
+  }
+
   #tick(): void {
-    this.id().catch(() => undefined);
+    this.#check()
+      .then(() => this.id())
+      .catch(() => undefined);
     this.#tell(false);
+  }
+
+  /** A connection may be cut without a word; the server, and others after it, then take this store for dead. */
+  async #check(): Promise<void> {
+    const client = this.#client;
+    const id = await this.#connecting;
+    if (client === undefined || id === undefined) return;
+    const { rows } = await this.#translating(() => this.#pool.query(this.#queries.of(catalog.tokenOf, [id])));
+    if (rows.length === 0) this.#lost(client);
   }
 
   #tell(rung: boolean): void {
@@ -105,6 +132,7 @@ export class Presence {
         this.#tell(true);
       });
       this.#client = client;
+      this.#number = id;
       this.#watchLoss(client);
       return id;
     } catch (error) {
@@ -116,7 +144,7 @@ export class Presence {
   /** In one transaction, so that nobody sees the owner before it holds the lock. */
   async #register(client: PgClient): Promise<number> {
     const ask = (sql: string) => client.query(this.#queries.plain(sql));
-    await ask('BEGIN');
+    await ask('BEGIN ISOLATION LEVEL READ COMMITTED');
     const token = randomBytes(10).toString('hex');
     await client.query(
       this.#queries.of(catalog.addOwner, [token, hostname(), process.pid, threadId, Date.now()]),
@@ -131,16 +159,18 @@ export class Presence {
   }
 
   #watchLoss(client: PgClient): void {
-    const lost = (): void => {
-      if (this.#client !== client) return;
-      this.#client = undefined;
-      this.#connecting = undefined;
-      this.#pool.release(client, true);
-      // Those who wait look, and join the line again under a new number, or are told that the server is gone.
-      this.#tell(false);
-    };
+    const lost = (): void => this.#lost(client);
     client.on('error', lost);
     client.on('end', lost);
+  }
+
+  #lost(client: PgClient): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    this.#connecting = undefined;
+    this.#pool.release(client, true);
+    // Those who wait look, and join the line again under a new number, or are told that the server is gone.
+    this.#tell(false);
   }
 
   async #translating<T>(work: () => Promise<T>): Promise<T> {

@@ -151,12 +151,28 @@ export class ServerScope implements Scope<'server'> {
     return structure;
   }
 
+  /** Waits for locks in short turns, to see in between whether anybody still waits for the outcome. */
+  async #whileWanted<T>(script: (structure: number) => Script<T>, wanted: () => void): Promise<T> {
+    const work = async (): Promise<T> => this.#engine.drive(script(await this.#ensure()));
+    for (;;) {
+      wanted();
+      this.#engine.check();
+      try {
+        return await this.#engine.sessions.transact(work, { begin: "SET LOCAL lock_timeout = '200ms'" });
+      } catch (error) {
+        if (!(error instanceof HoldfastError && error.code === 'ERR_BUSY')) throw error;
+      }
+    }
+  }
+
   #waitable(): Waitable {
     const engine = this.#engine;
     return {
       readonly: false,
       closing: engine.closing,
-      soon: (script) => this.write(script),
+      soon: (script, wanted) =>
+        wanted === undefined ? this.write(script) : this.#whileWanted(script, wanted),
+      renew: () => engine.presence.renew(),
       look: (script) => this.read(script),
       listen: (listener) => engine.presence.listen(listener),
       isAlive: (owner) => engine.presence.isAlive(owner),

@@ -15,6 +15,9 @@ const conflicts = new Set(['40001' /* serialization_failure */, '40P01' /* deadl
 /** In a serializable transaction also two rows with one key: it could not see the other's. */
 const serializableConflicts = new Set([...conflicts, '23505' /* unique_violation */]);
 
+/** What came of a try. */
+type Outcome<T> = { readonly value: T } | { readonly conflict: unknown };
+
 /** How a transaction is begun. */
 export interface TransactionOptions {
   /**
@@ -45,6 +48,7 @@ export class Sessions {
   readonly queries: Queries;
   readonly #pool: OpenPool;
   readonly #where: string;
+  #rollbacks = 0;
   readonly #current = new AsyncLocalStorage<Session>();
 
   constructor(pool: OpenPool, queries: Queries, where: string) {
@@ -53,9 +57,15 @@ export class Sessions {
     this.#where = where;
   }
 
+  /** How often something was rolled back: what was read before that may be of no more worth. */
+  get rollbacks(): number {
+    return this.#rollbacks;
+  }
+
   /** Whether the caller is inside a transaction. */
   get open(): boolean {
-    return this.#current.getStore() !== undefined;
+    // What a transaction has started, and goes on after it, is not inside it.
+    return this.#current.getStore()?.ended === false;
   }
 
   /** The number of a structure, as far as the transaction around the caller knows. */
@@ -78,7 +88,7 @@ export class Sessions {
   /** Asks within the transaction around the caller, or on any connection. */
   async query(query: PgQuery): Promise<PgResult> {
     const session = this.#current.getStore();
-    if (session === undefined) return this.#translating(() => this.#pool.query(query));
+    if (session === undefined) return this.#again(() => this.#alone(query));
     return this.#inTurn(session, () => this.#ask(session, query));
   }
 
@@ -87,9 +97,14 @@ export class Sessions {
     const session = this.#current.getStore();
     if (session !== undefined)
       return this.#inTurn(session, () => this.#savepoint(session, work, options.begin));
+    return this.#again(() => this.#try(work, options));
+  }
+
+  /** Tries until there is no conflict. */
+  async #again<T>(attempt: () => Promise<Outcome<T>>): Promise<T> {
     let pause = firstPause;
     for (let tries = 1; ; tries++) {
-      const outcome = await this.#try(work, options);
+      const outcome = await attempt();
       if ('value' in outcome) return outcome.value;
       if (tries >= mostTries) {
         const message = `${this.#where}: the transaction conflicted with others ${tries} times; keep it shorter, or try again`;
@@ -100,15 +115,20 @@ export class Sessions {
     }
   }
 
-  /** Runs `work` outside of any transaction. */
-  detached<T>(work: () => T): T {
-    return this.#current.exit(work);
+  /** A statement that is a transaction of its own: after a conflict it has done nothing. */
+  async #alone(query: PgQuery): Promise<Outcome<PgResult>> {
+    try {
+      return { value: await this.#pool.query(query) };
+    } catch (error) {
+      if (conflicts.has(driverCode(error) ?? '')) return { conflict: error };
+      throw translated(error, this.#where);
+    }
   }
 
   async #try<T>(
     work: () => Promise<T>,
     { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
-  ): Promise<{ value: T } | { conflict: unknown }> {
+  ): Promise<Outcome<T>> {
     const client = await this.#translating(() => this.#pool.connect());
     const session = newSession(client, isolation === 'SERIALIZABLE');
     let broken = false;
@@ -129,6 +149,7 @@ export class Sessions {
       await this.#end(session);
       broken = !(await this.#rollback(session));
       for (const action of session.undo) action();
+      this.#rollbacks++;
       if (session.conflict !== undefined) return { conflict: session.conflict };
       throw error;
     } finally {
@@ -138,8 +159,9 @@ export class Sessions {
 
   async #savepoint<T>(outer: Session, work: () => Promise<T>, begin = ''): Promise<T> {
     const session = newSession(outer.client, outer.serializable);
-    await this.#ask(session, this.queries.plain(`SAVEPOINT nested;${begin}`));
+    await this.#ask(outer, this.queries.plain('SAVEPOINT nested'));
     try {
+      if (begin !== '') await this.#ask(session, this.queries.plain(begin));
       const value = await this.#current.run(session, work);
       await this.#end(session);
       await this.#ask(session, this.queries.plain('RELEASE nested'));
@@ -149,6 +171,7 @@ export class Sessions {
     } catch (error) {
       await this.#end(session);
       for (const action of session.undo) action();
+      this.#rollbacks++;
       if (session.conflict === undefined)
         await this.#ask(session, this.queries.plain('ROLLBACK TO nested; RELEASE nested'));
       throw error;

@@ -47,7 +47,7 @@ export class ServerEngine implements Engine<'server'> {
 
   /** Changes with everything that this store writes. */
   get writes(): number {
-    return this.#writes;
+    return this.#writes + this.sessions.rollbacks;
   }
 
   scope({ kind, name, setup }: ScopeOptions): Scope<'server'> {
@@ -156,7 +156,7 @@ export class ServerEngine implements Engine<'server'> {
 
   async #ask({ kind, params }: Step<unknown>): Promise<unknown> {
     const number = Number(params[0]);
-    if (kind === 'owner') return this.presence.id();
+    if (kind === 'owner') return this.presence.known;
     if (kind === 'lock') return this.get(catalog.lockStructure, [number]);
     return this.get(catalog.notify, [channel(this.#schema, number)]);
   }

@@ -159,6 +159,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
         ),
       look: (script) => this.read(script),
       listen: (listener) => Promise.resolve(engine.listen(listener)),
+      renew: () => undefined,
       isAlive: (_, token) => engine.isAlive(token),
     };
   }

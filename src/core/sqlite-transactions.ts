@@ -11,6 +11,8 @@ export class Transactions {
   readonly #connection: Connection;
   readonly #where: string;
   readonly #busyTimeout: number;
+  /** How often something was rolled back: what was read before that may be of no more worth. */
+  rollbacks = 0;
   #depth = 0;
   #reading = false;
   #afterCommit: (() => void)[] = [];
@@ -95,8 +97,11 @@ export class Transactions {
       this.checkAlive();
       this.#connection.commit();
     } catch (error) {
-      this.#connection.rollback();
-      this.#undone(0, 0);
+      try {
+        this.#connection.rollback();
+      } finally {
+        this.#undone(0, 0);
+      }
       throw error;
     } finally {
       this.#depth = 0;
@@ -129,6 +134,7 @@ export class Transactions {
   }
 
   #undone(commits: number, rollbacks: number): void {
+    this.rollbacks++;
     this.#afterCommit.length = commits;
     for (const action of this.#afterRollback.splice(rollbacks)) action();
   }

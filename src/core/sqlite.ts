@@ -69,7 +69,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
 
   /** How much this store has written. */
   get writes(): number {
-    return this.#writes;
+    return this.#writes + this.transactions.rollbacks;
   }
 
   /** Changes whenever another has committed something. */

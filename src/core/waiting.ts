@@ -35,6 +35,8 @@ export interface Waitable {
   look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
   /** Calls back when this store is rung (`true`), or at a slow poll (`false`); ready to hear once the promise resolves. */
   listen(listener: (rung: boolean) => void): Promise<() => void>;
+  /** Gives up all places in lines, since it is unknown which there are: an answer was lost. Those who wait join again. */
+  renew(): void;
   /** Whether the owner lives. */
   isAlive(owner: number, token: string): boolean | Promise<boolean>;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */
@@ -81,7 +83,7 @@ class Gate {
   #wait(deadline: number, signals: readonly AbortSignal[], what: string): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       // Longer waits than a timer can hold are cut; the poll opens the gate long before.
-      const left = Math.min(deadline - performance.now(), 2 ** 31 - 1);
+      const left = Math.max(0, Math.min(deadline - performance.now(), 2 ** 31 - 1));
       const timer = Number.isFinite(deadline)
         ? setTimeout(() => {
             end(() => {
@@ -164,6 +166,7 @@ class Line<T> {
         await this.#untilReady(gate, deadline, signals, what);
       }
     } catch (error) {
+      if (this.#waiter === undefined) renewIfLost(this.#engine, error);
       await this.#leave();
       throw error;
     } finally {
@@ -222,19 +225,9 @@ class Line<T> {
   }
 
   async #leave(): Promise<void> {
-    const waiter = this.#waiter;
-    // A store that closes removes all of its places itself.
-    if (waiter === undefined || this.#engine.closing.aborted) return;
-    try {
-      await this.#engine.soon((structure) => this.#leaveAndPassOn(structure, waiter));
-    } catch {
-      // The place would hold up everybody behind it. What the caller is told is why it left.
-      setTimeout(() => void this.#leave(), leaveAgain).unref();
-    }
-  }
-
-  *#leaveAndPassOn(structure: number, waiter: number): Script<void> {
-    if ((yield* run(sql.leave, waiter)) > 0) yield* this.#turn.passOn(structure);
+    const turn = this.#turn;
+    if (this.#waiter !== undefined)
+      await leave(this.#engine, this.#waiter, (structure) => turn.passOn(structure));
   }
 }
 
@@ -291,14 +284,42 @@ async function* changesOf<R, T>(
     }
   } catch (error) {
     if (ended.aborted) return;
+    if (waiter === undefined) renewIfLost(engine, error);
     engine.closing.throwIfAborted();
     throw error;
   } finally {
     stop();
-    const left = waiter;
-    if (left !== undefined && !engine.closing.aborted)
-      await engine.soon(() => run(sql.leave, left)[Symbol.iterator]());
+    if (waiter !== undefined) await leave(engine, waiter);
   }
+}
+
+/** Where the answer to the joining was lost, there may be a place that nobody knows of. */
+function renewIfLost(engine: Waitable, error: unknown): void {
+  if (error instanceof HoldfastError && error.code === 'ERR_CONNECTION') engine.renew();
+}
+
+/** Leaves a line. A store that closes removes all of its places itself. */
+async function leave(
+  engine: Waitable,
+  waiter: number,
+  passOn?: (structure: number) => Script<void>,
+): Promise<void> {
+  if (engine.closing.aborted) return;
+  try {
+    await engine.soon((structure) => leaving(structure, waiter, passOn));
+  } catch {
+    // The place would hold up everybody behind it. What the caller is told is why it left.
+    setTimeout(() => void leave(engine, waiter, passOn), leaveAgain).unref();
+  }
+}
+
+function* leaving(
+  structure: number,
+  waiter: number,
+  passOn?: (structure: number) => Script<void>,
+): Script<void> {
+  yield* lock(structure);
+  if ((yield* run(sql.leave, waiter)) > 0 && passOn !== undefined) yield* passOn(structure);
 }
 
 /** The place of an observer, joined again if somebody took this store for dead. */

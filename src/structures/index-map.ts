@@ -165,8 +165,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
    */
   deleteRange(range: KeyRange<K>): Result<S, number> {
     return this.#scope.repeat(
-      (structure, count: number | undefined) => this.#scripts.deleteRange(structure, count ?? 0, range),
-      (count) => count ?? 0,
+      (structure, state: Clearing | undefined) => this.#scripts.deleteRange(structure, state, range),
+      (state) => state?.count ?? 0,
     );
   }
 

@@ -11,7 +11,18 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 function syncsOf(script: string, log: string): number {
   const { status, stderr } = spawnSync(
     'strace',
-    ['-f', '-qq', '-e', 'trace=fsync,fdatasync', '-o', log, process.execPath, '--input-type=module', '-e', script],
+    [
+      '-f',
+      '-qq',
+      '-e',
+      'trace=fsync,fdatasync',
+      '-o',
+      log,
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ],
     { cwd: root, encoding: 'utf8' },
   );
   if (status !== 0) throw new Error(`strace ended with ${status ?? 'a signal'}: ${stderr}`);
@@ -20,7 +31,8 @@ function syncsOf(script: string, log: string): number {
 
 /** What a store asks of the disk can be seen from outside only: elsewhere than on Linux, or without the right to trace, not at all. */
 const canTrace =
-  spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', process.execPath, '-e', ''], { stdio: 'ignore' }).status === 0;
+  spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', process.execPath, '-e', ''], { stdio: 'ignore' })
+    .status === 0;
 
 describe.skipIf(!canTrace)('durability', () => {
   const commits = 50;
@@ -38,7 +50,8 @@ describe.skipIf(!canTrace)('durability', () => {
   };
   /** By many commits more than by one: what opening and closing cost is left out. */
   const perCommits = (durability: string, commit: string): number =>
-    syncs(durability, `for (let i = 0; i <= ${commits}; i++) { ${commit} }`) - syncs(durability, `{ const i = 0; ${commit} }`);
+    syncs(durability, `for (let i = 0; i <= ${commits}; i++) { ${commit} }`) -
+    syncs(durability, `{ const i = 0; ${commit} }`);
 
   test.each([
     ['a set', 'index.set(i, i);'],

@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { expect, inject, test } from 'vitest';
 import { Deque, HoldfastError, Index } from '../../src/index.js';
 import { connect } from '../../src/postgres.js';
@@ -53,7 +53,12 @@ test.each<[unknown, unknown?]>([
   expect(code(await refusal(server))).toBe('TypeError');
 });
 
-test.each(['postgres://', 'postgres://host:port/app', 'postgres://%zz@localhost/app', 'postgres://localhost:99999/app'])(
+test.each([
+  'postgres://',
+  'postgres://host:port/app',
+  'postgres://%zz@localhost/app',
+  'postgres://localhost:99999/app',
+])(
   'connect(%o) rejects with a TypeError or an error of the library, never with one of the driver',
   async (url) => {
     const error = await refusal(url);
@@ -129,7 +134,10 @@ async function fingerprint(raw: Client, schema: string): Promise<unknown> {
       raw,
       `SELECT relname, xmin::text, relfilenode FROM pg_class WHERE relnamespace = '${schema}'::regnamespace ORDER BY 1`,
     ),
-    await rows(raw, `SELECT proname, xmin::text FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace ORDER BY 1`),
+    await rows(
+      raw,
+      `SELECT proname, xmin::text FROM pg_proc WHERE pronamespace = '${schema}'::regnamespace ORDER BY 1`,
+    ),
   ];
 }
 
@@ -192,7 +200,9 @@ test('a user who may only read can read, and is refused with ERR_PERMISSION when
   const index = new Index<string, number>(await connected(schema), 'i');
   await index.set('a', 1);
   const { role, url } = await newRole();
-  await once(`GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role}`);
+  await once(
+    `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role}`,
+  );
   const reading = new Index<string, number>(await connected(schema, { url }), 'i');
   expect([await reading.get('a'), await reading.size]).toEqual([1, 1]);
   expect(await outcome(reading.set('a', 2))).toEqual({ error: 'ERR_PERMISSION' });

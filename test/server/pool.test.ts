@@ -36,7 +36,9 @@ test('a store on a pool of the user’s does all it does on one of its own', asy
 
 test('a pool of the user’s can be used after close, with nothing of the store left on it', async () => {
   const { pool, clients } = newPool(4);
-  await Promise.all(Array.from({ length: 4 }, () => pool.query("SET search_path TO pg_catalog; SELECT pg_sleep(0.1)")));
+  await Promise.all(
+    Array.from({ length: 4 }, () => pool.query('SET search_path TO pg_catalog; SELECT pg_sleep(0.1)')),
+  );
   expect(clients.length).toBe(4);
   const before = listeners(pool);
   const idle = clients.map(listeners);
@@ -44,7 +46,9 @@ test('a pool of the user’s can be used after close, with nothing of the store 
   const store = await connect(pool, { schema });
   const index = new Index<number, number>(store, 'i');
   await Promise.all(Array.from({ length: 20 }, (_, i) => index.set(i, i)));
-  await Promise.all(Array.from({ length: 8 }, () => store.transaction(() => index.update(0, (n) => (n ?? 0) + 1))));
+  await Promise.all(
+    Array.from({ length: 8 }, () => store.transaction(() => index.update(0, (n) => (n ?? 0) + 1))),
+  );
   await outcome(store.transaction(() => Promise.reject(new Error('undone'))));
   await outcome(new Deque<number>(store, 'd').take({ timeout: 50 }));
   await store.close();

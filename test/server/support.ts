@@ -70,7 +70,9 @@ export function namedUrl(name: string): string {
 }
 
 /** The server's address for another user, password, or database. */
-export function changedUrl(changes: Partial<Pick<URL, 'username' | 'password' | 'port' | 'pathname'>>): string {
+export function changedUrl(
+  changes: Partial<Pick<URL, 'username' | 'password' | 'port' | 'pathname'>>,
+): string {
   return Object.assign(new URL(inject('postgresUrl')), changes).href;
 }
 
@@ -86,7 +88,12 @@ export async function terminate(raw: Client, name: string, condition = 'true'): 
 }
 
 /** Waits until so many stand in the lines of a schema. */
-export async function untilWaiting(raw: Client, schema: string, many: number, timeout?: number): Promise<void> {
+export async function untilWaiting(
+  raw: Client,
+  schema: string,
+  many: number,
+  timeout?: number,
+): Promise<void> {
   await until(async () => (await count(raw, `SELECT count(*) FROM ${schema}.waiters`)) === many, timeout);
 }
 

@@ -35,11 +35,9 @@ test('between two stores, those who wait are served in the order in which they c
 test('who comes while others wait does not overtake them', async () => {
   const schema = schemaName();
   const raw = await rawClient();
-  const [first, second, third] = (await connectedMany(3, schema)).map((store) => new Deque<string>(store, 'd')) as [
-    AsyncDeque<string>,
-    AsyncDeque<string>,
-    AsyncDeque<string>,
-  ];
+  const [first, second, third] = (await connectedMany(3, schema)).map(
+    (store) => new Deque<string>(store, 'd'),
+  ) as [AsyncDeque<string>, AsyncDeque<string>, AsyncDeque<string>];
   const waiting = first.take({ timeout: '20s' });
   await untilWaiting(raw, schema, 1);
   const [, late] = await Promise.all([third.push('one'), second.take({ timeout: '20s' }), third.push('two')]);

@@ -128,17 +128,34 @@ export class IndexScripts<K extends Key, V> {
     return count;
   }
 
-  *deleteRange(structure: number, count: number, range: KeyRange<K>): Script<number | undefined> {
+  *deleteRange(
+    structure: number,
+    state: Clearing | undefined,
+    range: KeyRange<K>,
+  ): Script<Clearing | undefined> {
     const bounds = resolveBounds(range, this.#kind);
-    const deleted = yield* run(deleteByKey(bounds), ...parameters(structure, bounds), batch);
-    if (deleted === 0) return undefined;
-    yield* announceAll(structure);
-    return count + deleted;
+    const newest = yield* this.#newest(structure, state);
+    const parts = [...parameters(structure, bounds), structure, newest, batch];
+    return yield* this.#cleared(structure, newest, state, yield* run(deleteByKey(bounds), ...parts));
   }
 
   *clear(structure: number, state: Clearing | undefined): Script<Clearing | undefined> {
-    const newest = state?.newest ?? (yield* get(sql.newest, structure, structure))?.[0] ?? 0;
+    const newest = yield* this.#newest(structure, state);
     const deleted = yield* run(sql.clear, structure, structure, newest, batch);
+    return yield* this.#cleared(structure, newest, state, deleted);
+  }
+
+  /** What is added after the beginning stays, or there would be no end while others add. */
+  *#newest(structure: number, state: Clearing | undefined): Script<number> {
+    return state?.newest ?? (yield* get(sql.newest, structure, structure))?.[0] ?? 0;
+  }
+
+  *#cleared(
+    structure: number,
+    newest: number,
+    state: Clearing | undefined,
+    deleted: number,
+  ): Script<Clearing | undefined> {
     if (deleted === 0) return undefined;
     yield* announceAll(structure);
     return { newest, count: (state?.count ?? 0) + deleted };
@@ -161,10 +178,12 @@ export class IndexScripts<K extends Key, V> {
 
   *popEnd(structure: number, reverse: boolean): Script<[StoredKey<K>, V] | undefined> {
     yield* lock(structure);
-    const row = yield* this.#end(structure, reverse);
-    if (row === undefined) return undefined;
-    yield* this.delete(structure, row[1]);
-    return this.entry(row);
+    for (;;) {
+      const row = yield* this.#end(structure, reverse);
+      if (row === undefined) return undefined;
+      // On a server somebody who does not need the lock may have been faster.
+      if (yield* this.delete(structure, row[1])) return this.entry(row);
+    }
   }
 }
 

@@ -43,6 +43,15 @@ function upsert(condition: string): Statement<Upsert> {
   );
 }
 
+/** Deletes some entries. On PostgreSQL they are locked first: those that others delete meanwhile would count, and be missing. */
+function deletion<P extends Value[]>(which: string): Statement<P> {
+  const chosen = `SELECT id FROM entries WHERE ${which}`;
+  return new Statement(
+    `DELETE FROM entries WHERE id IN (${chosen})`,
+    `DELETE FROM entries WHERE id IN (${chosen} FOR UPDATE)`,
+  );
+}
+
 export const sql = {
   size: new Statement<[structure: number], [size: number]>(
     'SELECT size FROM structures WHERE id = ?',
@@ -77,9 +86,8 @@ export const sql = {
      ORDER BY id DESC LIMIT 1`,
   ),
   /** Up to some entries that were there when the newest had that place. */
-  clear: new Statement<[structure: number, structure: number, newest: number, limit: number]>(
-    `DELETE FROM entries WHERE id IN (SELECT id FROM entries
-     WHERE id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?)`,
+  clear: deletion<[structure: number, structure: number, newest: number, limit: number]>(
+    `id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?`,
   ),
   waiting: new Statement<[structure: number], [waiting: number]>(
     'SELECT waiting FROM structures WHERE id = ?',
@@ -166,9 +174,15 @@ export function byKey(
   );
 }
 
-/** Deletes up to some entries of a range. */
+const deletions = new Map<string, Statement<Value[]>>();
+
+/** Deletes up to some entries of a range that were there when the newest had a certain place. */
 export function deleteByKey(bounds: KeyBounds): Statement<Value[]> {
-  return remembered(
-    `DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE structure = ?${bounded(bounds)} ORDER BY key LIMIT ?)`,
-  );
+  const which = `structure = ?${bounded(bounds)} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY key LIMIT ?`;
+  let statement = deletions.get(which);
+  if (statement === undefined) {
+    statement = deletion(which);
+    deletions.set(which, statement);
+  }
+  return statement;
 }
