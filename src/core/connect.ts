@@ -1,6 +1,6 @@
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { knownKeys, shown, wholeNumber } from './options.js';
-import { OpenPool, Queries, type PgClient, type PgPool } from './postgres-driver.js';
+import { OpenPool, Queries, types, type PgClient, type PgPool } from './postgres-driver.js';
 import { Presence } from './postgres-presence.js';
 import { Sessions } from './postgres-sessions.js';
 import { ServerEngine } from './postgres.js';
@@ -100,13 +100,6 @@ function checkPool(pool: PgPool): PgPool {
   if (typeof given !== 'object' || given === null || !('connect' in given) || !('query' in given)) {
     throw new TypeError(`server must be a postgres:// URL or a Pool of pg, not ${shown(pool)}`);
   }
-  const options: unknown = 'options' in given ? given.options : undefined;
-  const most = typeof options === 'object' && options !== null && 'max' in options ? options.max : undefined;
-  if (typeof most === 'number' && most < 2) {
-    throw new RangeError(
-      `the pool must have 2 connections or more, not ${most}: one listens while something waits`,
-    );
-  }
   return pool;
 }
 
@@ -126,7 +119,10 @@ async function migrate(pool: OpenPool, schema: string, where: string): Promise<v
       client,
       `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(hashtext('holdfast migration ${schema}'))`,
     );
-    await ask(client, `CREATE SCHEMA IF NOT EXISTS "${schema}"; SET LOCAL search_path TO "${schema}"`);
+    // Not IF NOT EXISTS: that needs the right to create one, even where there is one.
+    const { rows } = await ask(client, `SELECT to_regnamespace('"${schema}"') IS NULL`);
+    if (rows[0]?.[0] === true) await ask(client, `CREATE SCHEMA "${schema}"`);
+    await ask(client, `SET LOCAL search_path TO "${schema}"`);
     await ask(
       client,
       'CREATE TABLE IF NOT EXISTS migrations (id bigint PRIMARY KEY, breaking bigint NOT NULL)',
@@ -161,7 +157,7 @@ async function newest(client: PgClient, table: string, where: string): Promise<n
   return Number(rows[0]?.[0]);
 }
 
-const ask = (client: PgClient, text: string) => client.query({ text, rowMode: 'array' });
+const ask = (client: PgClient, text: string) => client.query({ text, rowMode: 'array', types });
 
 function serverStore(schema: string, engine: ServerEngine): AsyncStore {
   const store: AsyncStore = {

@@ -114,10 +114,12 @@ export function functionOf(what: string, value: unknown): void {
 }
 
 /** Refuses what can't be iterated, and strings. */
-export function iterable(what: string, value: unknown): void {
+export function iterable<T>(what: string, given: Iterable<T>): Iterable<T> {
+  const value: unknown = given;
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) {
     throw new TypeError(`${what} must be an array or another iterable, not ${shown(value)}`);
   }
+  return given;
 }
 
 /** Options of iteration. */

@@ -27,6 +27,7 @@ export interface PgClient {
 
 /** The part of a `pg` pool this library uses: a `Pool` of the package `pg` is one. */
 export interface PgPool {
+  readonly options?: { readonly max?: number | undefined };
   connect(): Promise<PgClient>;
   query(query: PgQuery): Promise<PgResult>;
   end(): Promise<void>;
@@ -47,7 +48,8 @@ const parsers = new Map<number, (text: string) => unknown>([
   [701, Number],
 ]);
 
-const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
+/** How columns are read: whatever a pool's user has set for the whole process. */
+export const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
 
 /** Tables have plural names, columns singular ones: only tables are to be found in a schema. */
 const tableNames = /\b(structures|entries|items|owners|waiters|tallies|places)\b/g;
@@ -102,6 +104,13 @@ export class OpenPool {
   constructor(pool: PgPool, closing: AbortSignal) {
     this.#pool = pool;
     this.#closing = closing;
+  }
+
+  /** @throws `RangeError` when there is no connection to spare for listening. */
+  checkSpare(): void {
+    const { max = Infinity } = this.#pool.options ?? {};
+    if (max < 2)
+      throw new RangeError(`to wait takes a pool of 2 connections or more, not ${max}: one listens`);
   }
 
   /** A connection, to be given back by {@link release}. */

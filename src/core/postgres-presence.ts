@@ -2,11 +2,13 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
-import { HoldfastError, translated } from './errors.js';
+import { HoldfastError, driverCode, translated } from './errors.js';
+import { conflicts } from './postgres-sessions.js';
 import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
 const pollInterval = 500;
+const mostTries = 20;
 
 type Listener = (rung: boolean) => void;
 
@@ -125,9 +127,10 @@ export class Presence {
   }
 
   async #connect(): Promise<number> {
+    this.#pool.checkSpare();
     const client = await this.#translating(() => this.#pool.connect());
     try {
-      const id = await this.#translating(() => this.#register(client));
+      const id = await this.#translating(() => this.#registerAgain(client));
       client.on('notification', () => {
         this.#tell(true);
       });
@@ -138,6 +141,18 @@ export class Presence {
     } catch (error) {
       this.#pool.release(client, true);
       throw error;
+    }
+  }
+
+  /** Burying the dead, it may get in the way of others who do. */
+  async #registerAgain(client: PgClient): Promise<number> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#register(client);
+      } catch (error) {
+        if (tries >= mostTries || !conflicts.has(driverCode(error) ?? '')) throw error;
+        await client.query(this.#queries.plain('ROLLBACK'));
+      }
     }
   }
 

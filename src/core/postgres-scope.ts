@@ -41,7 +41,9 @@ export class ServerScope implements Scope<'server'> {
     params: (structure: number) => P,
     done: (changes: number) => T,
     otherwise: (structure: number) => Script<T>,
+    prepare?: () => unknown,
   ): Promise<T> {
+    prepare?.();
     const structure = await this.#find();
     const values = params(structure);
     if (structure === 0) return this.write(otherwise);
@@ -58,7 +60,8 @@ export class ServerScope implements Scope<'server'> {
     });
   }
 
-  async write<T>(script: (structure: number) => Script<T>): Promise<T> {
+  async write<T>(script: (structure: number) => Script<T>, prepare?: () => unknown): Promise<T> {
+    prepare?.();
     this.#engine.check();
     return this.#engine.sessions.transact(async () => this.#engine.drive(script(await this.#ensure())));
   }

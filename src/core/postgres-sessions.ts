@@ -11,7 +11,10 @@ const firstPause = 1;
 const longestPause = 100;
 
 /** SQLSTATEs after which a transaction may simply be run again. */
-const conflicts = new Set(['40001' /* serialization_failure */, '40P01' /* deadlock_detected */]);
+export const conflicts: ReadonlySet<string> = new Set([
+  '40001' /* serialization_failure */,
+  '40P01' /* deadlock_detected */,
+]);
 /** In a serializable transaction also two rows with one key: it could not see the other's. */
 const serializableConflicts = new Set([...conflicts, '23505' /* unique_violation */]);
 

@@ -123,17 +123,21 @@ export interface Scope<K extends Kind> {
     params: (structure: number) => P,
     read: (row: R | undefined) => T,
   ): Result<K, T>;
-  /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. */
+  /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. `prepare` as in {@link write}. */
   quick<P extends readonly Value[], T>(
     statement: Statement<P>,
     params: (structure: number) => P,
     done: (changes: number) => T,
     otherwise: (structure: number) => Script<T>,
+    prepare?: () => unknown,
   ): Result<K, T>;
   /** Runs a script that only reads, on one state of the store. The structure's number is 0 as long as nothing was written to it. */
   read<T>(script: (structure: number) => Script<T>): Result<K, T>;
-  /** Runs a script in a transaction, inside the one already open here, if any. */
-  write<T>(script: (structure: number) => Script<T>): Result<K, T>;
+  /**
+   * Runs a script in a transaction, inside the one already open here, if any. `prepare` runs at the call, before anything is awaited:
+   * what is stored is the value as it was then, also when the script runs again.
+   */
+  write<T>(script: (structure: number) => Script<T>, prepare?: () => unknown): Result<K, T>;
   /**
    * Runs a script again and again, each time in a transaction of its own, until it answers `undefined`: what touches many rows
    * then never holds the write lock for long. It gets what it answered before. Inside a transaction it is all one.

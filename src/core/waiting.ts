@@ -260,7 +260,7 @@ async function* changesOf<R, T>(
   signal: AbortSignal | undefined,
   ended: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
-  const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
+  const signals = signal === undefined ? [engine.closing, ended] : [engine.closing, ended, signal];
   for (const one of signals) one.throwIfAborted();
   const wanted = (): void => {
     for (const one of signals) one.throwIfAborted();

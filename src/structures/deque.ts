@@ -5,7 +5,9 @@ import {
   type IterationOptions,
   type WaitOptions,
 } from '../core/options.js';
+import { once } from '../core/once.js';
 import { places } from '../core/schema.js';
+import type { Script } from '../core/script.js';
 import {
   asyncSequence,
   scopeOf,
@@ -72,27 +74,29 @@ class DequeOf<S extends Kind, T> {
    * @throws `TypeError` when something in an item can't be stored, naming the path to it.
    */
   push(...items: T[]): Result<S, void> {
-    const [item] = items;
-    if (items.length !== 1 || item === undefined)
-      return this.#scope.write((structure) => this.#scripts.push(structure, items));
+    const encoded = once(() => items.map((item) => this.#scripts.encoded(item)));
+    const script = (structure: number): Script<void> => this.#scripts.push(structure, encoded());
+    if (items.length !== 1) return this.#scope.write(script, encoded);
     return this.#scope.quick(
       sql.pushUnwatched,
-      (structure) => this.#scripts.row(structure, item),
+      (structure) => this.#scripts.row(structure, encoded()[0]),
       nothing,
-      (structure) => this.#scripts.push(structure, items),
+      script,
+      encoded,
     );
   }
 
   /** Adds items at the left, so that the first one given comes first, like {@link push}; drops items from the right. */
   unshift(...items: T[]): Result<S, void> {
-    const [item] = items;
-    if (items.length !== 1 || item === undefined)
-      return this.#scope.write((structure) => this.#scripts.unshift(structure, items));
+    const encoded = once(() => items.map((item) => this.#scripts.encoded(item)));
+    const script = (structure: number): Script<void> => this.#scripts.unshift(structure, encoded());
+    if (items.length !== 1) return this.#scope.write(script, encoded);
     return this.#scope.quick(
       sql.unshiftUnwatched,
-      (structure) => this.#scripts.row(structure, item),
+      (structure) => this.#scripts.row(structure, encoded()[0]),
       nothing,
-      (structure) => this.#scripts.unshift(structure, items),
+      script,
+      encoded,
     );
   }
 
@@ -169,7 +173,8 @@ class DequeOf<S extends Kind, T> {
    * @throws `RangeError` when there is no item at `index`; `TypeError` when something in `item` can't be stored.
    */
   set(index: number, item: T): Result<S, void> {
-    return this.#scope.write((structure) => this.#scripts.set(structure, index, item));
+    const encoded = once(() => this.#scripts.encoded(item));
+    return this.#scope.write((structure) => this.#scripts.set(structure, index, encoded()), encoded);
   }
 
   /** The leftmost item, or `undefined`. */

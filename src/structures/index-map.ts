@@ -1,4 +1,5 @@
 import type { Key, KeyRange, StoredKey } from '../core/key.js';
+import { once } from '../core/once.js';
 import { places } from '../core/schema.js';
 import {
   abortSignal,
@@ -30,7 +31,7 @@ import {
   type PageColumns,
   type RangeOptions,
 } from './index-map/reader.js';
-import { IndexScripts, readOnce, type Clearing } from './index-map/scripts.js';
+import { IndexScripts, type Clearing } from './index-map/scripts.js';
 import { byKey, byPlace, sql, type EntryRow } from './index-map/statements.js';
 
 export type { RangeOptions } from './index-map/reader.js';
@@ -98,8 +99,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
   getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
-    const all = readOnce('keys', keys);
-    return this.#scope.read((structure) => this.#scripts.getMany(structure, all()));
+    const columns = once(() => this.#scripts.encodedKeys(keys));
+    return this.#scope.read((structure) => this.#scripts.getMany(structure, columns()));
   }
 
   /**
@@ -109,18 +110,20 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * no key. The old value stays.
    */
   set(key: K, value: V): Result<S, void> {
+    const entry = once(() => this.#scripts.encoded(this.#scripts.key(key), value));
     return this.#scope.quick(
       sql.setUnwatched,
-      (structure) => this.#scripts.row(structure, this.#scripts.key(key), value),
+      (structure) => this.#scripts.row(structure, entry()),
       nothing,
-      (structure) => this.#scripts.set(structure, key, value),
+      (structure) => this.#scripts.put(structure, entry()),
+      entry,
     );
   }
 
   /** Stores many entries, all or none. */
   setMany(entries: Iterable<readonly [K, V]>): Result<S, void> {
-    const all = readOnce('entries', entries);
-    return this.#scope.write((structure) => this.#scripts.setMany(structure, all()));
+    const all = once(() => this.#scripts.encodedEntries(entries));
+    return this.#scope.write((structure) => this.#scripts.setMany(structure, all()), all);
   }
 
   /**
@@ -153,8 +156,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** Deletes many entries, all or none; tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
-    const all = readOnce('keys', keys);
-    return this.#scope.write((structure) => this.#scripts.deleteMany(structure, all()));
+    const columns = once(() => this.#scripts.encodedKeys(keys));
+    return this.#scope.write((structure) => this.#scripts.deleteMany(structure, columns()), columns);
   }
 
   /**

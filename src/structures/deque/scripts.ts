@@ -1,9 +1,15 @@
-import { Columns } from '../../core/columns.js';
+import { Columns, type ValueColumn } from '../../core/columns.js';
 import { wholeNumber } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
 import { sql, type Push } from './statements.js';
+
+/** An item in its column. */
+export interface EncodedItem {
+  readonly column: ValueColumn;
+  readonly size: number;
+}
 
 /** Which end of a deque. */
 export type End = 'first' | 'last';
@@ -37,8 +43,12 @@ export class DequeScripts<T> {
     return this.#columns.decodeValue(column);
   }
 
-  row(structure: number, item: T): Push {
-    const { column, size } = this.#columns.encodeValue(item);
+  encoded(item: T): EncodedItem {
+    return this.#columns.encodeValue(item);
+  }
+
+  row(structure: number, item: EncodedItem | undefined): Push {
+    const { column, size } = item ?? { column: '', size: 0 };
     return [structure, structure, structure, column, size, structure, structure, size, size, structure];
   }
 
@@ -52,11 +62,11 @@ export class DequeScripts<T> {
     if (capacity !== null) yield* this.#trim(structure, capacity, 'first');
   }
 
-  *push(structure: number, items: readonly T[]): Script<void> {
+  *push(structure: number, items: readonly EncodedItem[]): Script<void> {
     yield* this.#add(structure, items, 'last');
   }
 
-  *unshift(structure: number, items: readonly T[]): Script<void> {
+  *unshift(structure: number, items: readonly EncodedItem[]): Script<void> {
     yield* this.#add(structure, items.toReversed(), 'first');
   }
 
@@ -73,8 +83,7 @@ export class DequeScripts<T> {
     return end === 'first' ? items : items.reverse();
   }
 
-  *set(structure: number, index: number, item: T): Script<void> {
-    const { column, size } = this.#columns.encodeValue(item);
+  *set(structure: number, index: number, { column, size }: EncodedItem): Script<void> {
     yield* lock(structure);
     const place = yield* this.#placeOf(structure, index);
     if (place === undefined) throw new RangeError(`there is no item at index ${index}`);
@@ -173,7 +182,7 @@ export class DequeScripts<T> {
     }
   }
 
-  *#add(structure: number, items: readonly T[], end: End): Script<void> {
+  *#add(structure: number, items: readonly EncodedItem[], end: End): Script<void> {
     yield* lock(structure);
     const before = (yield* this.#ends(structure))?.size ?? 0;
     const statement = end === 'last' ? sql.push : sql.unshift;

@@ -1,4 +1,4 @@
-import { Columns, keyBytes } from '../../core/columns.js';
+import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
 import type { Key, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
 import { functionOf, iterable } from '../../core/options.js';
 import { get, lock, run, type Script } from '../../core/script.js';
@@ -13,6 +13,13 @@ const batch = 500;
 export interface Clearing {
   readonly newest: number;
   readonly count: number;
+}
+
+/** An entry in its columns. */
+export interface EncodedEntry {
+  readonly key: KeyColumn;
+  readonly column: ValueColumn;
+  readonly bytes: number;
 }
 
 /** What an index does in several statements, and how its rows are read. */
@@ -47,41 +54,49 @@ export class IndexScripts<K extends Key, V> {
     return [this.#columns.decodeKey(key), this.#columns.decodeValue(value)];
   }
 
-  row(structure: number, key: KeyColumn, value: V): Upsert {
+  encoded(key: KeyColumn, value: V): EncodedEntry {
     const { column, size } = this.#columns.encodeValue(value);
-    return [structure, structure, key, column, size + keyBytes(key)];
+    return { key, column, bytes: size + keyBytes(key) };
   }
 
-  *getMany(structure: number, keys: readonly K[]): Script<(V | undefined)[]> {
+  row(structure: number, { key, column, bytes }: EncodedEntry): Upsert {
+    return [structure, structure, key, column, bytes];
+  }
+
+  /** Entries that were given to be iterated. */
+  encodedEntries(entries: Iterable<readonly [K, V]>): EncodedEntry[] {
+    return Array.from(iterable('entries', entries), (entry, i) => {
+      if (!isPair(entry)) throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
+      return this.encoded(this.key(entry[0]), entry[1]);
+    });
+  }
+
+  /** Keys that were given to be iterated. */
+  encodedKeys(keys: Iterable<K>): KeyColumn[] {
+    return Array.from(iterable('keys', keys), (key) => this.key(key));
+  }
+
+  *getMany(structure: number, keys: readonly KeyColumn[]): Script<(V | undefined)[]> {
     const values: (V | undefined)[] = [];
     for (const key of keys) {
-      const row = yield* get(sql.get, structure, this.key(key));
+      const row = yield* get(sql.get, structure, key);
       values.push(row && this.value(row));
     }
     return values;
   }
 
-  *set(structure: number, key: K, value: V): Script<void> {
-    yield* this.#put(structure, this.key(key), value);
+  *put(structure: number, entry: EncodedEntry): Script<void> {
+    yield* run(sql.set, ...this.row(structure, entry));
+    yield* announce(structure, [entry.key]);
   }
 
-  *#put(structure: number, key: KeyColumn, value: V): Script<void> {
-    yield* run(sql.set, ...this.row(structure, key, value));
-    yield* announce(structure, [key]);
-  }
-
-  *setMany(structure: number, entries: readonly (readonly [K, V])[]): Script<void> {
-    // Two that write the same rows in different orders would wait for each other.
+  *setMany(structure: number, entries: readonly EncodedEntry[]): Script<void> {
     yield* lock(structure);
-    const keys: KeyColumn[] = [];
-    for (const [i, entry] of entries.entries()) {
-      if (!isPair(entry)) throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
-      const [key, value] = entry;
-      const column = this.key(key);
-      yield* run(sql.set, ...this.row(structure, column, value));
-      keys.push(column);
-    }
-    yield* announce(structure, keys);
+    for (const entry of entries) yield* run(sql.set, ...this.row(structure, entry));
+    yield* announce(
+      structure,
+      entries.map(({ key }) => key),
+    );
   }
 
   *setDefault(structure: number, key: K, value: V | (() => V)): Script<V> {
@@ -89,7 +104,7 @@ export class IndexScripts<K extends Key, V> {
     const row = yield* this.#locked(structure, column);
     if (row !== undefined) return this.value(row);
     const made = isFunction(value) ? value() : value;
-    yield* this.#put(structure, column, made);
+    yield* this.put(structure, this.encoded(column, made));
     return made;
   }
 
@@ -102,29 +117,28 @@ export class IndexScripts<K extends Key, V> {
     const column = this.key(key);
     const row = yield* this.#locked(structure, column);
     const next = change(row && this.value(row));
-    if (next !== undefined) yield* this.#put(structure, column, next);
+    if (next !== undefined) yield* this.put(structure, this.encoded(column, next));
     else if (row !== undefined) yield* this.delete(structure, column);
     return next;
   }
 
-  /** The row of a key, which nobody else changes until the transaction ends; a missing one is not added by others either. */
+  /** The row of a key, with the structure to itself: nobody else changes or adds it until the transaction ends. */
   *#locked(structure: number, key: KeyColumn): Script<readonly [unknown] | undefined> {
-    const row = yield* get(sql.getLocked, structure, key);
-    if (row !== undefined) return row;
     yield* lock(structure);
-    return yield* get(sql.getLocked, structure, key);
+    return yield* get(sql.get, structure, key);
   }
 
+  /** Locks come in one order everywhere, the structure before its rows, or those who go two ways would wait for each other. */
   *delete(structure: number, key: KeyColumn): Script<boolean> {
+    yield* lock(structure);
     const deleted = (yield* run(sql.delete, structure, key)) > 0;
     if (deleted) yield* announce(structure, [key]);
     return deleted;
   }
 
-  *deleteMany(structure: number, keys: readonly K[]): Script<number> {
-    yield* lock(structure);
+  *deleteMany(structure: number, keys: readonly KeyColumn[]): Script<number> {
     let count = 0;
-    for (const key of keys) if (yield* this.delete(structure, this.key(key))) count++;
+    for (const key of keys) if (yield* this.delete(structure, key)) count++;
     return count;
   }
 
@@ -134,12 +148,14 @@ export class IndexScripts<K extends Key, V> {
     range: KeyRange<K>,
   ): Script<Clearing | undefined> {
     const bounds = resolveBounds(range, this.#kind);
+    yield* lock(structure);
     const newest = yield* this.#newest(structure, state);
     const parts = [...parameters(structure, bounds), structure, newest, batch];
     return yield* this.#cleared(structure, newest, state, yield* run(deleteByKey(bounds), ...parts));
   }
 
   *clear(structure: number, state: Clearing | undefined): Script<Clearing | undefined> {
+    yield* lock(structure);
     const newest = yield* this.#newest(structure, state);
     const deleted = yield* run(sql.clear, structure, structure, newest, batch);
     return yield* this.#cleared(structure, newest, state, deleted);
@@ -162,7 +178,7 @@ export class IndexScripts<K extends Key, V> {
   }
 
   *pop(structure: number, key: KeyColumn): Script<V | undefined> {
-    const row = yield* get(sql.getLocked, structure, key);
+    const row = yield* this.#locked(structure, key);
     if (row === undefined) return undefined;
     yield* this.delete(structure, key);
     return this.value(row);
@@ -178,25 +194,11 @@ export class IndexScripts<K extends Key, V> {
 
   *popEnd(structure: number, reverse: boolean): Script<[StoredKey<K>, V] | undefined> {
     yield* lock(structure);
-    for (;;) {
-      const row = yield* this.#end(structure, reverse);
-      if (row === undefined) return undefined;
-      // On a server somebody who does not need the lock may have been faster.
-      if (yield* this.delete(structure, row[1])) return this.entry(row);
-    }
+    const row = yield* this.#end(structure, reverse);
+    if (row === undefined) return undefined;
+    yield* this.delete(structure, row[1]);
+    return this.entry(row);
   }
-}
-
-/**
- * What is iterated, read when a script first asks for it and kept for the next run: a generator can't be read again, and after a
- * conflict its entries would be missing without a word.
- */
-export function readOnce<T>(what: string, items: Iterable<T>): () => readonly T[] {
-  let read: readonly T[] | undefined;
-  return () => {
-    iterable(what, items);
-    return (read ??= [...items]);
-  };
 }
 
 function isFunction<V>(value: V | (() => V)): value is () => V {

@@ -43,15 +43,6 @@ function upsert(condition: string): Statement<Upsert> {
   );
 }
 
-/** Deletes some entries. On PostgreSQL they are locked first: those that others delete meanwhile would count, and be missing. */
-function deletion<P extends Value[]>(which: string): Statement<P> {
-  const chosen = `SELECT id FROM entries WHERE ${which}`;
-  return new Statement(
-    `DELETE FROM entries WHERE id IN (${chosen})`,
-    `DELETE FROM entries WHERE id IN (${chosen} FOR UPDATE)`,
-  );
-}
-
 export const sql = {
   size: new Statement<[structure: number], [size: number]>(
     'SELECT size FROM structures WHERE id = ?',
@@ -59,11 +50,6 @@ export const sql = {
   ),
   get: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
     'SELECT value FROM entries WHERE structure = ? AND key = ?',
-  ),
-  getLocked: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
-    'SELECT value FROM entries WHERE structure = ? AND key = ?',
-    // SQLite has one writer at a time; here another could change the row before this transaction does.
-    'SELECT value FROM entries WHERE structure = ? AND key = ? FOR UPDATE',
   ),
   has: new Statement<[structure: number, key: KeyColumn], [one: number]>(
     'SELECT 1 FROM entries WHERE structure = ? AND key = ?',
@@ -86,8 +72,9 @@ export const sql = {
      ORDER BY id DESC LIMIT 1`,
   ),
   /** Up to some entries that were there when the newest had that place. */
-  clear: deletion<[structure: number, structure: number, newest: number, limit: number]>(
-    `id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?`,
+  clear: new Statement<[structure: number, structure: number, newest: number, limit: number]>(
+    `DELETE FROM entries WHERE id IN (SELECT id FROM entries
+     WHERE id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?)`,
   ),
   waiting: new Statement<[structure: number], [waiting: number]>(
     'SELECT waiting FROM structures WHERE id = ?',
@@ -174,15 +161,10 @@ export function byKey(
   );
 }
 
-const deletions = new Map<string, Statement<Value[]>>();
-
 /** Deletes up to some entries of a range that were there when the newest had a certain place. */
 export function deleteByKey(bounds: KeyBounds): Statement<Value[]> {
-  const which = `structure = ?${bounded(bounds)} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY key LIMIT ?`;
-  let statement = deletions.get(which);
-  if (statement === undefined) {
-    statement = deletion(which);
-    deletions.set(which, statement);
-  }
-  return statement;
+  const last = `id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint)`;
+  return remembered(
+    `DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE structure = ?${bounded(bounds)} AND ${last} ORDER BY key LIMIT ?)`,
+  );
 }
