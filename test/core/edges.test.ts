@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { Index, open } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
-import { outcome, sleep } from './support.js';
+import { outcome, sleep } from '../server/proxy.js';
 
 function blocked(directory: string): Database.Database {
   const database = new Database(join(directory, 'holdfast.db'));

@@ -2,7 +2,7 @@ import { Pool } from 'pg';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { Deque, Index } from '../../src/index.js';
 import { connect } from '../../src/postgres.js';
-import { connected, outcome, proxy, schemaName, sleep, type Link } from './support.js';
+import { connected, outcome, proxy, schemaName, sleep, type Link } from './proxy.js';
 
 test('a place in line whose commit went through, but whose answer was lost, holds nobody up', async () => {
   const schema = schemaName();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Deque, Index } from '../../src/index.js';
-import { connected, outcome, schemaName, sleep } from './support.js';
+import { connected, outcome, schemaName, sleep } from './proxy.js';
 
 test('two transactions that push to two deques in opposite order are both done: a deadlock is run again', async () => {
   const store = await connected(schemaName());
