@@ -150,7 +150,7 @@ test.each([undefined, null, '', 5, {}, 'a\0b', new URL('https://example.org/')])
 );
 
 test('an option that is undefined counts as not given', () => {
-  openStore(temporaryDirectory(), { durability: undefined, create: undefined, readonly: undefined } as never);
+  openStore(temporaryDirectory(), { durability: undefined, create: undefined, readonly: undefined });
 });
 
 test.each([{}, { create: false }, { readonly: true }])(

@@ -92,7 +92,7 @@ test('a wait has a timeout and a signal, checked', () => {
   const signal = new AbortController().signal;
   expect(options.resolveWaitOptions('wait', { timeout: '2s', signal })).toEqual({ timeout: 2_000, signal });
   expect(options.resolveWaitOptions('wait')).toEqual({ timeout: Infinity, signal: undefined });
-  expect(options.resolveWaitOptions('wait', { timeout: undefined, signal: undefined } as never)).toEqual({
+  expect(options.resolveWaitOptions('wait', { timeout: undefined, signal: undefined })).toEqual({
     timeout: Infinity,
     signal: undefined,
   });
