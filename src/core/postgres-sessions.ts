@@ -71,6 +71,22 @@ export class Sessions {
     return this.#current.getStore()?.ended === false;
   }
 
+  /** Whether the caller is inside a serializable transaction. */
+  get serializable(): boolean {
+    return this.#current.getStore()?.serializable === true;
+  }
+
+  /** Dooms the transaction around the caller: it is to be run again, on what was committed meanwhile. */
+  outdated(): HoldfastError {
+    const error = new HoldfastError(
+      'ERR_CONFLICT',
+      `${this.#where}: something was committed after the transaction began`,
+    );
+    const session = this.#current.getStore();
+    if (session !== undefined) session.conflict ??= error;
+    return error;
+  }
+
   /** The number of a structure, as far as the transaction around the caller knows. */
   idOf(ref: StructureRef): number | undefined {
     return ref.id ?? this.#current.getStore()?.ids.get(ref);

@@ -73,9 +73,16 @@ export class ServerEngine implements Engine<'server'> {
   /** The structure's number; it gets one if it has none. */
   async ensure(ref: StructureRef): Promise<number> {
     const known = await this.find(ref);
-    if (known !== 0) return known;
+    if (known !== 0) return this.#visible(ref, known);
     await this.run(catalog.create, [ref.kind, ref.name]);
     return checkNumber(await this.find(ref));
+  }
+
+  /** A serializable transaction can't see a structure that was made after it began, and would write nothing to it: it starts again. */
+  async #visible(ref: StructureRef, known: number): Promise<number> {
+    if (!this.sessions.serializable) return known;
+    if ((await this.get(catalog.find, [ref.kind, ref.name])) === undefined) throw this.sessions.outdated();
+    return known;
   }
 
   async get<P extends readonly Value[], R extends Row>(
