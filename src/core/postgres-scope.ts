@@ -5,7 +5,7 @@ import type { ServerEngine } from './postgres.js';
 import type { Script } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
 import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
-import { waitForTurn, watchChanges, type Waitable } from './waiting.js';
+import { refuseInTransaction, waitForTurn, watchChanges, type Waitable } from './waiting.js';
 
 /** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
 const freshness = 5;
@@ -112,21 +112,13 @@ export class ServerScope implements Scope<'server'> {
   }
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
-    this.#refuseInTransaction(what);
+    refuseInTransaction(this.#engine.sessions.open, what);
     return waitForTurn(this.#waitable(), turn, what, options);
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
-    this.#refuseInTransaction('watch()');
+    refuseInTransaction(this.#engine.sessions.open, 'watch()');
     return watchChanges(this.#waitable(), observation, signal);
-  }
-
-  #refuseInTransaction(what: string): void {
-    if (!this.#engine.sessions.open) return;
-    throw new HoldfastError(
-      'ERR_IN_TRANSACTION',
-      `${what} waits for what others commit: call it outside of the transaction`,
-    );
   }
 
   /** A page is one statement, which needs no transaction. */

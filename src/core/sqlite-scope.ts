@@ -1,11 +1,10 @@
 import type { StructureRef } from './catalog.js';
-import { HoldfastError } from './errors.js';
 import type { WaitOptions } from './options.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import type { Row, Statement, Value } from './statement.js';
 import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
-import { waitForTurn, watchChanges, type Waitable } from './waiting.js';
+import { refuseInTransaction, waitForTurn, watchChanges, type Waitable } from './waiting.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
 const freshness = 0.02;
@@ -104,21 +103,13 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
-    this.#refuseInTransaction(what);
+    refuseInTransaction(this.#engine.transactions.open, what);
     return waitForTurn(this.#waitable(), turn, what, options);
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
-    this.#refuseInTransaction('watch()');
+    refuseInTransaction(this.#engine.transactions.open, 'watch()');
     return watchChanges(this.#waitable(), observation, signal);
-  }
-
-  #refuseInTransaction(what: string): void {
-    if (!this.#engine.transactions.open) return;
-    throw new HoldfastError(
-      'ERR_IN_TRANSACTION',
-      `${what} waits for what others commit: call it outside of the transaction`,
-    );
   }
 
   #transact<T>(work: () => T): T {

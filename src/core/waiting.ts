@@ -55,6 +55,15 @@ function* join(structure: number, { mode, low, high }: Interest): Script<number>
   return row?.[0] ?? 0;
 }
 
+/** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` when the caller is inside one. */
+export function refuseInTransaction(open: boolean, what: string): void {
+  if (!open) return;
+  throw new HoldfastError(
+    'ERR_IN_TRANSACTION',
+    `${what} waits for what others commit: call it outside of the transaction`,
+  );
+}
+
 const timedOut = (what: string): HoldfastError =>
   new HoldfastError('ERR_TIMEOUT', `${what}: nothing came in the time given`);
 

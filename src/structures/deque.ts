@@ -21,7 +21,7 @@ import {
   type StoreOf,
   type SyncSequence,
 } from '../core/store.js';
-import { DequeScripts } from './deque/scripts.js';
+import { DequeScripts, type EncodedItem } from './deque/scripts.js';
 import { pages, sql } from './deque/statements.js';
 
 /** Options of {@link Deque}. */
@@ -74,29 +74,15 @@ class DequeOf<S extends Kind, T> {
    * @throws `TypeError` when something in an item can't be stored, naming the path to it.
    */
   push(...items: T[]): Result<S, void> {
-    const encoded = once(() => items.map((item) => this.#scripts.encoded(item)));
-    const script = (structure: number): Script<void> => this.#scripts.push(structure, encoded());
-    if (items.length !== 1) return this.#scope.write(script, encoded);
-    return this.#scope.quick(
-      sql.pushUnwatched,
-      (structure) => this.#scripts.row(structure, encoded()[0]),
-      nothing,
-      script,
-      encoded,
+    return this.#add(items, sql.pushUnwatched, (structure, encoded) =>
+      this.#scripts.push(structure, encoded),
     );
   }
 
   /** Adds items at the left, so that the first one given comes first, like {@link push}; drops items from the right. */
   unshift(...items: T[]): Result<S, void> {
-    const encoded = once(() => items.map((item) => this.#scripts.encoded(item)));
-    const script = (structure: number): Script<void> => this.#scripts.unshift(structure, encoded());
-    if (items.length !== 1) return this.#scope.write(script, encoded);
-    return this.#scope.quick(
-      sql.unshiftUnwatched,
-      (structure) => this.#scripts.row(structure, encoded()[0]),
-      nothing,
-      script,
-      encoded,
+    return this.#add(items, sql.unshiftUnwatched, (structure, encoded) =>
+      this.#scripts.unshift(structure, encoded),
     );
   }
 
@@ -266,6 +252,24 @@ class DequeOf<S extends Kind, T> {
         array.push(item);
         return array;
       },
+    );
+  }
+
+  /** One item, where nobody waits and there is no bound, is one statement. */
+  #add(
+    items: readonly T[],
+    single: typeof sql.pushUnwatched,
+    script: (structure: number, encoded: readonly EncodedItem[]) => Script<void>,
+  ): Result<S, void> {
+    const encoded = once(() => items.map((item) => this.#scripts.encoded(item)));
+    const all = (structure: number): Script<void> => script(structure, encoded());
+    if (items.length !== 1) return this.#scope.write(all, encoded);
+    return this.#scope.quick(
+      single,
+      (structure) => this.#scripts.row(structure, encoded()[0]),
+      nothing,
+      all,
+      encoded,
     );
   }
 }
