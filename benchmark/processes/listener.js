@@ -1,5 +1,8 @@
-// Waits for what another process commits, and notes when it hears of it. Arguments: 'watch' or 'take', the library's module, the
+// Waits for what another process commits, and notes when it hears of it. Arguments: 'watch', 'take' or 'touch', the library's module, the
 // directory. Each value is a number, -1 the last one.
+import { closeSync, openSync, readFileSync, watch } from 'node:fs';
+import { join } from 'node:path';
+
 const [how, build, directory] = process.argv.slice(2);
 const { open, Index, Deque } = await import(build);
 const store = open(directory);
@@ -23,6 +26,22 @@ async function taking() {
   }
 }
 
-await (how === 'watch' ? watching() : taking());
+/** A file whose time is set, without any store. */
+async function hearing() {
+  const file = join(directory, 'touched');
+  closeSync(openSync(file, 'w'));
+  await new Promise((resolve) => {
+    let value = 0;
+    const watcher = watch(file, () => {
+      note(value++);
+      if (readFileSync(file, 'utf8') === '') return;
+      watcher.close();
+      resolve(undefined);
+    });
+    process.send('ready');
+  });
+}
+
+await { watch: watching, take: taking, touch: hearing }[how]();
 store.close();
 process.send(heard, () => process.disconnect());

@@ -30,6 +30,11 @@ export class Bells {
     this.#directory = join(storeDirectory, 'bells');
   }
 
+  /** How many listen. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
   /** Calls `listener` whenever the bell `token` rings, until the function that is returned is called. Without a token there is only the poll. */
   listen(token: string | undefined, listener: Listener): () => void {
     this.#listeners.add(listener);

@@ -55,6 +55,11 @@ export class Presence {
     );
   }
 
+  /** How many listen. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
   /** Calls `listener` when this store is rung, or when the poll's time has come, until the function that is returned is called. */
   async listen(listener: Listener): Promise<() => void> {
     await this.#check();

@@ -170,6 +170,9 @@ export class ServerScope implements Scope<'server'> {
       renew: () => engine.presence.renew(),
       look: (script) => this.read(script),
       listen: (listener) => engine.presence.listen(listener),
+      get alone() {
+        return engine.presence.listeners === 1;
+      },
       isAlive: (owner) => engine.presence.isAlive(owner),
     };
   }

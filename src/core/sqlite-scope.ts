@@ -150,6 +150,9 @@ export class EmbeddedScope implements Scope<'embedded'> {
         ),
       look: (script) => this.read(script),
       listen: (listener) => Promise.resolve(engine.listen(listener)),
+      get alone() {
+        return engine.listeners === 1;
+      },
       renew: () => undefined,
       isAlive: (_, token) => engine.isAlive(token),
     };

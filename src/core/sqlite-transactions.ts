@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from './errors.js';
-import type { Connection } from './sqlite-connection.js';
+import { triesAfter, type Connection } from './sqlite-connection.js';
 
 /** Pauses between tries to begin without blocking, in milliseconds: timers can't do less than one. */
 const firstPause = 1;
@@ -66,11 +66,12 @@ export class Transactions {
 
   /** The same, begun without blocking the event loop. `stillOpen` throws when the store was closed meanwhile, `wanted` when nobody waits any more. */
   async writeSoon<T>(work: () => T, stillOpen: () => void, wanted?: () => void): Promise<T> {
-    const deadline = performance.now() + this.#busyTimeout;
+    const start = performance.now();
     for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
       stillOpen();
-      if (this.#connection.tryBegin()) return this.#outermost(work);
-      if (performance.now() > deadline) throw this.#connection.busy();
+      const waited = performance.now() - start;
+      if (this.#connection.tryBegin(triesAfter(waited))) return this.#outermost(work);
+      if (waited > this.#busyTimeout) throw this.#connection.busy();
       await sleep(pause * (0.5 + Math.random()));
       wanted?.();
     }

@@ -150,6 +150,11 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return this.all(catalog.list, []).map(structureInfo);
   }
 
+  /** How many listen for this store's bell. */
+  get listeners(): number {
+    return this.#bells.listeners;
+  }
+
   listen(listener: (rung: boolean) => void): () => void {
     this.check(true);
     // Where nothing can be written there is no bell to ring: the poll has to do.

@@ -35,6 +35,8 @@ export interface Waitable {
   look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
   /** Calls back when this store is rung (`true`), or at a slow poll (`false`); ready to hear once the promise resolves. */
   listen(listener: (rung: boolean) => void): Promise<() => void>;
+  /** Whether one listens and no other: then it is the one that a ring means. */
+  readonly alone: boolean;
   /** Gives up all places in lines, since it is unknown which there are: an answer was lost. Those who wait join again. */
   renew(): void;
   /** Whether the owner lives. */
@@ -206,6 +208,8 @@ class Line<T> {
     const waiter = this.#waiter ?? endOfLine;
     for (;;) {
       const polled = await gate.pass(deadline, signals, what);
+      // To take is then as good as to look first, and saves a transaction.
+      if (!polled && this.#engine.alone) return;
       if (polled) await this.#buryAhead(waiter);
       if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
     }

@@ -168,10 +168,17 @@ export class DequeScripts<T> {
     if (ends === undefined || ahead >= ends.size) return undefined;
     // The items next to the end belong to those ahead who wait for the same end.
     const place = end === 'first' ? ends.first + ahead - aheadLast : ends.last - aheadLast;
+    const row = yield* this.#extract(structure, place, ends);
+    return row && { value: this.value(row[0]) };
+  }
+
+  /** Removes one item, and gives it back. */
+  *#extract(structure: number, place: number, ends: Ends): Script<readonly [value: unknown] | undefined> {
+    if (place === ends.first) return yield* get(sql.shift, structure, structure);
+    if (place === ends.last) return yield* get(sql.pop, structure, structure);
     const row = yield* get(sql.at, structure, place);
-    if (row === undefined) return undefined;
     yield* this.#removeAt(structure, place, ends);
-    return { value: this.value(row[1]) };
+    return row;
   }
 
   /** Wakes those who have a right to an item, but for the first `served`, who know. */

@@ -82,8 +82,8 @@ export const sql = {
   fromLast: new Statement<[...Within, index: number, structure: number], [value: unknown]>(
     `SELECT value FROM items WHERE id = ${lastId} + 1 + CAST(? AS bigint) AND id >= ${start}`,
   ),
-  at: new Statement<[structure: number, place: number], ItemRow>(
-    `SELECT id & ${placeMask}, value FROM items WHERE id = ${start} + CAST(? AS bigint)`,
+  at: new Statement<[structure: number, place: number], [value: unknown]>(
+    `SELECT value FROM items WHERE id = ${start} + CAST(? AS bigint)`,
   ),
   set: new Statement<[value: ValueColumn, bytes: number, structure: number, place: number]>(
     `UPDATE items SET value = ?, bytes = ? WHERE id = ${start} + CAST(? AS bigint)`,
