@@ -69,8 +69,8 @@ function marked(mark: number, column: ValueColumn): Uint8Array {
   return all;
 }
 
-/** The bytes that a key takes in its column. */
-export function keyBytes(column: KeyColumn): number {
+/** The bytes that a key or value takes in its column. */
+export function columnBytes(column: KeyColumn | ValueColumn): number {
   if (typeof column === 'string') return Buffer.byteLength(column);
   return typeof column === 'object' ? column.byteLength : 8;
 }

@@ -31,9 +31,20 @@ export class ServerScope implements Scope<'server'> {
     read: (row: R | undefined) => T,
   ): Promise<T> {
     const structure = await this.#find();
-    // Read inside: what can't be read must not be gone.
-    const ask = async (): Promise<T> => read(await this.#engine.get(statement, params(structure)));
-    return statement.exclusive ? this.#engine.exclusively(structure, ask) : ask();
+    return read(await this.#engine.get(statement, params(structure)));
+  }
+
+  async remove<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R) => T,
+  ): Promise<T | undefined> {
+    const structure = await this.#find();
+    // Read inside the transaction: what can't be read must not be gone.
+    return this.#engine.exclusively(structure, async () => {
+      const row = await this.#engine.get(statement, params(structure));
+      return row && read(row);
+    });
   }
 
   async quick<P extends readonly Value[], T>(

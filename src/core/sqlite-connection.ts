@@ -111,7 +111,11 @@ export class Connection {
 
   /** Starts a transaction that writes; waits for the write lock up to `busyTimeout`. */
   begin(): void {
-    this.#retry(() => this.#begin.run());
+    try {
+      this.#begin.run();
+    } catch (error) {
+      this.#again(error, () => this.#begin.run());
+    }
   }
 
   /** Starts a transaction that writes, unless another connection is writing each of the times that it is tried, one right after the other. */
@@ -133,7 +137,11 @@ export class Connection {
   }
 
   commit(): void {
-    this.#retry(() => this.#commit.run());
+    try {
+      this.#commit.run();
+    } catch (error) {
+      this.#again(error, () => this.#commit.run());
+    }
   }
 
   rollback(): void {
@@ -155,11 +163,11 @@ export class Connection {
 
   /** The first row, or `undefined`. */
   get(statement: Statement, params: readonly Value[]): Row | undefined {
-    // Spread: the driver fetches the elements of an array one at a time, 0.8 µs for 11.
-    const { prepared, single } = this.#prepare(statement);
     // After a row, better-sqlite3's get() resets the statement and ignores what that returns. Outside a transaction a writing
     // statement is committed by that reset, so a full disk would go unnoticed; all() reports it.
-    if (!statement.reads) return this.all(statement, params)[0];
+    if (!statement.reads && !this.#db.inTransaction) return this.all(statement, params)[0];
+    // Spread: the driver fetches the elements of an array one at a time, 0.8 µs for 11.
+    const { prepared, single } = this.#prepare(statement);
     let row: Row | undefined;
     try {
       row = prepared.get(...params);

@@ -29,9 +29,24 @@ export class EmbeddedScope implements Scope<'embedded'> {
     params: (structure: number) => P,
     read: (row: R | undefined) => T,
   ): T {
-    const ask = (): T => read(this.#engine.get(statement, params(this.#find())));
-    // What can't be read must not be gone: it may be of a newer version.
-    return statement.reads ? ask() : this.#transact(ask);
+    return read(this.#engine.get(statement, params(this.#find())));
+  }
+
+  /** Not in a transaction to be rolled back: BEGIN and COMMIT would take a fifth of the time, for what hardly ever happens. */
+  remove<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R) => T,
+    restore: (structure: number, row: R) => Script<void>,
+  ): T | undefined {
+    const row = this.#engine.get(statement, params(this.#find()));
+    if (row === undefined) return undefined;
+    try {
+      return read(row);
+    } catch (error) {
+      this.write((structure) => restore(structure, row));
+      throw error;
+    }
   }
 
   quick<P extends readonly Value[], T>(

@@ -106,12 +106,16 @@ export class Transactions {
       throw error;
     } finally {
       this.#depth = 0;
-      this.#afterRollback = [];
+      this.#afterRollback.length = 0;
     }
+    if (this.#afterCommit.length > 0) this.#follow();
+    return result;
+  }
+
+  #follow(): void {
     const actions = this.#afterCommit;
     this.#afterCommit = [];
     for (const action of actions) action();
-    return result;
   }
 
   #savepoint<T>(work: () => T): T {

@@ -174,8 +174,10 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   /** @throws {@link HoldfastError} `ERR_CLOSED`, `ERR_READONLY`, or what ended the open transaction. */
   check(reads: boolean): void {
     if (this.#closed) throw this.#closing.signal.reason;
-    this.transactions.checkAlive();
-    if (reads) return;
+    if (reads) {
+      this.transactions.checkAlive();
+      return;
+    }
     this.transactions.checkWritable();
     if (this.readonly)
       throw new HoldfastError('ERR_READONLY', `${this.#directory}: the store was opened with readonly: true`);

@@ -117,12 +117,22 @@ export interface Observation<R, T> {
 /** Everything a structure may ask of a store: the engine as one structure sees it. Each function gets the structure's number. */
 export interface Scope<K extends Kind> {
   readonly kind: K;
-  /** Asks one statement for one row, and reads it. What `params` or `read` throws is thrown (embedded) or rejected with (server). */
+  /** Asks one statement that reads for one row, and reads it. What `params` or `read` throws is thrown (embedded) or rejected with (server). */
   one<P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
     params: (structure: number) => P,
     read: (row: R | undefined) => T,
   ): Result<K, T>;
+  /**
+   * Removes one row by one statement, and reads it. A row that can't be read is not gone: `restore` puts it back, where leaving
+   * the transaction doesn't.
+   */
+  remove<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R) => T,
+    restore: (structure: number, row: R) => Script<void>,
+  ): Result<K, T | undefined>;
   /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. `prepare` as in {@link write}. */
   quick<P extends readonly Value[], T>(
     statement: Statement<P>,

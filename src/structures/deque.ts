@@ -21,7 +21,7 @@ import {
   type StoreOf,
   type SyncSequence,
 } from '../core/store.js';
-import { DequeScripts, type EncodedItem } from './deque/scripts.js';
+import { DequeScripts, type EncodedItem, type End } from './deque/scripts.js';
 import { pages, sql } from './deque/statements.js';
 
 /** Options of {@link Deque}. */
@@ -88,20 +88,12 @@ class DequeOf<S extends Kind, T> {
 
   /** Removes and returns the leftmost item; `undefined` when there is none. */
   shift(): Result<S, T | undefined> {
-    return this.#scope.one(
-      sql.shift,
-      (structure) => [structure, structure],
-      (row) => row && this.#scripts.value(row[0]),
-    );
+    return this.#remove('first');
   }
 
   /** Removes and returns the rightmost item; `undefined` when there is none. */
   pop(): Result<S, T | undefined> {
-    return this.#scope.one(
-      sql.pop,
-      (structure) => [structure, structure],
-      (row) => row && this.#scripts.value(row[0]),
-    );
+    return this.#remove('last');
   }
 
   /**
@@ -255,26 +247,38 @@ class DequeOf<S extends Kind, T> {
     );
   }
 
+  #remove(end: End): Result<S, T | undefined> {
+    return this.#scope.remove(
+      end === 'first' ? sql.shift : sql.pop,
+      (structure) => [structure, structure],
+      ([column]) => this.#scripts.value(column),
+      (structure, [column]) => this.#scripts.restore(structure, column, end),
+    );
+  }
+
   /** One item, where nobody waits and there is no bound, is one statement. */
   #add(
     items: readonly T[],
     single: typeof sql.pushUnwatched,
     script: (structure: number, encoded: readonly EncodedItem[]) => Script<void>,
   ): Result<S, void> {
-    const encoded = once(() => items.map((item) => this.#scripts.encoded(item)));
-    const all = (structure: number): Script<void> => script(structure, encoded());
-    if (items.length !== 1) return this.#scope.write(all, encoded);
+    if (!isSingle(items)) {
+      const all = once(() => items.map((item) => this.#scripts.encoded(item)));
+      return this.#scope.write((structure) => script(structure, all()), all);
+    }
+    const one = once(() => this.#scripts.encoded(items[0]));
     return this.#scope.quick(
       single,
-      (structure) => this.#scripts.row(structure, encoded()[0]),
+      (structure) => this.#scripts.row(structure, one()),
       nothing,
-      all,
-      encoded,
+      (structure) => script(structure, [one()]),
+      one,
     );
   }
 }
 
 const nothing = (): void => {};
+const isSingle = <T>(items: readonly T[]): items is readonly [T] => items.length === 1;
 
 /** A double-ended queue in an embedded store. */
 export interface Deque<T> extends DequeOf<'embedded', T> {}

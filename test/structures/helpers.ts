@@ -119,18 +119,23 @@ export async function settled<T>(promise: Promise<T>, within = 30_000): Promise<
   }
 }
 
-/** Asks the tables of a store behind the library's back. */
+/** Asks or changes the tables of a store behind the library's back. */
 export type Raw = (sql: string) => Promise<Record<string, number | string | null>[]>;
 
 /** A connection of its own to the tables of a store. */
 export async function rawConnection(engine: Engine, store: AsyncStore): Promise<Raw> {
   const place = JSON.parse(engine.location(store)) as { directory: string; url: string; schema: string };
   if (isEmbedded(store)) {
-    const database = new Database(join(place.directory, 'holdfast.db'), { readonly: true, timeout: 5_000 });
+    const database = new Database(join(place.directory, 'holdfast.db'), { timeout: 5_000 });
     onTestFinished(() => {
       database.close();
     });
-    return (sql) => Promise.resolve(database.prepare<[], Record<string, number | string | null>>(sql).all());
+    return async (sql) => {
+      const statement = database.prepare<[], Record<string, number | string | null>>(sql);
+      if (statement.reader) return statement.all();
+      statement.run();
+      return [];
+    };
   }
   const client = new Client({ connectionString: place.url, options: `-c search_path=${place.schema}` });
   await client.connect();

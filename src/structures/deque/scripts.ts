@@ -1,4 +1,4 @@
-import { Columns, type ValueColumn } from '../../core/columns.js';
+import { columnBytes, Columns, type ValueColumn } from '../../core/columns.js';
 import { wholeNumber } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind, Turn } from '../../core/store.js';
@@ -47,8 +47,7 @@ export class DequeScripts<T> {
     return this.#columns.encodeValue(item);
   }
 
-  row(structure: number, item: EncodedItem | undefined): Push {
-    const { column, size } = item ?? { column: '', size: 0 };
+  row(structure: number, { column, size }: EncodedItem): Push {
     return [structure, structure, structure, column, size, structure, structure, size, size, structure];
   }
 
@@ -68,6 +67,12 @@ export class DequeScripts<T> {
 
   *unshift(structure: number, items: readonly EncodedItem[]): Script<void> {
     yield* this.#add(structure, items.toReversed(), 'first');
+  }
+
+  /** Puts back what was removed from an end and could not be read. */
+  *restore(structure: number, column: ValueColumn, end: End): Script<void> {
+    const item = { column, size: columnBytes(column) };
+    yield* run(end === 'first' ? sql.unshift : sql.push, ...this.row(structure, item));
   }
 
   *removeMany(structure: number, end: End, count: number): Script<T[]> {

@@ -61,12 +61,12 @@ export const sql = {
   unshiftUnwatched: add('unshift', plain),
   push: add('push', ''),
   unshift: add('unshift', ''),
-  shift: new Statement<Within, [value: unknown]>(
+  shift: new Statement<Within, [value: ValueColumn]>(
     `DELETE FROM items WHERE id = ${firstId} RETURNING value`,
     undefined,
     { exclusive: true },
   ),
-  pop: new Statement<Within, [value: unknown]>(
+  pop: new Statement<Within, [value: ValueColumn]>(
     `DELETE FROM items WHERE id = ${lastId} RETURNING value`,
     undefined,
     { exclusive: true },

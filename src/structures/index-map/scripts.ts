@@ -1,4 +1,4 @@
-import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
+import { Columns, columnBytes, type ValueColumn } from '../../core/columns.js';
 import type { Key, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
 import { functionOf, iterable } from '../../core/options.js';
 import { get, lock, run, type Script } from '../../core/script.js';
@@ -56,7 +56,7 @@ export class IndexScripts<K extends Key, V> {
 
   encoded(key: KeyColumn, value: V): EncodedEntry {
     const { column, size } = this.#columns.encodeValue(value);
-    return { key, column, bytes: size + keyBytes(key) };
+    return { key, column, bytes: size + columnBytes(key) };
   }
 
   row(structure: number, { key, column, bytes }: EncodedEntry): Upsert {
