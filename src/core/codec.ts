@@ -4,6 +4,7 @@ import { Packr } from 'msgpackr';
 import { deserialize, isStackOverflow, serialize } from './clone.js';
 import { HoldfastError } from './errors.js';
 import { isPlain } from './plain.js';
+import type { Kind } from './store.js';
 
 /**
  * How a value lies in its column. Written to disk beside each value: never change a number, append only.
@@ -34,8 +35,6 @@ export interface StoredValue {
   /** Bytes that the column takes: of text in UTF-8, 8 of a number. */
   size: number;
 }
-
-type Kind = 'embedded' | 'server';
 
 const packr = new Packr({
   useRecords: false, // each value would define its records anew: no smaller, and packing takes 80 % longer

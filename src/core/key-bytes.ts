@@ -3,6 +3,9 @@ import { isUint8Array } from 'node:util/types';
 /**
  * What may be a key. Keys are ordered by type, then by value: numbers (`number` and `bigint` together, so that `1` and
  * `1n` are one key), strings (by code point), booleans, bytes, tuples (element by element, the shorter one first).
+ *
+ * A key takes up to 2,048 bytes: a string in UTF-8, bytes, a tuple with all its elements. `NaN`, bigints beyond 64 bits and strings
+ * with an unpaired surrogate are none.
  */
 export type Key = string | number | bigint | boolean | Uint8Array | readonly Key[];
 

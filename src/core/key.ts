@@ -2,6 +2,7 @@ import { isUint8Array } from 'node:util/types';
 import { HoldfastError } from './errors.js';
 import { checkNumber, checkString, describe, keyToBytes, narrowNumber, tags, type Key } from './key-bytes.js';
 import { bytesToKey } from './key-parse.js';
+import type { Kind } from './store.js';
 
 export type { Key } from './key-bytes.js';
 
@@ -49,8 +50,6 @@ export interface KeyBounds {
   high: KeyColumn | null;
   highInclusive: boolean;
 }
-
-type Kind = 'embedded' | 'server';
 
 /**
  * A key in the form its column takes, so that the database's own order is the order of keys.

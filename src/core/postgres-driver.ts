@@ -1,3 +1,4 @@
+import { tableNames } from './schema.js';
 import { heard, unheard } from './signals.js';
 import type { Statement, Value } from './statement.js';
 
@@ -52,7 +53,7 @@ const parsers = new Map<number, (text: string) => unknown>([
 export const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
 
 /** Tables have plural names, columns singular ones: only tables are to be found in a schema. */
-const tableNames = /\b(structures|entries|items|owners|waiters|tallies|places)\b/g;
+const tables = new RegExp(`\\b(${tableNames.join('|')})\\b`, 'g');
 
 /** Statements as one schema's queries. */
 export class Queries {
@@ -81,7 +82,7 @@ export class Queries {
 
   /** SQL with the schema before each table. */
   text(sql: string): string {
-    return sql.replace(tableNames, `"${this.#schema}".$1`);
+    return sql.replace(tables, `"${this.#schema}".$1`);
   }
 }
 

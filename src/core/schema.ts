@@ -177,6 +177,11 @@ export const migrations: readonly Migration[] = [
   { breaking: true, sqlite: tables + sqliteTriggers, postgres: inPostgres(tables) + postgresOnly },
 ];
 
+/** The names of all tables and sequences on a server. */
+export const tableNames: readonly string[] = migrations.flatMap(({ postgres }) =>
+  Array.from(postgres.matchAll(/CREATE (?:TABLE|SEQUENCE) (\w+)/g), ([, name = '']) => name),
+);
+
 /** What a store says of itself: the newest migration it had, and the newest breaking one. */
 export interface SchemaVersion {
   readonly newest: number;

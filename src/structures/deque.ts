@@ -1,4 +1,5 @@
 import {
+  iterable,
   knownKeys,
   resolveReverse,
   wholeNumber,
@@ -7,7 +8,6 @@ import {
 } from '../core/options.js';
 import { once } from '../core/once.js';
 import { places } from '../core/schema.js';
-import type { Script } from '../core/script.js';
 import {
   asyncSequence,
   scopeOf,
@@ -21,7 +21,7 @@ import {
   type StoreOf,
   type SyncSequence,
 } from '../core/store.js';
-import { DequeScripts, type EncodedItem, type End } from './deque/scripts.js';
+import { DequeScripts, type End } from './deque/scripts.js';
 import { pages, sql } from './deque/statements.js';
 
 /** Options of {@link Deque}. */
@@ -69,21 +69,27 @@ class DequeOf<S extends Kind, T> {
 
   /**
    * Adds items at the right, in order, all or none; beyond `maxLength` items are dropped from the left. Wakes who waits in
-   * {@link take} or {@link takeLast}.
+   * {@link take} or {@link takeLast}. For very many items, which JavaScript can't pass as arguments, there is {@link pushMany}.
    *
    * @throws `TypeError` when something in an item can't be stored, naming the path to it.
    */
   push(...items: T[]): Result<S, void> {
-    return this.#add(items, sql.pushUnwatched, (structure, encoded) =>
-      this.#scripts.push(structure, encoded),
-    );
+    return this.#add('last', items);
   }
 
   /** Adds items at the left, so that the first one given comes first, like {@link push}; drops items from the right. */
   unshift(...items: T[]): Result<S, void> {
-    return this.#add(items, sql.unshiftUnwatched, (structure, encoded) =>
-      this.#scripts.unshift(structure, encoded),
-    );
+    return this.#add('first', items);
+  }
+
+  /** Adds the items of an iterable at the right, like {@link push}, in one transaction. */
+  pushMany(items: Iterable<T>): Result<S, void> {
+    return this.#addMany('last', items);
+  }
+
+  /** Adds the items of an iterable at the left, the first one coming first, like {@link unshift}, in one transaction. */
+  unshiftMany(items: Iterable<T>): Result<S, void> {
+    return this.#addMany('first', items);
   }
 
   /** Removes and returns the leftmost item; `undefined` when there is none. */
@@ -257,23 +263,21 @@ class DequeOf<S extends Kind, T> {
   }
 
   /** One item, where nobody waits and there is no bound, is one statement. */
-  #add(
-    items: readonly T[],
-    single: typeof sql.pushUnwatched,
-    script: (structure: number, encoded: readonly EncodedItem[]) => Script<void>,
-  ): Result<S, void> {
-    if (!isSingle(items)) {
-      const all = once(() => items.map((item) => this.#scripts.encoded(item)));
-      return this.#scope.write((structure) => script(structure, all()), all);
-    }
-    const one = once(() => this.#scripts.encoded(items[0]));
+  #add(end: End, items: readonly T[]): Result<S, void> {
+    if (!isSingle(items)) return this.#addMany(end, items);
+    const item = once(() => this.#scripts.encoded(items[0]));
     return this.#scope.quick(
-      single,
-      (structure) => this.#scripts.row(structure, one()),
+      end === 'first' ? sql.unshiftUnwatched : sql.pushUnwatched,
+      (structure) => this.#scripts.row(structure, item()),
       nothing,
-      (structure) => script(structure, [one()]),
-      one,
+      (structure) => this.#scripts.add(structure, end, [item()]),
+      item,
     );
+  }
+
+  #addMany(end: End, items: Iterable<T>): Result<S, void> {
+    const all = once(() => Array.from(iterable('items', items), (item) => this.#scripts.encoded(item)));
+    return this.#scope.write((structure) => this.#scripts.add(structure, end, all()), all);
   }
 }
 

@@ -127,11 +127,13 @@ class IndexOf<S extends Kind, K extends Key, V> {
   }
 
   /**
-   * The value of `key`, which is set to `value` first if it has none. A function is called only then; it must be pure, since
+   * The value of `key`, a copy; if there is none, it is set to `value` first. A function is called only then; it must be pure, since
    * on a server it may be called again after a conflict.
    */
   setDefault(key: K, value: V | (() => V)): Result<S, V> {
-    return this.#scope.write((structure) => this.#scripts.setDefault(structure, key, value));
+    const column = once(() => this.#scripts.key(key));
+    const entry = once(() => this.#scripts.encodedDefault(column(), value));
+    return this.#scope.write((structure) => this.#scripts.setDefault(structure, column(), entry()), entry);
   }
 
   /**

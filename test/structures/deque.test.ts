@@ -49,6 +49,21 @@ forEachEngine((engine) => {
       expect(await deque.size).toBe(0);
     });
 
+    test('pushMany takes more items than a call takes arguments', async () => {
+      const { store, deque } = await opened<number>();
+      const many = numbers(0, engine.name === 'embedded' ? 200_000 : 2_000);
+      await deque.pushMany(many);
+      expect([await deque.size, await deque.first(), await deque.last()]).toEqual([
+        many.length,
+        0,
+        many.length - 1,
+      ]);
+      await deque.unshiftMany(new Set([-2, -1]));
+      expect([await deque.at(0), await deque.at(1), await deque.at(2)]).toEqual([-2, -1, 0]);
+      await refused(store, () => deque.pushMany('text' as never), TypeError);
+      await refused(store, () => deque.unshiftMany(undefined as never), TypeError);
+    });
+
     test('push and unshift add in order, shift and pop take from the ends', async () => {
       const { deque } = await opened<number>();
       await deque.push(3);

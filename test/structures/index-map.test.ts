@@ -120,6 +120,25 @@ forEachEngine((engine) => {
       expect(await index.setDefault('c', 3)).toBe(undefined);
     });
 
+    test('setDefault stores the value as it was at the call, and gives back a copy', async () => {
+      const { index } = await opened<string, string[]>();
+      const given = ['at the call'];
+      const pending = index.setDefault('a', given);
+      given.push('later');
+      const got = await pending;
+      got.push('in the copy');
+      expect(await index.get('a')).toEqual(['at the call']);
+      expect(given).toEqual(['at the call', 'later']);
+    });
+
+    test('setDefault refuses a value that cannot be stored, whether it is needed or not', async () => {
+      const { store, index } = await opened<string, unknown>();
+      await index.set('a', 1);
+      await refused(store, () => index.setDefault('a', Symbol()), TypeError);
+      await refused(store, () => index.setDefault('b', Symbol()), TypeError);
+      expect(await index.size).toBe(1);
+    });
+
     test('setDefault keeps nothing when its function throws, or returns what cannot be stored', async () => {
       const { store, index } = await opened<string, unknown>();
       const fail = (): never => {

@@ -215,6 +215,16 @@ export function dequeStep(random: Random): Step<Items, AnyDeque> {
       onModel: (m) => add(m, 'unshift', items),
       onStructure: (s) => s.unshift(...items),
     }),
+    () => ({
+      words: `pushMany ${items.length}`,
+      onModel: (m) => add(m, 'push', items),
+      onStructure: (s) => s.pushMany(items.values()),
+    }),
+    () => ({
+      words: `unshiftMany ${items.length}`,
+      onModel: (m) => add(m, 'unshift', items),
+      onStructure: (s) => s.unshiftMany(items),
+    }),
     () => ({ words: 'shift', onModel: (m) => m.list.shift(), onStructure: (s) => s.shift() }),
     () => ({ words: 'pop', onModel: (m) => m.list.pop(), onStructure: (s) => s.pop() }),
     () => ({

@@ -61,12 +61,15 @@ export class DequeScripts<T> {
     if (capacity !== null) yield* this.#trim(structure, capacity, 'first');
   }
 
-  *push(structure: number, items: readonly EncodedItem[]): Script<void> {
-    yield* this.#add(structure, items, 'last');
-  }
-
-  *unshift(structure: number, items: readonly EncodedItem[]): Script<void> {
-    yield* this.#add(structure, items.toReversed(), 'first');
+  /** Adds items at an end, in order. */
+  *add(structure: number, end: End, items: readonly EncodedItem[]): Script<void> {
+    yield* lock(structure);
+    const before = (yield* this.#ends(structure))?.size ?? 0;
+    const [statement, inOrder] = end === 'last' ? [sql.push, items] : [sql.unshift, items.toReversed()];
+    for (const item of inOrder) yield* run(statement, ...this.row(structure, item));
+    const [capacity, waiting] = (yield* get(sql.capacity, structure)) ?? [null, 0];
+    if (capacity !== null) yield* this.#trim(structure, capacity, end === 'last' ? 'first' : 'last');
+    if (waiting > 0) yield* this.#wake(structure, before);
   }
 
   /** Puts back what was removed from an end and could not be read. */
@@ -192,16 +195,6 @@ export class DequeScripts<T> {
     if (ends !== undefined && ends.size > served) {
       yield* ringAll(yield* all(sql.next, structure, ends.size - served, served));
     }
-  }
-
-  *#add(structure: number, items: readonly EncodedItem[], end: End): Script<void> {
-    yield* lock(structure);
-    const before = (yield* this.#ends(structure))?.size ?? 0;
-    const statement = end === 'last' ? sql.push : sql.unshift;
-    for (const item of items) yield* run(statement, ...this.row(structure, item));
-    const [capacity, waiting] = (yield* get(sql.capacity, structure)) ?? [null, 0];
-    if (capacity !== null) yield* this.#trim(structure, capacity, end === 'last' ? 'first' : 'last');
-    if (waiting > 0) yield* this.#wake(structure, before);
   }
 
   /** Removes what is beyond `capacity`, from one end. */

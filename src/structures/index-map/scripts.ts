@@ -99,13 +99,19 @@ export class IndexScripts<K extends Key, V> {
     );
   }
 
-  *setDefault(structure: number, key: K, value: V | (() => V)): Script<V> {
-    const column = this.key(key);
-    const row = yield* this.#locked(structure, column);
+  /** The entry that there is to be unless there is one. A plain value is taken as it is now. */
+  encodedDefault(key: KeyColumn, value: V | (() => V)): () => EncodedEntry {
+    if (isFunction(value)) return () => this.encoded(key, value());
+    const entry = this.encoded(key, value);
+    return () => entry;
+  }
+
+  *setDefault(structure: number, key: KeyColumn, make: () => EncodedEntry): Script<V> {
+    const row = yield* this.#locked(structure, key);
     if (row !== undefined) return this.value(row);
-    const made = isFunction(value) ? value() : value;
-    yield* this.put(structure, this.encoded(column, made));
-    return made;
+    const entry = make();
+    yield* this.put(structure, entry);
+    return this.value([entry.column]);
   }
 
   *update(
