@@ -32,6 +32,7 @@ export const byHand = {
     const setObject = db.prepare(upsertInto('object'));
     const push = db.prepare('INSERT INTO q (value) VALUES (?)');
     const shift = db.prepare('DELETE FROM q WHERE id = (SELECT min(id) FROM q) RETURNING value').pluck();
+    const range = db.prepare('SELECT key, value FROM entry WHERE key >= ? ORDER BY key LIMIT ?').raw();
     const setAll = db.transaction((entries) => {
       for (const [key, value] of entries) set.run(key, value);
     });
@@ -40,6 +41,7 @@ export const byHand = {
       batch: (work) => db.transaction(work)(),
       get: (key) => get.get(key),
       set: (key, value) => set.run(key, value),
+      range: (from, limit) => range.all(from, limit),
       delete: (key) => remove.run(key).changes > 0,
       setAll,
       getObject: (key) => JSON.parse(getObject.get(key)),

@@ -62,23 +62,23 @@ function growthPart({ sizes, rows }) {
 /** @param {any} result @returns {Part} */
 function processesPart({ rows }) {
   const columns = ['processes writing at once', 'Holdfast', 'by hand', '×', 'target'];
-  const table = rows.flatMap(({ processes, holdfast, byHand }) => [
+  const table = rows.flatMap(({ where, processes, holdfast, byHand }) => [
     [
-      `${processes}: sets per second, together`,
+      `${processes} ${where}: sets per second, together`,
       holdfast.throughput.toFixed(0),
       byHand.throughput.toFixed(0),
       ratio(holdfast.throughput / byHand.throughput),
       '',
     ],
     [
-      `${processes}: longest wait`,
+      `${processes} ${where}: longest wait`,
       `${digits(holdfast.longest)} ms`,
       `${digits(byHand.longest)} ms`,
       ratio(holdfast.longest / byHand.longest),
       verdict(holdfast.longest, 50, 'ms'),
     ],
     [
-      `${processes}: most sets against fewest`,
+      `${processes} ${where}: most sets against fewest`,
       ratio(holdfast.unfairness),
       ratio(byHand.unfairness),
       ratio(holdfast.unfairness / byHand.unfairness),

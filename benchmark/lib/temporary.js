@@ -1,6 +1,6 @@
 // @ts-check
 import { spawn, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,9 +9,12 @@ const directories = new Set();
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const children = new Set();
 
+/** Where files lie in memory, or `undefined`: there no disk's stalls are measured. */
+export const inMemory = existsSync('/dev/shm') ? '/dev/shm' : undefined;
+
 /** A fresh directory, removed when the benchmark ends. */
-export function temporaryDirectory() {
-  const path = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
+export function temporaryDirectory(parent = tmpdir()) {
+  const path = mkdtempSync(join(parent, 'holdfast-bench-'));
   directories.add(path);
   return path;
 }

@@ -1,4 +1,5 @@
 // What each operation costs as the store grows: three stores by turns, of 1 000, 100 000 and 3 000 000 entries.
+import { byHand } from '../candidates/sqlite.js';
 import { keyOf, someOf, textOf } from '../lib/data.js';
 import { clock, sideBySide } from '../lib/measure.js';
 import { removeDirectory, temporaryDirectory } from '../lib/temporary.js';
@@ -10,6 +11,7 @@ let sink;
 /** Each works on `count` entries of one store, and leaves as many as there were. */
 const operations = [
   { name: 'Index.get', target: 2, perRound: 100, call: ({ index }, { key }) => index.get(key) },
+  { name: 'the same by hand', perRound: 100, call: ({ hand }, { key }) => hand.get(key) },
   {
     name: 'Index.set, overwriting',
     target: 2,
@@ -36,6 +38,7 @@ const operations = [
     perRound: 20,
     call: ({ index }, { key }) => [...index.range({ gte: key, limit: 10 })],
   },
+  { name: 'the same by hand', perRound: 20, call: ({ hand }, { key }) => hand.range(key, 10) },
   { name: 'Index.size', target: 1.1, perRound: 200, call: ({ index }) => index.size },
   [
     { name: 'Deque.push', target: 2, perRound: 40, call: ({ deque }, { value }) => deque.push(value) },
@@ -53,25 +56,37 @@ function inputs(round, entries, perRound) {
 }
 
 /** Fills a store in transactions of 20 000; gives back how many seconds it took. */
-function fill({ store, index, deque }, entries) {
-  const start = performance.now();
+function fill({ store, index, deque, hand }, entries) {
+  let seconds = 0;
   const step = 20_000;
   for (let from = 0; from < entries; from += step) {
+    hand.setAll(
+      Array.from({ length: Math.min(step, entries - from) }, (_, i) => [keyOf(from + i), textOf(from + i)]),
+    );
+    const start = performance.now();
     store.transaction(() => {
       for (let n = from; n < Math.min(from + step, entries); n++) index.set(keyOf(n), textOf(n));
     });
     store.transaction(() => {
       for (let n = from; n < Math.min(from + step, entries); n++) deque.push(textOf(n));
     });
+    seconds += (performance.now() - start) / 1000;
   }
-  return (performance.now() - start) / 1000;
+  return seconds;
 }
 
 function opened({ open, Index, Deque }, entries) {
   const directory = temporaryDirectory();
   const store = open(directory);
   // Entries are deleted by popFirst in the order of insertion: an index of their own keeps what get and set look for.
-  return { entries, directory, store, index: new Index(store, 'entries'), deque: new Deque(store, 'items') };
+  return {
+    entries,
+    directory,
+    store,
+    index: new Index(store, 'entries'),
+    deque: new Deque(store, 'items'),
+    hand: byHand.open(directory),
+  };
 }
 
 async function together(group, stores, rounds) {
@@ -110,8 +125,9 @@ export async function measureGrowth({ library, quick, progress }) {
       rows.push(...(await together(group, stores, rounds)));
     }
   } finally {
-    for (const { store, directory } of stores) {
+    for (const { store, hand, directory } of stores) {
       store.close();
+      hand.close();
       removeDirectory(directory);
     }
   }

@@ -136,10 +136,7 @@ export class Findings {
    * @param {readonly Task[]} tasks
    */
   putBack(tasks) {
-    this.#store.transaction(() => {
-      // A function takes only so many arguments.
-      for (let i = 0; i < tasks.length; i += 1_000) this.#tasks.push(...tasks.slice(i, i + 1_000));
-    });
+    this.#tasks.pushMany(tasks);
   }
 
   /**

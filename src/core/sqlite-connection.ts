@@ -92,7 +92,7 @@ export class Connection {
       this.#savepoint = this.#db.prepare('SAVEPOINT nested');
       this.#release = this.#db.prepare('RELEASE nested');
       this.#rollbackTo = this.#db.prepare('ROLLBACK TO nested');
-      this.#dataVersion = this.#db.prepare<unknown[], Row>('PRAGMA data_version').raw(true);
+      this.#dataVersion = this.#db.prepare<unknown[], Row>('PRAGMA data_version').pluck();
     } catch (error) {
       this.#db.close();
       throw translated(error, path);
@@ -106,7 +106,7 @@ export class Connection {
 
   /** Changes whenever another connection has committed. */
   get dataVersion(): number {
-    return Number(this.#retry(() => this.#dataVersion.get())?.[0]);
+    return Number(this.#retry(() => this.#dataVersion.get()));
   }
 
   /** Starts a transaction that writes; waits for the write lock up to `busyTimeout`. */

@@ -97,7 +97,8 @@ export class EmbeddedScope implements Scope<'embedded'> {
     for (let left = most; left > 0;) {
       const version = this.#engine.dataVersion();
       const { writes } = this.#engine;
-      const page = this.read((structure) => next(structure, cursor, Math.min(limit, left)));
+      // A page is one statement, which needs no transaction.
+      const page = this.#engine.drive(next(this.#find(), cursor, Math.min(limit, left)));
       if (page.length === 0) return;
       let checked = performance.now();
       let fresh = true;

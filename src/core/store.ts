@@ -159,7 +159,7 @@ export interface Scope<K extends Kind> {
   /** Goes through a sequence. What making it throws is thrown (embedded) or rejected with (server). */
   fold<T, A>(sequence: () => Sequence<K, T>, start: A, step: (sum: A, item: T) => A): Result<K, A>;
   /**
-   * Iterates over pages: `next` reads up to `limit` rows behind `cursor`, `read` makes an item of a row, `most` is how many items
+   * Iterates over pages: `next` reads, in one statement, up to `limit` rows behind `cursor`, `read` makes an item of a row, `most` is how many items
    * there may be. What was read ahead is dropped when the store has changed.
    */
   pages<C, R, T>(
