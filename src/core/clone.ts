@@ -9,21 +9,22 @@ import { maxDepth } from './plain.js';
  * One difference: a view of a part of a buffer is stored as that part alone. `structuredClone` copies the whole buffer,
  * which for a small Buffer is a pool of 8 KiB with other people's data in it. Views of whole buffers go on sharing them.
  *
+ * @param what - The name of the value in errors.
  * @throws TypeError when something in the value can't be carried, naming the path to it; RangeError when it nests more
  * than 1000 levels deep.
  */
-export function serialize(value: unknown): Uint8Array {
-  new Check().value(value);
+export function serialize(value: unknown, what = 'value'): Uint8Array {
+  new Check(what).value(value);
   const serializer = new ValueSerializer();
   try {
     serializer.writeHeader();
     serializer.writeValue(value);
   } catch (error) {
     if (isStackOverflow(error)) throw error;
-    if (serializer.refused) new Check(serializer.refused).value(value);
+    if (serializer.refused) new Check(what, serializer.refused).value(value);
     // What the check has not foreseen, such as a detached ArrayBuffer. An error of the user's own getter is the cause.
     const message = error instanceof Error ? error.message : String(error);
-    throw new TypeError(`value cannot be stored: ${message}`, { cause: error });
+    throw new TypeError(`${what} cannot be stored: ${message}`, { cause: error });
   }
   return serializer.releaseBuffer();
 }
@@ -119,10 +120,12 @@ class Check {
   readonly #seen = new Set<object>();
   readonly #openErrors = new Set<object>();
   readonly #path: Step[] = [];
+  readonly #what: string;
   readonly #refused: object | undefined;
 
   /** @param refused - An object which is known not to be carried. */
-  constructor(refused?: object) {
+  constructor(what: string, refused?: object) {
+    this.#what = what;
     this.#refused = refused;
   }
 
@@ -183,12 +186,12 @@ class Check {
   }
 
   #refuse(reason: string): never {
-    throw new TypeError(`${formatPath(this.#path)} ${reason}, which cannot be stored`);
+    throw new TypeError(`${this.#what}${formatPath(this.#path)} ${reason}, which cannot be stored`);
   }
 
   #tooDeep(): never {
     throw new RangeError(
-      `${formatPath(this.#path.slice(0, 5))}… is nested too deep: at most ${maxDepth} levels can be stored`,
+      `${this.#what}${formatPath(this.#path.slice(0, 5))}… is nested too deep: at most ${maxDepth} levels can be stored`,
     );
   }
 }
@@ -251,12 +254,12 @@ function nameOf(value: object): string {
   return tag === 'Object' && typeof constructor === 'function' ? constructor.name : tag;
 }
 
-/** A path as it would stand in code: `value.user['first name'].tags[2]`. */
+/** A path as it would stand in code behind a name: `.user['first name'].tags[2]`. */
 function formatPath(path: readonly Step[]): string {
   const steps = path.map((step) => {
     if (typeof step === 'number') return `[${step}]`;
     if (typeof step === 'object') return step.words;
     return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(step) ? `.${step}` : `[${inspect(step)}]`;
   });
-  return `value${steps.join('')}`;
+  return steps.join('');
 }

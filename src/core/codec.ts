@@ -50,11 +50,12 @@ const packr = new Packr({
  * On an embedded store bytes are not copied, since they are bound at once: use the column before anyone changes the
  * value. On a server they are. The column is to have no affinity (`BLOB`, or `ANY` in a STRICT table).
  *
+ * @param what - The name of the value in errors.
  * @throws TypeError when something in it can't be stored, naming the path: `value.user.callbacks[2] is a function, which
  * cannot be stored`. RangeError when it nests more than 1000 levels deep. What its getters throw (they are
  * read twice: to check, and to write).
  */
-export function encodeValue(value: unknown, kind: Kind): StoredValue {
+export function encodeValue(value: unknown, kind: Kind, what = 'value'): StoredValue {
   if (typeof value === 'string' && value.isWellFormed()) return encodeText(value, kind);
   if (typeof value === 'number' && Number.isFinite(value) && !Object.is(value, -0))
     return encodeNumber(value, kind);
@@ -62,7 +63,7 @@ export function encodeValue(value: unknown, kind: Kind): StoredValue {
   // Neither needs copying: msgpackr hands out each part of its buffer once.
   return isPlain(value)
     ? blob(encodings.msgpack, packr.pack(value))
-    : blob(encodings.clone, serialize(value));
+    : blob(encodings.clone, serialize(value, what));
 }
 
 function encodeText(value: string, kind: Kind): StoredValue {

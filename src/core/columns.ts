@@ -26,17 +26,22 @@ export class Columns<K extends Key, V> {
     this.#kind = kind;
   }
 
-  encodeKey(key: K): KeyColumn {
-    return encodeKey(key, this.#kind);
+  /** @param what - The name of the key in errors. */
+  encodeKey(key: K, what: string): KeyColumn {
+    return encodeKey(key, this.#kind, what);
   }
 
   decodeKey(column: KeyColumn): StoredKey<K> {
     return decodeKey(column, this.#kind) as StoredKey<K>;
   }
 
-  /** The value in its column, and the bytes it takes there, but for the mark. Throws what the codec throws. */
-  encodeValue(value: V): { readonly column: ValueColumn; readonly size: number } {
-    const stored = encodeValue(value, this.#kind);
+  /**
+   * The value in its column, and the bytes it takes there, but for the mark. Throws what the codec throws.
+   *
+   * @param what - The name of the value in errors.
+   */
+  encodeValue(value: V, what: string): { readonly column: ValueColumn; readonly size: number } {
+    const stored = encodeValue(value, this.#kind, what);
     const { encoding, column, size } = stored;
     if (encoding === encodings.bytes) return { column: marked(marks.bytes, column), size };
     if (this.#kind === 'embedded') return stored;
@@ -69,8 +74,8 @@ function marked(mark: number, column: ValueColumn): Uint8Array {
   return all;
 }
 
-/** The bytes that a key or value takes in its column. */
-export function columnBytes(column: KeyColumn | ValueColumn): number {
+/** The bytes that a key takes in its column. */
+export function keyBytes(column: KeyColumn): number {
   if (typeof column === 'string') return Buffer.byteLength(column);
   return typeof column === 'object' ? column.byteLength : 8;
 }

@@ -4,13 +4,20 @@ import type { WaitOptions } from './options.js';
 import type { ServerEngine } from './postgres.js';
 import type { Script } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
-import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
+import {
+  firstPage,
+  largestPage,
+  nothing,
+  type Observation,
+  type Page,
+  type Scope,
+  type ScopeOptions,
+  type Turn,
+} from './store.js';
 import { refuseInTransaction, waitForTurn, watchChanges, type Waitable } from './waiting.js';
 
 /** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
 const freshness = 5;
-const firstPage = 16;
-const largestPage = 256;
 
 /** The server engine as one structure sees it. */
 export class ServerScope implements Scope<'server'> {
@@ -25,65 +32,68 @@ export class ServerScope implements Scope<'server'> {
     this.#setup = setup;
   }
 
-  async one<P extends readonly Value[], R extends Row, T>(
+  async one<A, P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
-    params: (structure: number) => P,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): Promise<T> {
+    const prepared = prepare();
     const structure = await this.#find();
-    return read(await this.#engine.get(statement, params(structure)));
+    return read(await this.#engine.get(statement, params(structure, prepared)));
   }
 
-  async remove<P extends readonly Value[], R extends Row, T>(
-    statement: Statement<P, R>,
-    params: (structure: number) => P,
-    read: (row: R) => T,
-  ): Promise<T | undefined> {
-    const structure = await this.#find();
-    // Read inside the transaction: what can't be read must not be gone.
-    return this.#engine.exclusively(structure, async () => {
-      const row = await this.#engine.get(statement, params(structure));
-      return row && read(row);
-    });
-  }
-
-  async quick<P extends readonly Value[], T>(
+  async quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
-    params: (structure: number) => P,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
     done: (changes: number) => T,
-    otherwise: (structure: number) => Script<T>,
-    prepare?: () => unknown,
+    otherwise: (structure: number, prepared: A) => Script<T>,
   ): Promise<T> {
-    prepare?.();
+    const prepared = prepare();
     const structure = await this.#find();
-    const values = params(structure);
-    if (structure === 0) return this.write(otherwise);
+    const script = (number: number) => otherwise(number, prepared);
+    if (structure === 0) return this.#run(script);
+    const values = params(structure, prepared);
     const run = () => this.#engine.run(statement, values);
     const changes = await (statement.exclusive ? this.#engine.exclusively(structure, run) : run());
-    return changes > 0 ? done(changes) : this.write(otherwise);
+    return changes > 0 ? done(changes) : this.#run(script);
   }
 
-  async read<T>(script: (structure: number) => Script<T>): Promise<T> {
+  /** In a transaction anyway: it locks first. */
+  async quickRemove<P extends readonly Value[], R extends Row, T>(
+    _statement: Statement<P, R>,
+    _params: (structure: number) => P,
+    _read: (row: R) => T,
+    otherwise: (structure: number) => Script<T>,
+  ): Promise<T> {
     const structure = await this.#find();
-    if (this.#engine.sessions.open) return this.#engine.drive(script(structure));
-    return this.#engine.sessions.transact(() => this.#engine.drive(script(structure)), {
-      isolation: 'REPEATABLE READ',
-    });
+    return this.#engine.exclusively(structure, () => this.#engine.drive(otherwise(structure)));
   }
 
-  async write<T>(script: (structure: number) => Script<T>, prepare?: () => unknown): Promise<T> {
-    prepare?.();
-    this.#engine.check();
-    return this.#engine.sessions.transact(async () => this.#engine.drive(script(await this.#ensure())));
+  async read<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Promise<T> {
+    const prepared = prepare();
+    const structure = await this.#find();
+    const drive = () => this.#engine.drive(script(structure, prepared));
+    return this.#engine.sessions.open
+      ? drive()
+      : this.#engine.sessions.transact(drive, { isolation: 'REPEATABLE READ' });
   }
 
-  async repeat<S, T>(
-    script: (structure: number, state: S | undefined) => Script<S | undefined>,
+  async write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Promise<T> {
+    const prepared = prepare();
+    return this.#run((structure) => script(structure, prepared));
+  }
+
+  async repeat<A, S, T>(
+    prepare: () => A,
+    script: (structure: number, state: S | undefined, prepared: A) => Script<S | undefined>,
     done: (state: S | undefined) => T,
   ): Promise<T> {
+    const prepared = prepare();
     let last: S | undefined;
     for (;;) {
-      const state: S | undefined = await this.write((structure) => script(structure, last));
+      const state: S | undefined = await this.#run((structure) => script(structure, last, prepared));
       if (state === undefined) return done(last);
       last = state;
     }
@@ -132,6 +142,11 @@ export class ServerScope implements Scope<'server'> {
     return watchChanges(this.#waitable(), observation, signal);
   }
 
+  async #run<T>(script: (structure: number) => Script<T>): Promise<T> {
+    this.#engine.check();
+    return this.#engine.sessions.transact(async () => this.#engine.drive(script(await this.#ensure())));
+  }
+
   /** A page is one statement, which needs no transaction. */
   async #page<T>(script: (structure: number) => Script<T>): Promise<T> {
     const structure = await this.#find();
@@ -177,9 +192,9 @@ export class ServerScope implements Scope<'server'> {
       readonly: false,
       closing: engine.closing,
       soon: (script, wanted) =>
-        wanted === undefined ? this.write(script) : this.#whileWanted(script, wanted),
+        wanted === undefined ? this.#run(script) : this.#whileWanted(script, wanted),
       renew: () => engine.presence.renew(),
-      look: (script) => this.read(script),
+      look: (script) => this.read(nothing, script),
       listen: (listener) => engine.presence.listen(listener),
       get alone() {
         return engine.presence.listeners === 1;

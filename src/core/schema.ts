@@ -177,9 +177,12 @@ export const migrations: readonly Migration[] = [
   { breaking: true, sqlite: tables + sqliteTriggers, postgres: inPostgres(tables) + postgresOnly },
 ];
 
-/** The names of all tables and sequences on a server. */
+/** The names of the tables and sequences on a server, but for `migrations`. */
 export const tableNames: readonly string[] = migrations.flatMap(({ postgres }) =>
-  Array.from(postgres.matchAll(/CREATE (?:TABLE|SEQUENCE) (\w+)/g), ([, name = '']) => name),
+  Array.from(
+    postgres.matchAll(/CREATE (?:TABLE|SEQUENCE) (?:IF NOT EXISTS )?(\w+)/g),
+    ([, name = '']) => name,
+  ),
 );
 
 /** What a store says of itself: the newest migration it had, and the newest breaking one. */

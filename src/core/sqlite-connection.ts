@@ -62,6 +62,18 @@ export function sqliteVersion(): string {
   return version;
 }
 
+/** Each try that fails is an exception, and its stack trace takes longer than the try. */
+function withoutStackTraces<T>(work: () => T): T {
+  const { stackTraceLimit } = Error;
+  // Refused where a program has frozen Error.
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  try {
+    return work();
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+  }
+}
+
 const isBusy = (error: unknown): boolean => driverCode(error)?.startsWith('SQLITE_BUSY') === true;
 
 /** One connection to an SQLite file: prepared statements, waiting for locks, typed errors. */
@@ -74,10 +86,7 @@ export class Connection {
   readonly #beginRead: Prepared;
   readonly #commit: Prepared;
   readonly #rollback: Prepared;
-  readonly #savepoint: Prepared;
-  readonly #release: Prepared;
-  readonly #rollbackTo: Prepared;
-  readonly #dataVersion: Prepared;
+  readonly #dataVersion: Database.Statement<[], number>;
 
   /** @param busyTimeout - Milliseconds. */
   constructor(path: string, readonly: boolean, busyTimeout: number) {
@@ -89,10 +98,7 @@ export class Connection {
       this.#beginRead = this.#db.prepare('BEGIN');
       this.#commit = this.#db.prepare('COMMIT');
       this.#rollback = this.#db.prepare('ROLLBACK');
-      this.#savepoint = this.#db.prepare('SAVEPOINT nested');
-      this.#release = this.#db.prepare('RELEASE nested');
-      this.#rollbackTo = this.#db.prepare('ROLLBACK TO nested');
-      this.#dataVersion = this.#db.prepare<unknown[], Row>('PRAGMA data_version').pluck();
+      this.#dataVersion = this.#db.prepare<[], number>('PRAGMA data_version').pluck();
     } catch (error) {
       this.#db.close();
       throw translated(error, path);
@@ -106,29 +112,27 @@ export class Connection {
 
   /** Changes whenever another connection has committed. */
   get dataVersion(): number {
-    return Number(this.#retry(() => this.#dataVersion.get()));
+    return this.#retry(() => this.#dataVersion.get()) ?? 0;
   }
 
   /** Starts a transaction that writes; waits for the write lock up to `busyTimeout`. */
   begin(): void {
-    try {
-      this.#begin.run();
-    } catch (error) {
-      this.#again(error, () => this.#begin.run());
-    }
+    this.#retry(() => this.#begin.run());
   }
 
   /** Starts a transaction that writes, unless another connection is writing each of the times that it is tried, one right after the other. */
   tryBegin(tries: number): boolean {
-    for (; tries > 0; tries--) {
-      try {
-        this.#begin.run();
-        return true;
-      } catch (error) {
-        if (!isBusy(error)) throw translated(error, this.#path);
+    return withoutStackTraces(() => {
+      for (; tries > 0; tries--) {
+        try {
+          this.#begin.run();
+          return true;
+        } catch (error) {
+          if (!isBusy(error)) throw translated(error, this.#path);
+        }
       }
-    }
-    return false;
+      return false;
+    });
   }
 
   /** Starts a transaction that sees one state of the store. */
@@ -137,28 +141,24 @@ export class Connection {
   }
 
   commit(): void {
-    try {
-      this.#commit.run();
-    } catch (error) {
-      this.#again(error, () => this.#commit.run());
-    }
+    this.#retry(() => this.#commit.run());
   }
 
   rollback(): void {
     if (this.#db.inTransaction) this.#retry(() => this.#rollback.run());
   }
 
-  savepoint(): void {
-    this.#retry(() => this.#savepoint.run());
+  /** @param depth - Part of its name: one that was left open by a failure is then undone with the one around it. */
+  savepoint(depth: number): void {
+    this.exec(`SAVEPOINT nested${depth}`);
   }
 
-  release(): void {
-    this.#retry(() => this.#release.run());
+  release(depth: number): void {
+    this.exec(`RELEASE nested${depth}`);
   }
 
-  rollbackToSavepoint(): void {
-    this.#retry(() => this.#rollbackTo.run());
-    this.release();
+  rollbackToSavepoint(depth: number): void {
+    this.exec(`ROLLBACK TO nested${depth}; RELEASE nested${depth}`);
   }
 
   /** The first row, or `undefined`. */
@@ -168,12 +168,7 @@ export class Connection {
     if (!statement.reads && !this.#db.inTransaction) return this.all(statement, params)[0];
     // Spread: the driver fetches the elements of an array one at a time, 0.8 µs for 11.
     const { prepared, single } = this.#prepare(statement);
-    let row: Row | undefined;
-    try {
-      row = prepared.get(...params);
-    } catch (error) {
-      row = this.#again(error, () => prepared.get(...params));
-    }
+    const row = this.#retry(() => prepared.get(...params));
     return single && row !== undefined ? [row] : row;
   }
 
@@ -187,11 +182,7 @@ export class Connection {
   /** How many rows changed. */
   run(statement: Statement, params: readonly Value[]): number {
     const { prepared } = this.#prepare(statement);
-    try {
-      return prepared.run(...params).changes;
-    } catch (error) {
-      return this.#again(error, () => prepared.run(...params)).changes;
-    }
+    return this.#retry(() => prepared.run(...params)).changes;
   }
 
   /** Runs SQL without parameters, once. */
@@ -224,41 +215,21 @@ export class Connection {
     return known;
   }
 
-  /**
-   * Tries until SQLite is not busy, for at most `busyTimeout`.
-   *
-   * SQLite's own busy handler sleeps up to 100 ms and lets processes starve; measured with eight writers, the longest wait
-   * was 1.5 s with it, and under 50 ms with short pauses that double from 0.05 to 1 ms and are spread at random.
-   */
+  /** Tries until SQLite is not busy, for at most `busyTimeout`. Why not SQLite's own busy handler: docs/internals.md. */
   #retry<T>(attempt: () => T): T {
     try {
       return attempt();
     } catch (error) {
-      return this.#again(error, attempt);
+      if (!isBusy(error)) throw translated(error, this.#path);
+      const answer = withoutStackTraces(() => this.#pauseAndTry(attempt));
+      if (answer === undefined) throw this.busy(error);
+      if ('failure' in answer) throw translated(answer.failure, this.#path);
+      return answer.value;
     }
-  }
-
-  #again<T>(error: unknown, attempt: () => T): T {
-    if (!isBusy(error)) throw translated(error, this.#path);
-    const { stackTraceLimit } = Error;
-    // Each try that fails is an exception; their stack traces took longer than the tries.
-    Error.stackTraceLimit = 0;
-    let answer: { value: T } | undefined;
-    try {
-      answer = this.#pauseAndTry(attempt);
-    } catch (other) {
-      // What the caller sees has a stack trace again.
-      Error.stackTraceLimit = stackTraceLimit;
-      throw translated(other, this.#path);
-    } finally {
-      Error.stackTraceLimit = stackTraceLimit;
-    }
-    if (answer === undefined) throw this.busy(error);
-    return answer.value;
   }
 
   /** `undefined` when the time is over. */
-  #pauseAndTry<T>(attempt: () => T): { value: T } | undefined {
+  #pauseAndTry<T>(attempt: () => T): { value: T } | { failure: unknown } | undefined {
     const start = performance.now();
     for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
       const left = start + this.#busyTimeout - performance.now();
@@ -266,8 +237,8 @@ export class Connection {
       for (let tries = triesAfter(performance.now() - start); tries > 0; tries--) {
         try {
           return { value: attempt() };
-        } catch (error) {
-          if (!isBusy(error)) throw error;
+        } catch (failure) {
+          if (!isBusy(failure)) return { failure };
         }
       }
       if (left <= 0) return undefined;

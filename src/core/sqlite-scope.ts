@@ -3,13 +3,20 @@ import type { WaitOptions } from './options.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import type { Row, Statement, Value } from './statement.js';
-import type { Observation, Page, Scope, ScopeOptions, Turn } from './store.js';
+import {
+  firstPage,
+  largestPage,
+  nothing,
+  type Observation,
+  type Page,
+  type Scope,
+  type ScopeOptions,
+  type Turn,
+} from './store.js';
 import { refuseInTransaction, waitForTurn, watchChanges, type Waitable } from './waiting.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
 const freshness = 0.02;
-const firstPage = 16;
-const largestPage = 256;
 
 /** The embedded engine as one structure sees it. */
 export class EmbeddedScope implements Scope<'embedded'> {
@@ -24,58 +31,59 @@ export class EmbeddedScope implements Scope<'embedded'> {
     this.#setup = engine.readonly ? undefined : setup;
   }
 
-  one<P extends readonly Value[], R extends Row, T>(
+  one<A, P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
-    params: (structure: number) => P,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): T {
-    return read(this.#engine.get(statement, params(this.#find())));
+    return read(this.#engine.get(statement, params(this.#find(), prepare())));
   }
 
-  /** Not in a transaction to be rolled back: BEGIN and COMMIT would take a fifth of the time, for what hardly ever happens. */
-  remove<P extends readonly Value[], R extends Row, T>(
+  quick<A, P extends readonly Value[], T>(
+    statement: Statement<P>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
+    done: (changes: number) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): T {
+    const prepared = prepare();
+    const changes = this.#engine.run(statement, params(this.#find(), prepared));
+    return changes > 0 ? done(changes) : this.#run((structure) => otherwise(structure, prepared));
+  }
+
+  quickRemove<P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
     params: (structure: number) => P,
     read: (row: R) => T,
-    restore: (structure: number, row: R) => Script<void>,
-  ): T | undefined {
-    const row = this.#engine.get(statement, params(this.#find()));
-    if (row === undefined) return undefined;
-    try {
-      return read(row);
-    } catch (error) {
-      this.write((structure) => restore(structure, row));
-      throw error;
-    }
-  }
-
-  quick<P extends readonly Value[], T>(
-    statement: Statement<P>,
-    params: (structure: number) => P,
-    done: (changes: number) => T,
     otherwise: (structure: number) => Script<T>,
   ): T {
-    const changes = this.#engine.run(statement, params(this.#find()));
-    return changes > 0 ? done(changes) : this.write(otherwise);
+    const row = this.#engine.get(statement, params(this.#find()));
+    return row === undefined ? this.#transact(() => this.#engine.drive(otherwise(this.#find()))) : read(row);
   }
 
-  read<T>(script: (structure: number) => Script<T>): T {
+  read<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): T {
+    const prepared = prepare();
     this.#engine.check(true);
+    // Set up before, since inside a read nothing can be written.
     this.#find();
-    return this.#engine.transactions.read(() => this.#engine.drive(script(this.#find())));
+    return this.#engine.transactions.read(() => this.#engine.drive(script(this.#find(), prepared)));
   }
 
-  write<T>(script: (structure: number) => Script<T>): T {
-    return this.#transact(() => this.#engine.drive(script(this.#ensure())));
+  write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): T {
+    const prepared = prepare();
+    return this.#run((structure) => script(structure, prepared));
   }
 
-  repeat<S, T>(
-    script: (structure: number, state: S | undefined) => Script<S | undefined>,
+  repeat<A, S, T>(
+    prepare: () => A,
+    script: (structure: number, state: S | undefined, prepared: A) => Script<S | undefined>,
     done: (state: S | undefined) => T,
   ): T {
+    const prepared = prepare();
     let last: S | undefined;
     for (;;) {
-      const state: S | undefined = this.write((structure) => script(structure, last));
+      const state: S | undefined = this.#run((structure) => script(structure, last, prepared));
       if (state === undefined) return done(last);
       last = state;
     }
@@ -128,6 +136,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return watchChanges(this.#waitable(), observation, signal);
   }
 
+  #run<T>(script: (structure: number) => Script<T>): T {
+    return this.#transact(() => this.#engine.drive(script(this.#ensure())));
+  }
+
   #transact<T>(work: () => T): T {
     this.#engine.check(false);
     return this.#engine.transactions.write(work);
@@ -164,7 +176,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
           },
           wanted,
         ),
-      look: (script) => this.read(script),
+      look: (script) => this.read(nothing, script),
       listen: (listener) => Promise.resolve(engine.listen(listener)),
       get alone() {
         return engine.listeners === 1;

@@ -6,6 +6,17 @@ import { triesAfter, type Connection } from './sqlite-connection.js';
 const firstPause = 1;
 const longestPause = 4;
 
+/** How many calls deep it is, at most, to commit or roll back, with some for compiling. */
+const framesNeeded = 60;
+
+/**
+ * Throws, where the stack is too full to commit or roll back, before there is anything to roll back: a transaction that a full stack
+ * left open would keep all others from writing.
+ */
+function needStack(frames: number): number {
+  return frames === 0 ? 0 : 1 + needStack(frames - 1);
+}
+
 /** The transactions of one connection: nesting, and what is to follow a commit or a rollback. */
 export class Transactions {
   readonly #connection: Connection;
@@ -15,6 +26,9 @@ export class Transactions {
   rollbacks = 0;
   #depth = 0;
   #reading = false;
+  #pause: Promise<unknown> | undefined;
+  #nextPause = firstPause;
+  #busySince: number | undefined;
   #afterCommit: (() => void)[] = [];
   #afterRollback: (() => void)[] = [];
 
@@ -41,7 +55,10 @@ export class Transactions {
 
   /** SQLite itself rolls back after some failures, a full disk for one. Going on would commit each later statement on its own. */
   checkAlive(): void {
-    if (this.open && !this.#connection.inTransaction) {
+    const { inTransaction } = this.#connection;
+    // Left open by a failure on the way back, say a full stack: it would swallow each later write, and keep others from writing.
+    if (inTransaction && !this.open && !this.#reading) this.#connection.rollback();
+    if (this.open && !inTransaction) {
       throw new HoldfastError('ERR_IO', `${this.#where}: an earlier failure has rolled back the transaction`);
     }
   }
@@ -60,21 +77,42 @@ export class Transactions {
   write<T>(work: () => T): T {
     this.checkWritable();
     if (this.open) return this.#savepoint(work);
+    needStack(framesNeeded);
     this.#connection.begin();
     return this.#outermost(work);
   }
 
-  /** The same, begun without blocking the event loop. `stillOpen` throws when the store was closed meanwhile, `wanted` when nobody waits any more. */
+  /**
+   * The same, begun without blocking the event loop. `stillOpen` throws when the store was closed meanwhile. With `wanted`, which throws when
+   * nobody waits any more, it is tried until then; without, for `busyTimeout`.
+   */
   async writeSoon<T>(work: () => T, stillOpen: () => void, wanted?: () => void): Promise<T> {
+    // Called inside a transaction, which runs at once, it is to come after that.
+    if (this.open) await Promise.resolve();
     const start = performance.now();
-    for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
+    for (;;) {
       stillOpen();
-      const waited = performance.now() - start;
-      if (this.#connection.tryBegin(triesAfter(waited))) return this.#outermost(work);
-      if (waited > this.#busyTimeout) throw this.#connection.busy();
-      await sleep(pause * (0.5 + Math.random()));
+      if (this.#begun()) return this.#outermost(work);
+      if (wanted === undefined && performance.now() - start > this.#busyTimeout)
+        throw this.#connection.busy();
+      await this.#pause;
       wanted?.();
     }
+  }
+
+  /** Where one has tried in vain, all of this process who wait pause together: any other would fail, too. */
+  #begun(): boolean {
+    if (this.#pause !== undefined) return false;
+    const now = performance.now();
+    if (this.#connection.tryBegin(triesAfter(now - (this.#busySince ?? now)))) {
+      this.#busySince = undefined;
+      this.#nextPause = firstPause;
+      return true;
+    }
+    this.#busySince ??= now;
+    this.#pause = sleep(this.#nextPause * (0.5 + Math.random())).then(() => (this.#pause = undefined));
+    this.#nextPause = Math.min(this.#nextPause * 2, longestPause);
+    return false;
   }
 
   /** Runs `work` on one state of the store. */
@@ -121,16 +159,17 @@ export class Transactions {
   #savepoint<T>(work: () => T): T {
     const commits = this.#afterCommit.length;
     const rollbacks = this.#afterRollback.length;
-    this.#connection.savepoint();
+    needStack(framesNeeded);
+    this.#connection.savepoint(this.#depth);
     this.#depth++;
     try {
       const result = work();
       this.checkAlive();
-      this.#connection.release();
+      this.#connection.release(this.#depth - 1);
       return result;
     } catch (error) {
       // Where SQLite has rolled back everything already, there is no savepoint to go back to.
-      if (this.#connection.inTransaction) this.#connection.rollbackToSavepoint();
+      if (this.#connection.inTransaction) this.#connection.rollbackToSavepoint(this.#depth - 1);
       this.#undone(commits, rollbacks);
       throw error;
     } finally {

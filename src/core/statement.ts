@@ -24,7 +24,7 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   readonly postgres: string;
   /** Whether it only reads. */
   readonly reads: boolean;
-  /** Whether it needs the structure to itself on PostgreSQL, where single statements on one structure else run side by side. */
+  /** Whether it needs the structure to itself on PostgreSQL, where the statements of `quick` else run side by side. */
   readonly exclusive: boolean;
   /** Whether integers are read as bigints (SQLite only): where a column holds keys. */
   readonly bigints: boolean;

@@ -81,6 +81,10 @@ export interface AsyncStore extends AsyncDisposable {
 /** The store of each kind. */
 export type StoreOf<K extends Kind> = { embedded: Store; server: AsyncStore }[K];
 
+/** How many rows the first page of an iteration has, and the largest one. */
+export const firstPage = 16;
+export const largestPage = 256;
+
 /** A page of a structure, in order: where each row lies, and the row. */
 export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 
@@ -114,46 +118,53 @@ export interface Observation<R, T> {
   show(state: R): T;
 }
 
-/** Everything a structure may ask of a store: the engine as one structure sees it. Each function gets the structure's number. */
+/** For a call that has nothing to prepare. */
+export const nothing = (): void => undefined;
+
+/**
+ * Everything a structure may ask of a store: the engine as one structure sees it. Each function gets the structure's number.
+ *
+ * `prepare` checks and encodes what the user gave, at the call, before anything is awaited and outside of any transaction: what the
+ * call means is what was given then, also when a script runs again. What it throws is thrown (embedded) or rejected with (server).
+ */
 export interface Scope<K extends Kind> {
   readonly kind: K;
-  /** Asks one statement that reads for one row, and reads it. What `params` or `read` throws is thrown (embedded) or rejected with (server). */
-  one<P extends readonly Value[], R extends Row, T>(
+  /** Asks one statement that reads for one row, and reads it. */
+  one<A, P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
-    params: (structure: number) => P,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): Result<K, T>;
+  /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. */
+  quick<A, P extends readonly Value[], T>(
+    statement: Statement<P>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
+    done: (changes: number) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): Result<K, T>;
   /**
-   * Removes one row by one statement, and reads it. A row that can't be read is not gone: `restore` puts it back, where leaving
-   * the transaction doesn't.
+   * Removes one row by one statement, and reads it; where it removed none, `otherwise` does, in a transaction and with the structure to
+   * itself. What the statement removes is gone before it is read: it must be sure to be readable.
    */
-  remove<P extends readonly Value[], R extends Row, T>(
+  quickRemove<P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
     params: (structure: number) => P,
     read: (row: R) => T,
-    restore: (structure: number, row: R) => Script<void>,
-  ): Result<K, T | undefined>;
-  /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. `prepare` as in {@link write}. */
-  quick<P extends readonly Value[], T>(
-    statement: Statement<P>,
-    params: (structure: number) => P,
-    done: (changes: number) => T,
     otherwise: (structure: number) => Script<T>,
-    prepare?: () => unknown,
   ): Result<K, T>;
   /** Runs a script that only reads, on one state of the store. The structure's number is 0 as long as nothing was written to it. */
-  read<T>(script: (structure: number) => Script<T>): Result<K, T>;
-  /**
-   * Runs a script in a transaction, inside the one already open here, if any. `prepare` runs at the call, before anything is awaited:
-   * what is stored is the value as it was then, also when the script runs again.
-   */
-  write<T>(script: (structure: number) => Script<T>, prepare?: () => unknown): Result<K, T>;
+  read<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Result<K, T>;
+  /** Runs a script in a transaction, inside the one already open here, if any. */
+  write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Result<K, T>;
   /**
    * Runs a script again and again, each time in a transaction of its own, until it answers `undefined`: what touches many rows
    * then never holds the write lock for long. It gets what it answered before. Inside a transaction it is all one.
    */
-  repeat<S, T>(
-    script: (structure: number, state: S | undefined) => Script<S | undefined>,
+  repeat<A, S, T>(
+    prepare: () => A,
+    script: (structure: number, state: S | undefined, prepared: A) => Script<S | undefined>,
     done: (state: S | undefined) => T,
   ): Result<K, T>;
   /** Goes through a sequence. What making it throws is thrown (embedded) or rejected with (server). */

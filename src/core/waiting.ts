@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { catalog } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
@@ -27,9 +28,12 @@ const endOfLine: number = Number.MAX_SAFE_INTEGER;
 /** When to try again to leave a line, in milliseconds, after it failed: the database was busy, or the connection was lost. */
 const leaveAgain = 500;
 
+/** How long whoever gives up waits for its place in the line to go, in milliseconds: while others write, it goes a little later. */
+const leaveWithin = 1000;
+
 /** What an engine offers to those who wait. */
 export interface Waitable {
-  /** A transaction that writes, begun without blocking the event loop; `wanted` throws when nobody waits for that any more. */
+  /** A transaction that writes, begun without blocking the event loop; with `wanted`, which throws when nobody waits for that any more, however long it takes. */
   soon<T>(script: (structure: number) => Script<T>, wanted?: () => void): Promise<T>;
   /** A transaction that reads. */
   look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
@@ -135,10 +139,12 @@ export async function waitForTurn<T>(
   for (const one of signals) one.throwIfAborted();
   const wanted = (): void => {
     for (const one of signals) one.throwIfAborted();
-    if (timeout > 0 && performance.now() >= deadline) throw timedOut(what);
+    if (performance.now() >= deadline) throw timedOut(what);
   };
   try {
-    const atOnce = await engine.soon((structure) => turn.take(structure, endOfLine), wanted);
+    const first = (structure: number): Script<{ readonly value: T } | undefined> =>
+      turn.take(structure, endOfLine);
+    const atOnce = await (timeout === 0 ? engine.soon(first) : engine.soon(first, wanted));
     if (atOnce !== undefined) return atOnce.value;
     if (timeout === 0) throw timedOut(what);
     return await new Line(engine, turn).wait(deadline, signals, what, wanted);
@@ -174,7 +180,7 @@ class Line<T> {
         const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure), wanted);
         if ('value' in taken) return taken.value;
         this.#waiter = taken.waiter;
-        await this.#untilReady(gate, deadline, signals, what);
+        await this.#untilReady(gate, deadline, signals, what, wanted);
       }
     } catch (error) {
       if (this.#waiter === undefined) renewIfLost(this.#engine, error);
@@ -204,13 +210,14 @@ class Line<T> {
     deadline: number,
     signals: readonly AbortSignal[],
     what: string,
+    wanted: () => void,
   ): Promise<void> {
     const waiter = this.#waiter ?? endOfLine;
     for (;;) {
       const polled = await gate.pass(deadline, signals, what);
       // To take is then as good as to look first, and saves a transaction.
       if (!polled && this.#engine.alone) return;
-      if (polled) await this.#buryAhead(waiter);
+      if (polled) await this.#buryAhead(waiter, wanted);
       if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
     }
   }
@@ -222,14 +229,14 @@ class Line<T> {
   }
 
   /** Each waiter looks after the one ahead of it: a dead one anywhere in the line is found, at one probe a poll. */
-  async #buryAhead(waiter: number): Promise<void> {
+  async #buryAhead(waiter: number, wanted: () => void): Promise<void> {
     const ahead = await this.#engine.look((structure) =>
       get(sql.ahead, structure, waiter)[Symbol.iterator](),
     );
     if (ahead === undefined) return;
     const [id, token] = ahead;
     if (await this.#engine.isAlive(id, token)) return;
-    await this.#engine.soon((structure) => this.#buryAndPassOn(structure, id));
+    await this.#engine.soon((structure) => this.#buryAndPassOn(structure, id), wanted);
   }
 
   *#buryAndPassOn(structure: number, dead: number): Script<void> {
@@ -239,8 +246,9 @@ class Line<T> {
 
   async #leave(): Promise<void> {
     const turn = this.#turn;
-    if (this.#waiter !== undefined)
-      await leave(this.#engine, this.#waiter, (structure) => turn.passOn(structure));
+    if (this.#waiter === undefined) return;
+    const left = leave(this.#engine, this.#waiter, (structure) => turn.passOn(structure));
+    await Promise.race([left, sleep(leaveWithin, undefined, { ref: false })]);
   }
 }
 
@@ -289,7 +297,7 @@ async function* changesOf<R, T>(
     yield observation.show(last);
     for (;;) {
       const polled = await gate.pass(Infinity, signals, 'watch');
-      if (polled && waiter !== undefined) waiter = await rejoined(engine, waiter, interest);
+      if (polled && waiter !== undefined) waiter = await rejoined(engine, waiter, interest, wanted);
       const now = await engine.look(read);
       if (observation.same(last, now)) continue;
       last = now;
@@ -302,7 +310,8 @@ async function* changesOf<R, T>(
     throw error;
   } finally {
     stop();
-    if (waiter !== undefined) await leave(engine, waiter);
+    if (waiter !== undefined)
+      await Promise.race([leave(engine, waiter), sleep(leaveWithin, undefined, { ref: false })]);
   }
 }
 
@@ -336,9 +345,14 @@ function* leaving(
 }
 
 /** The place of an observer, joined again if somebody took this store for dead. */
-async function rejoined(engine: Waitable, waiter: number, interest: Interest): Promise<number> {
+async function rejoined(
+  engine: Waitable,
+  waiter: number,
+  interest: Interest,
+  wanted: () => void,
+): Promise<number> {
   const present = await engine.look(() => get(sql.present, waiter)[Symbol.iterator]());
-  return present === undefined ? engine.soon((structure) => join(structure, interest)) : waiter;
+  return present === undefined ? engine.soon((structure) => join(structure, interest), wanted) : waiter;
 }
 
 /** Rings owners, each once. */

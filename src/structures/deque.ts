@@ -1,15 +1,14 @@
 import {
-  iterable,
   knownKeys,
   resolveReverse,
   wholeNumber,
   type IterationOptions,
   type WaitOptions,
 } from '../core/options.js';
-import { once } from '../core/once.js';
 import { places } from '../core/schema.js';
 import {
   asyncSequence,
+  nothing,
   scopeOf,
   syncSequence,
   type AsyncStore,
@@ -22,7 +21,8 @@ import {
   type SyncSequence,
 } from '../core/store.js';
 import { DequeScripts, type End } from './deque/scripts.js';
-import { pages, sql } from './deque/statements.js';
+import { pages } from './deque/reader.js';
+import { sql } from './deque/statements.js';
 
 /** Options of {@link Deque}. */
 export interface DequeOptions {
@@ -62,6 +62,7 @@ class DequeOf<S extends Kind, T> {
   get size(): Result<S, number> {
     return this.#scope.one(
       sql.ends,
+      nothing,
       (structure) => [structure, structure, structure, structure],
       (row) => (row ? row[1] - row[0] + 1 : 0),
     );
@@ -108,12 +109,12 @@ class DequeOf<S extends Kind, T> {
    * @throws `RangeError` when `count` is not a whole number of 1 or more.
    */
   shiftMany(count: number): Result<S, T[]> {
-    return this.#scope.write((structure) => this.#scripts.removeMany(structure, 'first', count));
+    return this.#scope.write(nothing, (structure) => this.#scripts.removeMany(structure, 'first', count));
   }
 
   /** Removes and returns up to `count` items from the right, the rightmost first, like {@link shiftMany}. */
   popMany(count: number): Result<S, T[]> {
-    return this.#scope.write((structure) => this.#scripts.removeMany(structure, 'last', count));
+    return this.#scope.write(nothing, (structure) => this.#scripts.removeMany(structure, 'last', count));
   }
 
   /**
@@ -142,11 +143,9 @@ class DequeOf<S extends Kind, T> {
    */
   at(index: number): Result<S, T | undefined> {
     return this.#scope.one(
-      index < 0 ? sql.fromLast : sql.fromFirst,
-      (structure) => {
-        wholeNumber('index', index, Number.MIN_SAFE_INTEGER);
-        return [structure, structure, Math.max(-places, Math.min(index, places)), structure];
-      },
+      typeof index === 'number' && index < 0 ? sql.fromLast : sql.fromFirst,
+      () => wholeNumber('index', index, Number.MIN_SAFE_INTEGER),
+      (structure) => [structure, structure, Math.max(-places, Math.min(index, places)), structure],
       (row) => row && this.#scripts.value(row[0]),
     );
   }
@@ -157,8 +156,10 @@ class DequeOf<S extends Kind, T> {
    * @throws `RangeError` when there is no item at `index`; `TypeError` when something in `item` can't be stored.
    */
   set(index: number, item: T): Result<S, void> {
-    const encoded = once(() => this.#scripts.encoded(item));
-    return this.#scope.write((structure) => this.#scripts.set(structure, index, encoded()), encoded);
+    return this.#scope.write(
+      () => this.#scripts.encoded(item),
+      (structure, encoded) => this.#scripts.set(structure, index, encoded),
+    );
   }
 
   /** The leftmost item, or `undefined`. */
@@ -173,17 +174,26 @@ class DequeOf<S extends Kind, T> {
 
   /** Whether an item equals `item`: both are stored the same. Goes through the items, O(n). */
   includes(item: T): Result<S, boolean> {
-    return this.#scope.read((structure) => this.#scripts.includes(structure, item));
+    return this.#scope.read(
+      () => this.#scripts.encoded(item),
+      (structure, encoded) => this.#scripts.includes(structure, encoded),
+    );
   }
 
   /** The index of the leftmost item that equals `item`, as in {@link includes}; -1 when none does. O(n). */
   indexOf(item: T): Result<S, number> {
-    return this.#scope.read((structure) => this.#scripts.indexOf(structure, item));
+    return this.#scope.read(
+      () => this.#scripts.encoded(item),
+      (structure, encoded) => this.#scripts.indexOf(structure, encoded),
+    );
   }
 
   /** How many items equal `item`, as in {@link includes}. O(n). */
   count(item: T): Result<S, number> {
-    return this.#scope.read((structure) => this.#scripts.count(structure, item));
+    return this.#scope.read(
+      () => this.#scripts.encoded(item),
+      (structure, encoded) => this.#scripts.count(structure, encoded),
+    );
   }
 
   /**
@@ -191,7 +201,10 @@ class DequeOf<S extends Kind, T> {
    * it, and moves those on its shorter side, O(n), in one transaction.
    */
   remove(item: T): Result<S, boolean> {
-    return this.#scope.write((structure) => this.#scripts.remove(structure, item));
+    return this.#scope.write(
+      () => this.#scripts.encoded(item),
+      (structure, encoded) => this.#scripts.remove(structure, encoded),
+    );
   }
 
   /**
@@ -201,12 +214,12 @@ class DequeOf<S extends Kind, T> {
    * @throws `RangeError` when `steps` is not a whole number.
    */
   rotate(steps = 1): Result<S, void> {
-    return this.#scope.write((structure) => this.#scripts.rotate(structure, steps));
+    return this.#scope.write(nothing, (structure) => this.#scripts.rotate(structure, steps));
   }
 
   /** Reverses the order of the items, in one transaction. Rewrites each: O(n), during which nobody else writes. */
   reverse(): Result<S, void> {
-    return this.#scope.write((structure) => this.#scripts.reverse(structure));
+    return this.#scope.write(nothing, (structure) => this.#scripts.reverse(structure));
   }
 
   /**
@@ -215,6 +228,7 @@ class DequeOf<S extends Kind, T> {
    */
   clear(): Result<S, number> {
     return this.#scope.repeat(
+      nothing,
       (structure, state: readonly [last: number, count: number] | undefined) =>
         this.#scripts.clear(structure, state),
       (state) => state?.[1] ?? 0,
@@ -254,34 +268,36 @@ class DequeOf<S extends Kind, T> {
   }
 
   #remove(end: End): Result<S, T | undefined> {
-    return this.#scope.remove(
-      end === 'first' ? sql.shift : sql.pop,
+    const script = (structure: number) => this.#scripts.removeEnd(structure, end);
+    if (!this.#scripts.scalars) return this.#scope.write(nothing, script);
+    return this.#scope.quickRemove(
+      end === 'first' ? sql.shiftScalar : sql.popScalar,
       (structure) => [structure, structure],
       ([column]) => this.#scripts.value(column),
-      (structure, [column]) => this.#scripts.restore(structure, column, end),
+      script,
     );
   }
 
   /** One item, where nobody waits and there is no bound, is one statement. */
   #add(end: End, items: readonly T[]): Result<S, void> {
     if (!isSingle(items)) return this.#addMany(end, items);
-    const item = once(() => this.#scripts.encoded(items[0]));
     return this.#scope.quick(
       end === 'first' ? sql.unshiftUnwatched : sql.pushUnwatched,
-      (structure) => this.#scripts.row(structure, item()),
+      () => this.#scripts.encoded(items[0]),
+      (structure, item) => this.#scripts.row(structure, item),
       nothing,
-      (structure) => this.#scripts.add(structure, end, [item()]),
-      item,
+      (structure, item) => this.#scripts.add(structure, end, [item]),
     );
   }
 
   #addMany(end: End, items: Iterable<T>): Result<S, void> {
-    const all = once(() => Array.from(iterable('items', items), (item) => this.#scripts.encoded(item)));
-    return this.#scope.write((structure) => this.#scripts.add(structure, end, all()), all);
+    return this.#scope.write(
+      () => this.#scripts.encodedItems(items),
+      (structure, all) => this.#scripts.add(structure, end, all),
+    );
   }
 }
 
-const nothing = (): void => {};
 const isSingle = <T>(items: readonly T[]): items is readonly [T] => items.length === 1;
 
 /** A double-ended queue in an embedded store. */

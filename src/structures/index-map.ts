@@ -1,5 +1,4 @@
 import type { Key, KeyRange, StoredKey } from '../core/key.js';
-import { once } from '../core/once.js';
 import { places } from '../core/schema.js';
 import {
   abortSignal,
@@ -11,6 +10,7 @@ import {
 } from '../core/options.js';
 import {
   asyncSequence,
+  nothing,
   scopeOf,
   syncSequence,
   type AsyncStore,
@@ -74,6 +74,7 @@ class IndexOf<S extends Kind, K extends Key, V> {
   get size(): Result<S, number> {
     return this.#scope.one(
       sql.size,
+      nothing,
       (structure) => [structure],
       (row) => row?.[0] ?? 0,
     );
@@ -83,7 +84,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
   get(key: K): Result<S, V | undefined> {
     return this.#scope.one(
       sql.get,
-      (structure) => [structure, this.#scripts.key(key)],
+      () => this.#scripts.key(key),
+      (structure, column) => [structure, column],
       (row) => row && this.#scripts.value(row),
     );
   }
@@ -92,15 +94,18 @@ class IndexOf<S extends Kind, K extends Key, V> {
   has(key: K): Result<S, boolean> {
     return this.#scope.one(
       sql.has,
-      (structure) => [structure, this.#scripts.key(key)],
+      () => this.#scripts.key(key),
+      (structure, column) => [structure, column],
       (row) => row !== undefined,
     );
   }
 
   /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
   getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
-    const columns = once(() => this.#scripts.encodedKeys(keys));
-    return this.#scope.read((structure) => this.#scripts.getMany(structure, columns()));
+    return this.#scope.read(
+      () => this.#scripts.encodedKeys(keys),
+      (structure, columns) => this.#scripts.getMany(structure, columns),
+    );
   }
 
   /**
@@ -110,20 +115,21 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * no key. The old value stays.
    */
   set(key: K, value: V): Result<S, void> {
-    const entry = once(() => this.#scripts.encoded(this.#scripts.key(key), value));
     return this.#scope.quick(
       sql.setUnwatched,
-      (structure) => this.#scripts.row(structure, entry()),
+      () => this.#scripts.encoded(this.#scripts.key(key), value),
+      (structure, entry) => this.#scripts.row(structure, entry),
       nothing,
-      (structure) => this.#scripts.put(structure, entry()),
-      entry,
+      (structure, entry) => this.#scripts.put(structure, entry),
     );
   }
 
   /** Stores many entries, all or none. */
   setMany(entries: Iterable<readonly [K, V]>): Result<S, void> {
-    const all = once(() => this.#scripts.encodedEntries(entries));
-    return this.#scope.write((structure) => this.#scripts.setMany(structure, all()), all);
+    return this.#scope.write(
+      () => this.#scripts.encodedEntries(entries),
+      (structure, all) => this.#scripts.setMany(structure, all),
+    );
   }
 
   /**
@@ -131,9 +137,10 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * on a server it may be called again after a conflict.
    */
   setDefault(key: K, value: V | (() => V)): Result<S, V> {
-    const column = once(() => this.#scripts.key(key));
-    const entry = once(() => this.#scripts.encodedDefault(column(), value));
-    return this.#scope.write((structure) => this.#scripts.setDefault(structure, column(), entry()), entry);
+    return this.#scope.write(
+      () => this.#scripts.defaultOf(key, value),
+      (structure, given) => this.#scripts.setDefault(structure, given),
+    );
   }
 
   /**
@@ -143,23 +150,29 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * @returns What `change` returned.
    */
   update(key: K, change: (current: V | undefined) => V | undefined): Result<S, V | undefined> {
-    return this.#scope.write((structure) => this.#scripts.update(structure, key, change));
+    return this.#scope.write(
+      () => this.#scripts.key(key),
+      (structure, column) => this.#scripts.update(structure, column, change),
+    );
   }
 
   /** Deletes the entry of `key`; tells whether there was one. */
   delete(key: K): Result<S, boolean> {
     return this.#scope.quick(
       sql.deleteUnwatched,
-      (structure) => [structure, this.#scripts.key(key), structure],
+      () => this.#scripts.key(key),
+      (structure, column) => [structure, column, structure],
       () => true,
-      (structure) => this.#scripts.delete(structure, this.#scripts.key(key)),
+      (structure, column) => this.#scripts.delete(structure, column),
     );
   }
 
   /** Deletes many entries, all or none; tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
-    const columns = once(() => this.#scripts.encodedKeys(keys));
-    return this.#scope.write((structure) => this.#scripts.deleteMany(structure, columns()), columns);
+    return this.#scope.write(
+      () => this.#scripts.encodedKeys(keys),
+      (structure, columns) => this.#scripts.deleteMany(structure, columns),
+    );
   }
 
   /**
@@ -170,7 +183,8 @@ class IndexOf<S extends Kind, K extends Key, V> {
    */
   deleteRange(range: KeyRange<K>): Result<S, number> {
     return this.#scope.repeat(
-      (structure, state: Clearing | undefined) => this.#scripts.deleteRange(structure, state, range),
+      () => this.#scripts.bounds(range),
+      (structure, state: Clearing | undefined, bounds) => this.#scripts.deleteRange(structure, state, bounds),
       (state) => state?.count ?? 0,
     );
   }
@@ -178,6 +192,7 @@ class IndexOf<S extends Kind, K extends Key, V> {
   /** Deletes all entries that are there when it begins, in batches like {@link deleteRange}; tells how many there were. */
   clear(): Result<S, number> {
     return this.#scope.repeat(
+      nothing,
       (structure, state: Clearing | undefined) => this.#scripts.clear(structure, state),
       (state) => state?.count ?? 0,
     );
@@ -185,7 +200,10 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** Deletes the entry of `key` and returns its value; `undefined` when there is none. */
   pop(key: K): Result<S, V | undefined> {
-    return this.#scope.write((structure) => this.#scripts.pop(structure, this.#scripts.key(key)));
+    return this.#scope.write(
+      () => this.#scripts.key(key),
+      (structure, column) => this.#scripts.pop(structure, column),
+    );
   }
 
   /** The first entry in the order of iteration, or `undefined`. */
@@ -200,12 +218,12 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /** Deletes and returns the first entry in the order of iteration, or `undefined`. */
   popFirst(): Result<S, [StoredKey<K>, V] | undefined> {
-    return this.#scope.write((structure) => this.#scripts.popEnd(structure, false));
+    return this.#scope.write(nothing, (structure) => this.#scripts.popEnd(structure, false));
   }
 
   /** Deletes and returns the last entry in the order of iteration, or `undefined`. */
   popLast(): Result<S, [StoredKey<K>, V] | undefined> {
-    return this.#scope.write((structure) => this.#scripts.popEnd(structure, true));
+    return this.#scope.write(nothing, (structure) => this.#scripts.popEnd(structure, true));
   }
 
   /**
@@ -300,9 +318,10 @@ class IndexOf<S extends Kind, K extends Key, V> {
     const read = (row: EntryRow | undefined): [StoredKey<K>, V] | undefined =>
       row && this.#scripts.entry(row);
     return this.#order === 'key'
-      ? this.#scope.one(byKey('entries', everything, reverse), (structure) => [structure, 1], read)
+      ? this.#scope.one(byKey('entries', everything, reverse), nothing, (structure) => [structure, 1], read)
       : this.#scope.one(
           byPlace.entries[reverse ? 'reverse' : 'forward'],
+          nothing,
           (structure) => [structure, reverse ? places : 0, structure, 1],
           read,
         );
@@ -319,8 +338,6 @@ class IndexOf<S extends Kind, K extends Key, V> {
       : this.#scope.pages(insertionPages(columns, reverse), read);
   }
 }
-
-const nothing = (): void => {};
 
 function isRange<K extends Key>(what: K | RangeOptions<K>): what is RangeOptions<K> {
   return typeof what === 'object' && !Array.isArray(what) && !(what instanceof Uint8Array);

@@ -60,4 +60,43 @@ describe('Deque.take on an embedded store whose write lock another process holds
     await deque.push(1);
     expect(await settled(deque.take({ timeout: 5_000 }))).toEqual({ status: 'fulfilled', value: 1 });
   });
+
+  test('ends by timeout and signal while the write lock is held, also for those who stand in line', async () => {
+    const store = await engine.open({ embedded: { busyTimeout: '1m' } });
+    const deque = new Deque<number>(store, 'things');
+    const raw = await rawConnection(engine, store);
+    const abort = new AbortController();
+    const reason = new Error('enough');
+    const waits = [
+      settled(deque.take({ timeout: 300 }), 20_000),
+      settled(deque.takeLast({ signal: abort.signal }), 20_000),
+    ];
+    await until(async () => (await waiting(raw)) === 2);
+    const other = blocker(store);
+    other.exec('BEGIN IMMEDIATE');
+    abort.abort(reason);
+    const outcomes = await Promise.all(waits);
+    other.exec('ROLLBACK');
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: 'ERR_TIMEOUT' } },
+      { status: 'rejected', reason },
+    ]);
+    await until(async () => (await waiting(raw)) === 0, 'a place in line was left behind');
+  });
+
+  test('goes on waiting when it was rung in vain, and another then holds the lock for longer than busyTimeout', async () => {
+    const store = await engine.open({ embedded: { busyTimeout: 20 } });
+    const deque = new Deque<number>(store, 'things');
+    const raw = await rawConnection(engine, store);
+    const other = blocker(store);
+    const wait = settled(deque.take());
+    await until(async () => (await waiting(raw)) === 1);
+    await deque.push(1);
+    await deque.shift();
+    other.exec('BEGIN IMMEDIATE');
+    await pause(300);
+    other.exec('ROLLBACK');
+    await deque.push(2);
+    expect(await wait).toEqual({ status: 'fulfilled', value: 2 });
+  });
 });

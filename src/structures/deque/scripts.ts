@@ -1,5 +1,5 @@
-import { columnBytes, Columns, type ValueColumn } from '../../core/columns.js';
-import { wholeNumber } from '../../core/options.js';
+import { Columns, type ValueColumn } from '../../core/columns.js';
+import { iterable, wholeNumber } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
@@ -33,9 +33,13 @@ interface Ends {
  * The places of its items are consecutive, always: the item at an index is found by addition, and the size by subtraction.
  */
 export class DequeScripts<T> {
+  readonly #kind: Kind;
   readonly #columns: Columns<never, T>;
+  /** Whether a scalar was removed last: then one will be next, most likely. */
+  scalars = true;
 
   constructor(kind: Kind) {
+    this.#kind = kind;
     this.#columns = new Columns(kind);
   }
 
@@ -43,8 +47,13 @@ export class DequeScripts<T> {
     return this.#columns.decodeValue(column);
   }
 
-  encoded(item: T): EncodedItem {
-    return this.#columns.encodeValue(item);
+  encoded(item: T, what = 'value'): EncodedItem {
+    return this.#columns.encodeValue(item, what);
+  }
+
+  /** Items that were given to be iterated. */
+  encodedItems(items: Iterable<T>): EncodedItem[] {
+    return Array.from(iterable('items', items), (item, i) => this.encoded(item, `items[${i}]`));
   }
 
   row(structure: number, { column, size }: EncodedItem): Push {
@@ -72,10 +81,11 @@ export class DequeScripts<T> {
     if (waiting > 0) yield* this.#wake(structure, before);
   }
 
-  /** Puts back what was removed from an end and could not be read. */
-  *restore(structure: number, column: ValueColumn, end: End): Script<void> {
-    const item = { column, size: columnBytes(column) };
-    yield* run(end === 'first' ? sql.unshift : sql.push, ...this.row(structure, item));
+  *removeEnd(structure: number, end: End): Script<T | undefined> {
+    const row = yield* get(end === 'first' ? sql.shift : sql.pop, structure, structure);
+    if (row === undefined) return undefined;
+    this.scalars = this.#kind === 'server' || typeof row[0] !== 'object';
+    return this.value(row[0]);
   }
 
   *removeMany(structure: number, end: End, count: number): Script<T[]> {
@@ -98,22 +108,22 @@ export class DequeScripts<T> {
     yield* run(sql.set, column, size, structure, place);
   }
 
-  *includes(structure: number, item: T): Script<boolean> {
+  *includes(structure: number, item: EncodedItem): Script<boolean> {
     return (yield* this.#find(structure, item)) !== undefined;
   }
 
-  *indexOf(structure: number, item: T): Script<number> {
+  *indexOf(structure: number, item: EncodedItem): Script<number> {
     const place = yield* this.#find(structure, item);
     const ends = yield* this.#ends(structure);
     return place === undefined || ends === undefined ? -1 : place - ends.first;
   }
 
-  *count(structure: number, item: T): Script<number> {
-    const row = yield* get(sql.count, structure, structure, this.#columns.encodeValue(item).column);
+  *count(structure: number, { column }: EncodedItem): Script<number> {
+    const row = yield* get(sql.count, structure, structure, column);
     return row?.[0] ?? 0;
   }
 
-  *remove(structure: number, item: T): Script<boolean> {
+  *remove(structure: number, item: EncodedItem): Script<boolean> {
     yield* lock(structure);
     const place = yield* this.#find(structure, item);
     const ends = yield* this.#ends(structure);
@@ -245,7 +255,7 @@ export class DequeScripts<T> {
     return place >= ends.first && place <= ends.last ? place : undefined;
   }
 
-  *#find(structure: number, item: T): Script<number | undefined> {
-    return (yield* get(sql.find, structure, structure, this.#columns.encodeValue(item).column))?.[0];
+  *#find(structure: number, { column }: EncodedItem): Script<number | undefined> {
+    return (yield* get(sql.find, structure, structure, column))?.[0];
   }
 }

@@ -1,8 +1,6 @@
 import type { ValueColumn } from '../../core/columns.js';
 import { placeMask, places } from '../../core/schema.js';
-import { all, type Script } from '../../core/script.js';
 import { Statement } from '../../core/statement.js';
-import type { Page } from '../../core/store.js';
 
 /** An item, and its place: the number of the row less the structure's share of it, so that it fits a double. */
 export type ItemRow = [place: number, value: unknown];
@@ -53,6 +51,13 @@ function add(direction: 'push' | 'unshift', condition: string): Statement<Push> 
   );
 }
 
+/** On PostgreSQL everything is removed in a transaction, since that locks first. */
+const removal = (id: string, condition = ''): Statement<Within, [value: unknown]> =>
+  new Statement(
+    `DELETE FROM items WHERE id = ${id} ${condition} RETURNING value`,
+    `DELETE FROM items WHERE id = ${id} RETURNING value`,
+  );
+
 /** Nobody waits for items, and none is to be dropped: then one statement is all. */
 const plain = 'AND waiting = 0 AND capacity IS NULL';
 
@@ -61,16 +66,11 @@ export const sql = {
   unshiftUnwatched: add('unshift', plain),
   push: add('push', ''),
   unshift: add('unshift', ''),
-  shift: new Statement<Within, [value: ValueColumn]>(
-    `DELETE FROM items WHERE id = ${firstId} RETURNING value`,
-    undefined,
-    { exclusive: true },
-  ),
-  pop: new Statement<Within, [value: ValueColumn]>(
-    `DELETE FROM items WHERE id = ${lastId} RETURNING value`,
-    undefined,
-    { exclusive: true },
-  ),
+  /** Texts and numbers alone: to read these can't fail, so that they may be gone before they are read. */
+  shiftScalar: removal(firstId, "AND typeof(value) <> 'blob'"),
+  popScalar: removal(lastId, "AND typeof(value) <> 'blob'"),
+  shift: removal(firstId),
+  pop: removal(lastId),
   /** The places of both ends, and the bytes that lie before the first and up to the last. */
   ends: new Statement<[...Within, ...Within], [first: number, last: number, before: number, upto: number]>(
     `SELECT f.id & ${placeMask}, l.id & ${placeMask}, f.upto - f.span, l.upto FROM items f, items l WHERE f.id = ${firstId} AND l.id = ${lastId}`,
@@ -140,16 +140,3 @@ export const sql = {
     `SELECT id & ${placeMask}, value FROM items WHERE id < ${start} + CAST(? AS bigint) AND id >= ${start} ORDER BY id DESC LIMIT ?`,
   ),
 };
-
-/** Pages of items, from the left or the right. */
-export function pages(reverse: boolean) {
-  const [statement, begin] = reverse ? [sql.before, places] : [sql.after, 0];
-  return function* (
-    structure: number,
-    cursor: number | undefined,
-    limit: number,
-  ): Script<Page<number, ItemRow>> {
-    const rows = yield* all(statement, structure, cursor ?? begin, structure, limit);
-    return rows.map((row) => [row[0], row] as const);
-  };
-}

@@ -1,10 +1,11 @@
-import { Columns, columnBytes, type ValueColumn } from '../../core/columns.js';
-import type { Key, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
+import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
+import type { Key, KeyBounds, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
 import { functionOf, iterable } from '../../core/options.js';
-import { get, lock, run, type Script } from '../../core/script.js';
+import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
+import { ringAll } from '../../core/waiting.js';
 import { everything, insertionPages, keyPages, parameters, resolveBounds } from './reader.js';
-import { announce, announceAll, deleteByKey, sql, type EntryRow, type Upsert } from './statements.js';
+import { deleteByKey, sql, type EntryRow, type Upsert } from './statements.js';
 
 /** How many entries a transaction deletes at most: a few milliseconds of the write lock. */
 const batch = 500;
@@ -22,6 +23,12 @@ export interface EncodedEntry {
   readonly bytes: number;
 }
 
+/** An entry that there is to be under a key, unless there is one. */
+export interface Default {
+  readonly key: KeyColumn;
+  readonly make: () => EncodedEntry;
+}
+
 /** What an index does in several statements, and how its rows are read. */
 export class IndexScripts<K extends Key, V> {
   readonly #kind: Kind;
@@ -34,8 +41,12 @@ export class IndexScripts<K extends Key, V> {
     this.#order = order;
   }
 
-  key(key: K): KeyColumn {
-    return this.#columns.encodeKey(key);
+  key(key: K, what = 'key'): KeyColumn {
+    return this.#columns.encodeKey(key, what);
+  }
+
+  bounds(range: KeyRange<K>): KeyBounds {
+    return resolveBounds(range, this.#kind);
   }
 
   value([column]: readonly [column: unknown]): V {
@@ -54,9 +65,9 @@ export class IndexScripts<K extends Key, V> {
     return [this.#columns.decodeKey(key), this.#columns.decodeValue(value)];
   }
 
-  encoded(key: KeyColumn, value: V): EncodedEntry {
-    const { column, size } = this.#columns.encodeValue(value);
-    return { key, column, bytes: size + columnBytes(key) };
+  encoded(key: KeyColumn, value: V, what = 'value'): EncodedEntry {
+    const { column, size } = this.#columns.encodeValue(value, what);
+    return { key, column, bytes: size + keyBytes(key) };
   }
 
   row(structure: number, { key, column, bytes }: EncodedEntry): Upsert {
@@ -67,13 +78,13 @@ export class IndexScripts<K extends Key, V> {
   encodedEntries(entries: Iterable<readonly [K, V]>): EncodedEntry[] {
     return Array.from(iterable('entries', entries), (entry, i) => {
       if (!isPair(entry)) throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
-      return this.encoded(this.key(entry[0]), entry[1]);
+      return this.encoded(this.key(entry[0], `entries[${i}][0]`), entry[1], `entries[${i}][1]`);
     });
   }
 
   /** Keys that were given to be iterated. */
   encodedKeys(keys: Iterable<K>): KeyColumn[] {
-    return Array.from(iterable('keys', keys), (key) => this.key(key));
+    return Array.from(iterable('keys', keys), (key, i) => this.key(key, `keys[${i}]`));
   }
 
   *getMany(structure: number, keys: readonly KeyColumn[]): Script<(V | undefined)[]> {
@@ -99,14 +110,15 @@ export class IndexScripts<K extends Key, V> {
     );
   }
 
-  /** The entry that there is to be unless there is one. A plain value is taken as it is now. */
-  encodedDefault(key: KeyColumn, value: V | (() => V)): () => EncodedEntry {
-    if (isFunction(value)) return () => this.encoded(key, value());
+  /** What {@link setDefault} is given. A plain value is taken as it is now; a function is called only if need be. */
+  defaultOf(given: K, value: V | (() => V)): Default {
+    const key = this.key(given);
+    if (isFunction(value)) return { key, make: () => this.encoded(key, value()) };
     const entry = this.encoded(key, value);
-    return () => entry;
+    return { key, make: () => entry };
   }
 
-  *setDefault(structure: number, key: KeyColumn, make: () => EncodedEntry): Script<V> {
+  *setDefault(structure: number, { key, make }: Default): Script<V> {
     const row = yield* this.#locked(structure, key);
     if (row !== undefined) return this.value(row);
     const entry = make();
@@ -116,15 +128,14 @@ export class IndexScripts<K extends Key, V> {
 
   *update(
     structure: number,
-    key: K,
+    key: KeyColumn,
     change: (current: V | undefined) => V | undefined,
   ): Script<V | undefined> {
     functionOf('change', change);
-    const column = this.key(key);
-    const row = yield* this.#locked(structure, column);
+    const row = yield* this.#locked(structure, key);
     const next = change(row && this.value(row));
-    if (next !== undefined) yield* this.put(structure, this.encoded(column, next));
-    else if (row !== undefined) yield* this.delete(structure, column);
+    if (next !== undefined) yield* this.put(structure, this.encoded(key, next));
+    else if (row !== undefined) yield* this.delete(structure, key);
     return next;
   }
 
@@ -151,9 +162,8 @@ export class IndexScripts<K extends Key, V> {
   *deleteRange(
     structure: number,
     state: Clearing | undefined,
-    range: KeyRange<K>,
+    bounds: KeyBounds,
   ): Script<Clearing | undefined> {
-    const bounds = resolveBounds(range, this.#kind);
     yield* lock(structure);
     const newest = yield* this.#newest(structure, state);
     const parts = [...parameters(structure, bounds), structure, newest, batch];
@@ -214,4 +224,18 @@ function isFunction<V>(value: V | (() => V)): value is () => V {
 /** What JavaScript may pass in place of an entry. */
 function isPair(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2;
+}
+
+/** Rings those who watch one of `keys`. */
+function* announce(structure: number, keys: readonly KeyColumn[]): Script<void> {
+  const row = yield* get(sql.waiting, structure);
+  if (row === undefined || row[0] === 0) return;
+  for (const key of keys) yield* ringAll(yield* all(sql.observers, structure, key, key));
+}
+
+/** Rings everybody who watches something here. */
+function* announceAll(structure: number): Script<void> {
+  const row = yield* get(sql.waiting, structure);
+  if (row === undefined || row[0] === 0) return;
+  yield* ringAll(yield* all(sql.everybody, structure));
 }

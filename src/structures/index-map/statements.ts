@@ -1,9 +1,7 @@
 import type { ValueColumn } from '../../core/columns.js';
 import type { KeyBounds, KeyColumn } from '../../core/key.js';
 import { placeMask, places } from '../../core/schema.js';
-import { all, get, type Script } from '../../core/script.js';
 import { Statement, type Value } from '../../core/statement.js';
-import { ringAll } from '../../core/waiting.js';
 
 /** An entry as the statements below give it back. `place` orders entries by insertion. */
 export type EntryRow = [place: number | bigint, key: KeyColumn, value: unknown];
@@ -88,20 +86,6 @@ export const sql = {
     'SELECT DISTINCT owner FROM waiters WHERE structure = ?',
   ),
 };
-
-/** Rings those who watch one of `keys`. */
-export function* announce(structure: number, keys: readonly KeyColumn[]): Script<void> {
-  const row = yield* get(sql.waiting, structure);
-  if (row === undefined || row[0] === 0) return;
-  for (const key of keys) yield* ringAll(yield* all(sql.observers, structure, key, key));
-}
-
-/** Rings everybody who watches something here. */
-export function* announceAll(structure: number): Script<void> {
-  const row = yield* get(sql.waiting, structure);
-  if (row === undefined || row[0] === 0) return;
-  yield* ringAll(yield* all(sql.everybody, structure));
-}
 
 type ByPlace = Statement<[structure: number, place: number, structure: number, limit: number], EntryRow>;
 
