@@ -1,6 +1,6 @@
 // Waits for what another process commits, and notes when it hears of it. Arguments: 'watch', 'take' or 'touch', the library's module, the
 // directory. Each value is a number, -1 the last one.
-import { closeSync, openSync, readFileSync, watch } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 
 const [how, build, directory] = process.argv.slice(2);
@@ -31,9 +31,8 @@ async function hearing() {
   const file = join(directory, 'touched');
   closeSync(openSync(file, 'w'));
   await new Promise((resolve) => {
-    let value = 0;
     const watcher = watch(file, () => {
-      note(value++);
+      note(statSync(file).mtimeMs / 1000);
       if (readFileSync(file, 'utf8') === '') return;
       watcher.close();
       resolve(undefined);

@@ -18,14 +18,14 @@ const committing = (change) => (value) =>
     return now();
   });
 
-/** Sets a file's time; at the end writes to it. */
+/** Sets a file's time to the value, which the other reads; at the end writes to it. */
 function touching() {
   const file = join(directory, 'touched');
   const descriptor = openSync(file, 'r+');
   return (value) => {
     const before = now();
     if (value === -1) writeFileSync(file, 'end');
-    else futimesSync(descriptor, Date.now() / 1000, Date.now() / 1000);
+    else futimesSync(descriptor, value, value);
     return before;
   };
 }

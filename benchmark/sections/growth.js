@@ -1,4 +1,6 @@
 // What each operation costs as the store grows: three stores by turns, of 1 000, 100 000 and 3 000 000 entries.
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
 import { byHand } from '../candidates/sqlite.js';
 import { keyOf, someOf, textOf } from '../lib/data.js';
 import { clock, sideBySide } from '../lib/measure.js';
@@ -11,7 +13,7 @@ let sink;
 /** Each works on `count` entries of one store, and leaves as many as there were. */
 const operations = [
   { name: 'Index.get', target: 2, perRound: 100, call: ({ index }, { key }) => index.get(key) },
-  { name: 'the same by hand', perRound: 100, call: ({ hand }, { key }) => hand.get(key) },
+  { name: 'get by hand', perRound: 100, call: ({ hand }, { key }) => hand.get(key) },
   {
     name: 'Index.set, overwriting',
     target: 2,
@@ -38,7 +40,7 @@ const operations = [
     perRound: 20,
     call: ({ index }, { key }) => [...index.range({ gte: key, limit: 10 })],
   },
-  { name: 'the same by hand', perRound: 20, call: ({ hand }, { key }) => hand.range(key, 10) },
+  { name: 'range by hand', perRound: 20, call: ({ hand }, { key }) => hand.range(key, 10) },
   { name: 'Index.size', target: 1.1, perRound: 200, call: ({ index }) => index.size },
   [
     { name: 'Deque.push', target: 2, perRound: 40, call: ({ deque }, { value }) => deque.push(value) },
@@ -85,7 +87,7 @@ function opened({ open, Index, Deque }, entries) {
     store,
     index: new Index(store, 'entries'),
     deque: new Deque(store, 'items'),
-    hand: byHand.open(directory),
+    hand: byHand.open(mkdtempSync(join(directory, 'hand-'))),
   };
 }
 

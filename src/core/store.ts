@@ -69,12 +69,16 @@ export interface AsyncStore extends AsyncDisposable {
    * transaction inside another is a savepoint. Await each call made inside.
    *
    * @throws {@link HoldfastError} `ERR_CONFLICT` when it kept conflicting, `ERR_CONNECTION` when the connection was lost,
-   * `ERR_CLOSED`; whatever `work` throws.
+   * `ERR_TRANSACTION_ENDED` in a call that was not awaited, `ERR_CLOSED`; whatever `work` throws.
    */
   transaction<T>(work: () => T | PromiseLike<T>): Promise<T>;
-  /** Every structure that was ever written to, by kind and name. */
+  /** Every structure that was ever written to, by kind and name. @throws {@link HoldfastError} `ERR_CONNECTION`, `ERR_CLOSED` */
   structures(): Promise<StructureInfo[]>;
-  /** Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing. */
+  /**
+   * Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing.
+   *
+   * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
+   */
   close(): Promise<void>;
 }
 

@@ -83,12 +83,16 @@ class DequeOf<S extends Kind, T> {
     return this.#add('first', items);
   }
 
-  /** Adds the items of an iterable at the right, like {@link push}, in one transaction. */
+  /**
+   * Adds the items of an iterable at the right, like {@link push}: in one transaction, with all of them in memory.
+   *
+   * @throws `TypeError` when `items` can't be iterated or is a string, or when something in an item can't be stored.
+   */
   pushMany(items: Iterable<T>): Result<S, void> {
     return this.#addMany('last', items);
   }
 
-  /** Adds the items of an iterable at the left, the first one coming first, like {@link unshift}, in one transaction. */
+  /** Adds the items of an iterable at the left, so that the first one given comes first, like {@link pushMany}. */
   unshiftMany(items: Iterable<T>): Result<S, void> {
     return this.#addMany('first', items);
   }
@@ -223,8 +227,9 @@ class DequeOf<S extends Kind, T> {
   }
 
   /**
-   * Removes all items that are there when it begins; tells how many there were. Many are removed in batches, each a
-   * transaction of its own, so that others can write in between; inside `store.transaction` all at once.
+   * Removes all items that are there when it begins; tells how many it removed. Many are removed in batches, each a
+   * transaction of its own, so that others can write in between; inside `store.transaction` all at once. (If others meanwhile
+   * take all that is left, and push, what they pushed may go too.)
    */
   clear(): Result<S, number> {
     return this.#scope.repeat(
@@ -301,14 +306,24 @@ class DequeOf<S extends Kind, T> {
 const isSingle = <T>(items: readonly T[]): items is readonly [T] => items.length === 1;
 
 /** A double-ended queue in an embedded store. */
-export interface Deque<T> extends DequeOf<'embedded', T> {}
+export interface Deque<T> extends DequeOf<'embedded', T> {
+  /** How many items there are. Costs the same for any number of them. */
+  readonly size: number;
+}
 
 /** A double-ended queue in a server store. */
-export interface AsyncDeque<T> extends DequeOf<'server', T> {}
+export interface AsyncDeque<T> extends DequeOf<'server', T> {
+  /** How many items there are. Costs the same for any number of them. */
+  readonly size: Promise<number>;
+}
 
 /**
  * The double-ended queue `name`: a {@link Deque} in an embedded store, an {@link AsyncDeque} in a server store. It has the methods of
  * an `Array` that work at its ends, and `take`, which waits.
+ *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
+ * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
+ * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then.
  *
  * @example
  * const tasks = new Deque<string>(store, 'tasks');

@@ -134,7 +134,9 @@ class IndexOf<S extends Kind, K extends Key, V> {
 
   /**
    * The value of `key`, a copy; if there is none, it is set to `value` first. A function is called only then; it must be pure, since
-   * on a server it may be called again after a conflict.
+   * on a server it may be called again after a conflict. A plain value is checked and encoded at each call: give a function where that costs.
+   *
+   * @throws `TypeError` when something in `value` can't be stored, naming the path to it; `TypeError`, `RangeError` when `key` is no key.
    */
   setDefault(key: K, value: V | (() => V)): Result<S, V> {
     return this.#scope.write(
@@ -344,14 +346,24 @@ function isRange<K extends Key>(what: K | RangeOptions<K>): what is RangeOptions
 }
 
 /** An ordered map in an embedded store. */
-export interface Index<K extends Key, V> extends IndexOf<'embedded', K, V> {}
+export interface Index<K extends Key, V> extends IndexOf<'embedded', K, V> {
+  /** How many entries there are. Costs the same for any number of them. */
+  readonly size: number;
+}
 
 /** An ordered map in a server store. */
-export interface AsyncIndex<K extends Key, V> extends IndexOf<'server', K, V> {}
+export interface AsyncIndex<K extends Key, V> extends IndexOf<'server', K, V> {
+  /** How many entries there are. Costs the same for any number of them. */
+  readonly size: Promise<number>;
+}
 
 /**
  * The ordered map `name`: an {@link Index} in an embedded store, an {@link AsyncIndex} in a server store. It reads like a `Map`,
  * is iterated in the order of insertion, and has ranges in the order of keys.
+ *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
+ * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
+ * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then.
  *
  * @example
  * const users = new Index<string, User>(store, 'users');
