@@ -164,7 +164,8 @@ function configure(connection: Connection, path: string, { durability }: Resolve
     );
   }
   connection.exec(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
-  connection.exec('PRAGMA wal_autocheckpoint = 4000');
+  // See `Log`. What one large transaction has made of the log is cut when it starts again.
+  connection.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864');
   if (newest(connection) >= schemaVersion.newest) return;
   connection.begin();
   try {

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { HoldfastError, driverCode, translated } from './errors.js';
+import { Log } from './sqlite-log.js';
 import type { Row, Statement, Value } from './statement.js';
 
 type Prepared = Database.Statement<unknown[], Row>;
@@ -86,6 +87,7 @@ export class Connection {
   readonly #beginRead: Prepared;
   readonly #commit: Prepared;
   readonly #rollback: Prepared;
+  readonly #log: Log;
   readonly #dataVersion: Database.Statement<[], number>;
 
   /** @param busyTimeout - Milliseconds. */
@@ -98,6 +100,7 @@ export class Connection {
       this.#beginRead = this.#db.prepare('BEGIN');
       this.#commit = this.#db.prepare('COMMIT');
       this.#rollback = this.#db.prepare('ROLLBACK');
+      this.#log = new Log(this.#db);
       this.#dataVersion = this.#db.prepare<[], number>('PRAGMA data_version').pluck();
     } catch (error) {
       this.#db.close();
@@ -142,6 +145,7 @@ export class Connection {
 
   commit(): void {
     this.#retry(() => this.#commit.run());
+    this.#log.committed();
   }
 
   rollback(): void {
@@ -176,13 +180,20 @@ export class Connection {
   all(statement: Statement, params: readonly Value[]): Row[] {
     const { prepared, single } = this.#prepare(statement);
     const rows = this.#retry(() => prepared.all(...params));
+    if (!statement.reads) this.#written();
     return single ? rows.map((value) => [value]) : rows;
   }
 
   /** How many rows changed. */
   run(statement: Statement, params: readonly Value[]): number {
     const { prepared } = this.#prepare(statement);
-    return this.#retry(() => prepared.run(...params)).changes;
+    const { changes } = this.#retry(() => prepared.run(...params));
+    this.#written();
+    return changes;
+  }
+
+  #written(): void {
+    if (!this.#db.inTransaction) this.#log.committed();
   }
 
   /** Runs SQL without parameters, once. */
@@ -196,6 +207,7 @@ export class Connection {
   }
 
   close(): void {
+    if (!this.#db.readonly) this.#log.trim();
     this.#db.close();
   }
 

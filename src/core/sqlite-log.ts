@@ -1,0 +1,50 @@
+import type Database from 'better-sqlite3';
+
+/** After how many commits of one connection the log is looked at; that takes a microsecond. */
+const every = 16;
+/** From how many pages on that are in the log alone they are copied to the database. */
+const copyFrom = 4_000;
+/** From how many pages on the log is started again, which takes the write lock. */
+const restartFrom = 12_000;
+const mostTries = 32;
+
+/** Whether it was in the way of others; pages in the log; of these, copied to the database. */
+type State = [busy: number, length: number, copied: number];
+
+/**
+ * Keeps SQLite's write-ahead log short, instead of `wal_autocheckpoint`: that never takes the write lock, and the log starts again only when
+ * all of it was copied while nobody wrote. Where several processes write without a pause it grew to 1 GB in seconds, and each
+ * commit tried again, waiting for the disk twice.
+ */
+export class Log {
+  readonly #look: Database.Statement<[], State>;
+  readonly #copy: Database.Statement<[], State>;
+  readonly #restart: Database.Statement<[], State>;
+  #commits = 0;
+
+  constructor(db: Database.Database) {
+    const checkpoint = (mode: string): Database.Statement<[], State> =>
+      db.prepare<[], State>(`PRAGMA wal_checkpoint(${mode})`).raw();
+    this.#look = checkpoint('NOOP');
+    this.#copy = checkpoint('PASSIVE');
+    this.#restart = checkpoint('RESTART');
+  }
+
+  /** To be called after each commit of the connection. */
+  committed(): void {
+    if (++this.#commits % every === 0) this.trim();
+  }
+
+  trim(): void {
+    try {
+      const [, length, copied] = this.#look.get() ?? [0, 0, 0];
+      if (length - copied < copyFrom && length < restartFrom) return;
+      // First what can be done while others write; little is left then to be done while they wait.
+      const [, grown] = this.#copy.get() ?? [0, 0, 0];
+      if (grown < restartFrom) return;
+      for (let tries = mostTries; tries > 0 && this.#restart.get()?.[0] === 1; tries--);
+    } catch {
+      // What was committed stays so. Whoever commits next tries again; what is wrong with the disk, writing to the log will tell.
+    }
+  }
+}

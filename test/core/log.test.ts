@@ -1,0 +1,50 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Index } from '../../src/index.js';
+import { inProcesses, temporaryDirectory } from '../support/processes.js';
+import { openStore, raw } from './support.js';
+
+const pageSize = 4096;
+const logOf = (directory: string): number => statSync(join(directory, 'holdfast.db-wal')).size / pageSize;
+
+test('the log stays short while several processes write without a pause', async () => {
+  const directory = temporaryDirectory();
+  const store = openStore(directory);
+  let longest = 0;
+  const timer = setInterval(() => (longest = Math.max(longest, logOf(directory))), 5);
+  // As many pages as writes, if the log never started again.
+  await inProcesses(4, 'core-flood.js', directory, 50_000);
+  clearInterval(timer);
+  expect(new Index(store, 'entries').size).toBe(4_000);
+  expect(longest).toBeGreaterThan(4_000);
+  expect(longest).toBeLessThan(60_000);
+});
+
+test('the log is cut again when one large transaction has made it long', () => {
+  const store = openStore();
+  const index = new Index<number, string>(store, 'entries');
+  index.setMany(Array.from({ length: 1_000 }, (_, n) => [n, 'x'.repeat(100_000)]));
+  expect(logOf(store.directory)).toBeGreaterThan(20_000);
+  for (let n = 0; n < 100; n++) index.set(n, `short ${n}`);
+  expect(logOf(store.directory)).toBeLessThan(64 * 256 + 100);
+  expect([index.get(99), index.get(100)?.length]).toEqual(['short 99', 100_000]);
+});
+
+test('the log grows while somebody reads an old state, and starts again after that', () => {
+  const store = openStore();
+  const index = new Index<number, string>(store, 'entries');
+  const reader = raw(store.directory);
+  index.set(0, 'old');
+  reader.exec('BEGIN');
+  const old = reader.prepare('SELECT value FROM entries').pluck().all();
+  for (let n = 0; n < 100; n++)
+    index.setMany(Array.from({ length: 20 }, (_, i) => [i, `${n}`.repeat(20_000)]));
+  expect(reader.prepare('SELECT value FROM entries').pluck().all()).toEqual(old);
+  const long = logOf(store.directory);
+  reader.exec('COMMIT');
+  for (let n = 0; n < 100; n++) index.set(n, `short ${n}`);
+  expect(long).toBeGreaterThan(12_000);
+  const [, length] = reader.prepare('PRAGMA wal_checkpoint(NOOP)').raw().get() as number[];
+  expect(length).toBeLessThan(1_000);
+});
