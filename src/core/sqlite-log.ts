@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 
-/** After how many commits of one connection the log is looked at; that takes a microsecond. */
-const every = 16;
+/** After how many commits of one connection the log is looked at; that takes 1.3 µs. */
+const every = 32;
 /** From how many pages on that are in the log alone they are copied to the database. */
 const copyFrom = 4_000;
 /** From how many pages on the log is started again, which takes the write lock. */
