@@ -95,12 +95,12 @@ export class Connection {
     this.#db = openDatabase(path, readonly);
     this.#path = path;
     this.#busyTimeout = busyTimeout;
+    this.#log = new Log(this.#db);
     try {
       this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
       this.#beginRead = this.#db.prepare('BEGIN');
       this.#commit = this.#db.prepare('COMMIT');
       this.#rollback = this.#db.prepare('ROLLBACK');
-      this.#log = new Log(this.#db);
       this.#dataVersion = this.#db.prepare<[], number>('PRAGMA data_version').pluck();
     } catch (error) {
       this.#db.close();
@@ -207,7 +207,7 @@ export class Connection {
   }
 
   close(): void {
-    if (!this.#db.readonly) this.#log.trim();
+    this.#log.close();
     this.#db.close();
   }
 

@@ -8,7 +8,7 @@ const copyFrom = 4_000;
 const restartFrom = 12_000;
 const mostTries = 32;
 
-/** Whether it was in the way of others; pages in the log; of these, copied to the database. */
+/** What a checkpoint tells: whether it was in the way of others; pages in the log; of these, copied to the database. */
 type State = [busy: number, length: number, copied: number];
 
 /**
@@ -17,34 +17,42 @@ type State = [busy: number, length: number, copied: number];
  * commit tried again, waiting for the disk twice.
  */
 export class Log {
-  readonly #look: Database.Statement<[], State>;
-  readonly #copy: Database.Statement<[], State>;
-  readonly #restart: Database.Statement<[], State>;
+  readonly #db: Database.Database;
+  #statements: Record<'look' | 'copy' | 'restart', Database.Statement<[], State>> | undefined;
   #commits = 0;
 
   constructor(db: Database.Database) {
-    const checkpoint = (mode: string): Database.Statement<[], State> =>
-      db.prepare<[], State>(`PRAGMA wal_checkpoint(${mode})`).raw();
-    this.#look = checkpoint('NOOP');
-    this.#copy = checkpoint('PASSIVE');
-    this.#restart = checkpoint('RESTART');
+    this.#db = db;
   }
 
   /** To be called after each commit of the connection. */
   committed(): void {
-    if (++this.#commits % every === 0) this.trim();
+    if (++this.#commits % every === 0) this.#trim();
   }
 
-  trim(): void {
+  /** To be called before the connection is closed. */
+  close(): void {
+    if (this.#commits > 0) this.#trim();
+  }
+
+  #trim(): void {
     try {
-      const [, length, copied] = this.#look.get() ?? [0, 0, 0];
+      this.#statements ??= this.#prepare();
+      const { look, copy, restart } = this.#statements;
+      const [, length, copied] = look.get() ?? [0, 0, 0];
       if (length - copied < copyFrom && length < restartFrom) return;
       // First what can be done while others write; little is left then to be done while they wait.
-      const [, grown] = this.#copy.get() ?? [0, 0, 0];
+      const [, grown] = copy.get() ?? [0, 0, 0];
       if (grown < restartFrom) return;
-      for (let tries = mostTries; tries > 0 && this.#restart.get()?.[0] === 1; tries--);
+      for (let tries = mostTries; tries > 0 && restart.get()?.[0] === 1; tries--);
     } catch {
       // What was committed stays so. Whoever commits next tries again; what is wrong with the disk, writing to the log will tell.
     }
+  }
+
+  #prepare(): Record<'look' | 'copy' | 'restart', Database.Statement<[], State>> {
+    const checkpoint = (mode: string): Database.Statement<[], State> =>
+      this.#db.prepare<[], State>(`PRAGMA wal_checkpoint(${mode})`).raw();
+    return { look: checkpoint('NOOP'), copy: checkpoint('PASSIVE'), restart: checkpoint('RESTART') };
   }
 }
