@@ -145,6 +145,10 @@ export class Connection {
 
   commit(): void {
     this.#retry(() => this.#commit.run());
+  }
+
+  /** To be called when all that was to follow a commit is done: looking after the log may take as long as the disk does. */
+  committed(): void {
     this.#log.committed();
   }
 

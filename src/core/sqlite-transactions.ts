@@ -147,6 +147,7 @@ export class Transactions {
       this.#afterRollback.length = 0;
     }
     if (this.#afterCommit.length > 0) this.#follow();
+    this.#connection.committed();
     return result;
   }
 
