@@ -14,7 +14,8 @@ import {
   type ScopeOptions,
   type Turn,
 } from './store.js';
-import { refuseInTransaction, waitForTurn, watchChanges, type Waitable } from './waiting.js';
+import { refuseInTransaction, waitForTurn, type Waitable } from './waiting.js';
+import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
 const freshness = 5;

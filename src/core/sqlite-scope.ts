@@ -13,7 +13,8 @@ import {
   type ScopeOptions,
   type Turn,
 } from './store.js';
-import { refuseInTransaction, waitForTurn, watchChanges, type Waitable } from './waiting.js';
+import { refuseInTransaction, waitForTurn, type Waitable } from './waiting.js';
+import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
 const freshness = 0.02;
@@ -177,12 +178,12 @@ export class EmbeddedScope implements Scope<'embedded'> {
           wanted,
         ),
       look: (script) => this.read(nothing, script),
-      listen: (listener) => Promise.resolve(engine.listen(listener)),
+      listen: (listener) => Promise.resolve(engine.presence.listen(listener)),
       get alone() {
-        return engine.listeners === 1;
+        return engine.presence.listeners === 1;
       },
       renew: () => undefined,
-      isAlive: (_, token) => engine.isAlive(token),
+      isAlive: (_, token) => engine.presence.isAlive(token),
     };
   }
 }

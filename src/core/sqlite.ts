@@ -1,20 +1,14 @@
-import { hostname } from 'node:os';
 import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
-import { threadId } from 'node:worker_threads';
-import { Bells } from './bells.js';
 import { catalog, checkNumber, structureInfo, type StructureRef } from './catalog.js';
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
-import { Owners } from './owners.js';
 import type { Script, Step } from './script.js';
 import type { Connection } from './sqlite-connection.js';
+import { EmbeddedPresence } from './sqlite-presence.js';
 import { EmbeddedScope } from './sqlite-scope.js';
 import { Transactions } from './sqlite-transactions.js';
 import type { Row, Statement, Value } from './statement.js';
 import type { Engine, Scope, ScopeOptions, StructureInfo } from './store.js';
-
-/** How often at most an owner that is rung is asked whether it lives, in milliseconds. */
-const probeInterval = 100;
 
 /** What an embedded engine is made of. */
 export interface EmbeddedParts {
@@ -30,16 +24,12 @@ export interface EmbeddedParts {
 export class EmbeddedEngine implements Engine<'embedded'> {
   readonly readonly: boolean;
   readonly transactions: Transactions;
+  readonly presence: EmbeddedPresence;
   readonly #connection: Connection;
-  readonly #clock: Clock;
   readonly #directory: string;
-  readonly #bells: Bells;
-  readonly #owners: Owners;
   readonly #closing = new AbortController();
   readonly #structures = new Map<string, StructureRef>();
-  readonly #tokens = new Map<number, { readonly token: string; probedAt: number }>();
   #closed = false;
-  #ownId: number | undefined;
   #writes = 0;
 
   constructor({ directory, connection, readonly, busyTimeout, clock }: EmbeddedParts) {
@@ -47,9 +37,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.transactions = new Transactions(connection, directory, busyTimeout);
     this.#directory = directory;
     this.#connection = connection;
-    this.#clock = clock;
-    this.#bells = new Bells(directory);
-    this.#owners = new Owners(directory);
+    this.presence = new EmbeddedPresence(this, directory, clock);
   }
 
   /** Aborted when the store closes. */
@@ -150,27 +138,6 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return this.all(catalog.list, []).map(structureInfo);
   }
 
-  /** How many listen for this store's bell. */
-  get listeners(): number {
-    return this.#bells.listeners;
-  }
-
-  listen(listener: (rung: boolean) => void): () => void {
-    this.check(true);
-    // Where nothing can be written there is no bell to ring: the poll has to do.
-    return this.#bells.listen(this.readonly ? undefined : this.#owners.token(), listener);
-  }
-
-  /** Whether an owner lives. The files of a dead one are removed: nobody needs them. */
-  isAlive(token: string): boolean {
-    const alive = this.#owners.isAlive(token);
-    if (!alive) {
-      this.#owners.forget(token);
-      this.#bells.forget(token);
-    }
-    return alive;
-  }
-
   /** @throws {@link HoldfastError} `ERR_CLOSED`, `ERR_READONLY`, or what ended the open transaction. */
   check(reads: boolean): void {
     if (this.#closed) throw this.#closing.signal.reason;
@@ -189,14 +156,13 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (this.transactions.open)
       throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
     try {
-      if (this.#ownId !== undefined) this.run(catalog.removeOwner, [this.#ownId]);
+      this.presence.leave();
     } catch {
       // A full disk, or a lock that does not come free: others will find this owner dead, and do it.
     } finally {
       this.#closed = true;
       this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#directory}: the store is closed`));
-      this.#bells.close();
-      this.#owners.close();
+      this.presence.close();
       this.#connection.close();
     }
   }
@@ -209,70 +175,14 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   #ask({ kind, params }: Step<unknown>): unknown {
-    if (kind === 'owner') return this.#own();
+    if (kind === 'owner') return this.presence.id();
     // The write lock that the transaction holds is all the lock there is.
     if (kind === 'lock') return undefined;
     const owner = Number(params[0]);
     this.transactions.afterCommit(() => {
-      this.#ring(owner);
+      this.presence.ring(owner);
     });
     return undefined;
-  }
-
-  #own(): number {
-    if (this.#ownId !== undefined) return this.#ownId;
-    const token = this.#owners.token();
-    this.#buryTheDead();
-    this.run(catalog.addOwner, [token, hostname(), process.pid, threadId, this.#clock.wall()]);
-    const id = Number(this.get(catalog.ownerOf, [token])?.[0]);
-    this.#ownId = id;
-    this.transactions.afterRollback(() => (this.#ownId = undefined));
-    return id;
-  }
-
-  /** Whoever waits for the first time looks once after all who waited before. */
-  #buryTheDead(): void {
-    for (const [id, token] of this.all(catalog.owners, [])) {
-      if (!this.isAlive(token)) this.#bury(id);
-    }
-  }
-
-  #bury(id: number): void {
-    this.run(catalog.removeOwner, [id]);
-    this.#tokens.delete(id);
-  }
-
-  /** After a commit: a failure to ring is no failure of what was committed; the poll of whoever waits stands behind it. */
-  #ring(owner: number): void {
-    if (owner === this.#ownId) {
-      this.#bells.ringOwn();
-      return;
-    }
-    try {
-      const known = this.#tokenOf(owner);
-      if (known === undefined) return;
-      const now = performance.now();
-      const rung = this.#bells.ring(known.token);
-      if (rung && now - known.probedAt < probeInterval) return;
-      known.probedAt = now;
-      if (this.isAlive(known.token)) return;
-      // Later, since whoever rang should not wait for the lock once more.
-      const bury = (): void => this.#bury(owner);
-      this.transactions.writeSoon(bury, () => this.check(false)).catch(() => undefined);
-    } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error;
-    }
-  }
-
-  #tokenOf(owner: number): { readonly token: string; probedAt: number } | undefined {
-    let known = this.#tokens.get(owner);
-    if (known === undefined) {
-      const row = this.get(catalog.tokenOf, [owner]);
-      if (row === undefined) return undefined;
-      known = { token: row[0], probedAt: -Infinity };
-      this.#tokens.set(owner, known);
-    }
-    return known;
   }
 }
 

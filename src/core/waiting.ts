@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { catalog } from './catalog.js';
 import { HoldfastError } from './errors.js';
+import { Gate, timedOut } from './gate.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
 import { get, lock, owner, ring, run, type Script } from './script.js';
-import { heard, unheard } from './signals.js';
 import { Statement, type Value } from './statement.js';
-import type { Interest, Observation, Turn } from './store.js';
+import type { Interest, Turn } from './store.js';
 
 const sql = {
   join: new Statement<[structure: number, owner: number, mode: number, low: Value, high: Value]>(
@@ -28,7 +28,7 @@ const endOfLine: number = Number.MAX_SAFE_INTEGER;
 /** When to try again to leave a line, in milliseconds, after it failed: the database was busy, or the connection was lost. */
 const leaveAgain = 500;
 
-/** How long whoever gives up waits for its place in the line to go, in milliseconds: while others write, it goes a little later. */
+/** How long whoever gives up waits for its place in the line to go, in milliseconds. */
 const leaveWithin = 1000;
 
 /** What an engine offers to those who wait. */
@@ -52,13 +52,18 @@ export interface Waitable {
 }
 
 /** Joins the line of a structure; gives back the place. */
-function* join(structure: number, { mode, low, high }: Interest): Script<number> {
+export function* join(structure: number, { mode, low, high }: Interest): Script<number> {
   const own = yield* owner();
   // Else a change could be committed between an observer's joining and its first look, by who has not seen it yet.
   yield* lock(structure);
   yield* run(sql.join, structure, own, mode, low, high);
   const row = yield* get(sql.joined, own, structure);
   return row?.[0] ?? 0;
+}
+
+/** Whether a place is still there: somebody may have taken its owner for dead. */
+export function* isPresent(waiter: number): Script<boolean> {
+  return (yield* get(sql.present, waiter)) !== undefined;
 }
 
 /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` when the caller is inside one. */
@@ -68,62 +73,6 @@ export function refuseInTransaction(open: boolean, what: string): void {
     'ERR_IN_TRANSACTION',
     `${what} waits for what others commit: call it outside of the transaction`,
   );
-}
-
-const timedOut = (what: string): HoldfastError =>
-  new HoldfastError('ERR_TIMEOUT', `${what}: nothing came in the time given`);
-
-/** A gate that waits for a bell, and closes again behind who passes. */
-class Gate {
-  #open = false;
-  #polled = false;
-  #pass: (() => void) | undefined;
-
-  readonly knock = (rung: boolean): void => {
-    this.#open = true;
-    if (!rung) this.#polled = true;
-    this.#pass?.();
-  };
-
-  /** Resolves at the next knock; tells whether the poll knocked. Rejects when one of the signals aborts, or at the deadline. */
-  async pass(deadline: number, signals: readonly AbortSignal[], what: string): Promise<boolean> {
-    for (const signal of signals) signal.throwIfAborted();
-    if (!this.#open) await this.#wait(deadline, signals, what);
-    const polled = this.#polled;
-    this.#open = false;
-    this.#polled = false;
-    return polled;
-  }
-
-  #wait(deadline: number, signals: readonly AbortSignal[], what: string): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      // Longer waits than a timer can hold are cut; the poll opens the gate long before.
-      const left = Math.max(0, Math.min(deadline - performance.now(), 2 ** 31 - 1));
-      const timer = Number.isFinite(deadline)
-        ? setTimeout(() => {
-            end(() => {
-              reject(timedOut(what));
-            });
-          }, left)
-        : undefined;
-      const aborted = (event: Event): void => {
-        end(() => {
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason is the caller's own.
-          reject((event.target as AbortSignal).reason);
-        });
-      };
-      const end = (settle: () => void): void => {
-        clearTimeout(timer);
-        this.#pass = undefined;
-        for (const signal of signals) unheard(signal, aborted);
-        settle();
-      };
-      this.#pass = () => {
-        end(resolve);
-      };
-      for (const signal of signals) heard(signal, aborted);
-    });
-  }
 }
 
 /** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
@@ -194,7 +143,7 @@ class Line<T> {
   /** In one transaction, or what came between a look and the joining would be missed. */
   *#takeOrJoin(structure: number): Script<{ value: T } | { waiter: number }> {
     const waiter = this.#waiter;
-    const present = waiter !== undefined && (yield* get(sql.present, waiter)) !== undefined;
+    const present = waiter !== undefined && (yield* isPresent(waiter));
     const taken = yield* this.#turn.take(structure, present ? waiter : endOfLine);
     if (taken !== undefined) {
       if (present) yield* run(sql.leave, waiter);
@@ -224,7 +173,7 @@ class Line<T> {
 
   /** A place that was taken away, by somebody who took this store for dead, is a reason to join again. */
   *#isReady(structure: number, waiter: number): Script<boolean> {
-    if ((yield* get(sql.present, waiter)) === undefined) return true;
+    if (!(yield* isPresent(waiter))) return true;
     return yield* this.#turn.ready(structure, waiter);
   }
 
@@ -246,92 +195,38 @@ class Line<T> {
 
   async #leave(): Promise<void> {
     const turn = this.#turn;
-    if (this.#waiter === undefined) return;
-    const left = leave(this.#engine, this.#waiter, (structure) => turn.passOn(structure));
-    await Promise.race([left, sleep(leaveWithin, undefined, { ref: false })]);
-  }
-}
-
-/**
- * Yields what is read, now and after each change of it, until `signal` aborts or the store closes: both throw. `return()` ends it at
- * once, also while `next()` waits, which a generator alone would not.
- */
-export function watchChanges<R, T>(
-  engine: Waitable,
-  observation: Observation<R, T>,
-  signal: AbortSignal | undefined,
-): AsyncIterableIterator<T> {
-  const ended = new AbortController();
-  const changes = changesOf(engine, observation, signal, ended.signal);
-  return {
-    next: () => changes.next(),
-    return: () => {
-      ended.abort();
-      return changes.return();
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
-
-async function* changesOf<R, T>(
-  engine: Waitable,
-  observation: Observation<R, T>,
-  signal: AbortSignal | undefined,
-  ended: AbortSignal,
-): AsyncGenerator<T, void, undefined> {
-  const signals = signal === undefined ? [engine.closing, ended] : [engine.closing, ended, signal];
-  for (const one of signals) one.throwIfAborted();
-  const wanted = (): void => {
-    for (const one of signals) one.throwIfAborted();
-  };
-  const interest = observation.interest();
-  const read = (structure: number): Script<R> => observation.read(structure);
-  const gate = new Gate();
-  const stop = await engine.listen(gate.knock);
-  let waiter: number | undefined;
-  try {
-    if (!engine.readonly) waiter = await engine.soon((structure) => join(structure, interest), wanted);
-    let last = await engine.look(read);
-    yield observation.show(last);
-    for (;;) {
-      const polled = await gate.pass(Infinity, signals, 'watch');
-      if (polled && waiter !== undefined) waiter = await rejoined(engine, waiter, interest, wanted);
-      const now = await engine.look(read);
-      if (observation.same(last, now)) continue;
-      last = now;
-      yield observation.show(now);
-    }
-  } catch (error) {
-    if (ended.aborted) return;
-    if (waiter === undefined) renewIfLost(engine, error);
-    engine.closing.throwIfAborted();
-    throw error;
-  } finally {
-    stop();
-    if (waiter !== undefined)
-      await Promise.race([leave(engine, waiter), sleep(leaveWithin, undefined, { ref: false })]);
+    if (this.#waiter !== undefined)
+      await leave(this.#engine, this.#waiter, (structure) => turn.passOn(structure));
   }
 }
 
 /** Where the answer to the joining was lost, there may be a place that nobody knows of. */
-function renewIfLost(engine: Waitable, error: unknown): void {
+export function renewIfLost(engine: Waitable, error: unknown): void {
   if (error instanceof HoldfastError && error.code === 'ERR_CONNECTION') engine.renew();
 }
 
-/** Leaves a line. A store that closes removes all of its places itself. */
-async function leave(
+/** Leaves a line. Whoever gives up does not wait for long for its place to go: while others write, it goes a little later. */
+export async function leave(
   engine: Waitable,
   waiter: number,
   passOn?: (structure: number) => Script<void>,
 ): Promise<void> {
+  const left = leaveAtLast(engine, waiter, passOn);
+  await Promise.race([left, sleep(leaveWithin, undefined, { ref: false })]);
+}
+
+async function leaveAtLast(
+  engine: Waitable,
+  waiter: number,
+  passOn: ((structure: number) => Script<void>) | undefined,
+): Promise<void> {
+  // A store that closes removes all of its places itself.
   if (engine.closing.aborted) return;
   try {
     await engine.soon((structure) => leaving(structure, waiter, passOn));
   } catch {
     // The place would hold up everybody behind it. What the caller is told is why it left.
-    setTimeout(() => void leave(engine, waiter, passOn), leaveAgain).unref();
+    setTimeout(() => void leaveAtLast(engine, waiter, passOn), leaveAgain).unref();
   }
 }
 
@@ -342,17 +237,6 @@ function* leaving(
 ): Script<void> {
   yield* lock(structure);
   if ((yield* run(sql.leave, waiter)) > 0 && passOn !== undefined) yield* passOn(structure);
-}
-
-/** The place of an observer, joined again if somebody took this store for dead. */
-async function rejoined(
-  engine: Waitable,
-  waiter: number,
-  interest: Interest,
-  wanted: () => void,
-): Promise<number> {
-  const present = await engine.look(() => get(sql.present, waiter)[Symbol.iterator]());
-  return present === undefined ? engine.soon((structure) => join(structure, interest), wanted) : waiter;
 }
 
 /** Rings owners, each once. */

@@ -1,0 +1,128 @@
+import { hostname } from 'node:os';
+import { threadId } from 'node:worker_threads';
+import { Bells } from './bells.js';
+import { catalog } from './catalog.js';
+import type { Clock } from './clock.js';
+import { HoldfastError } from './errors.js';
+import { Owners } from './owners.js';
+import type { EmbeddedEngine } from './sqlite.js';
+
+/** How often at most an owner that is rung is asked whether it lives, in milliseconds. */
+const probeInterval = 100;
+
+/** Another owner, as far as it is known here. */
+interface Known {
+  readonly token: string;
+  /** When it was last asked whether it lives. */
+  probedAt: number;
+}
+
+/** This store among the owners of a directory: its row, its bell, and what it knows of the others. */
+export class EmbeddedPresence {
+  readonly #engine: EmbeddedEngine;
+  readonly #clock: Clock;
+  readonly #bells: Bells;
+  readonly #owners: Owners;
+  readonly #known = new Map<number, Known>();
+  #id: number | undefined;
+
+  constructor(engine: EmbeddedEngine, directory: string, clock: Clock) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#bells = new Bells(directory);
+    this.#owners = new Owners(directory);
+  }
+
+  /** This store's number among the owners; registers it at first use, inside a transaction. */
+  id(): number {
+    if (this.#id !== undefined) return this.#id;
+    const token = this.#owners.token();
+    this.#buryTheDead();
+    this.#engine.run(catalog.addOwner, [token, hostname(), process.pid, threadId, this.#clock.wall()]);
+    const id = Number(this.#engine.get(catalog.ownerOf, [token])?.[0]);
+    this.#id = id;
+    this.#engine.transactions.afterRollback(() => (this.#id = undefined));
+    return id;
+  }
+
+  /** How many listen for this store's bell. */
+  get listeners(): number {
+    return this.#bells.listeners;
+  }
+
+  /** Calls `listener` when this store is rung (`true`), or at a slow poll (`false`), until the function that is returned is called. */
+  listen(listener: (rung: boolean) => void): () => void {
+    this.#engine.check(true);
+    // Where nothing can be written there is no bell to ring: the poll has to do.
+    return this.#bells.listen(this.#engine.readonly ? undefined : this.#owners.token(), listener);
+  }
+
+  /** Whether an owner lives. The files of a dead one are removed: nobody needs them. */
+  isAlive(token: string): boolean {
+    const alive = this.#owners.isAlive(token);
+    if (!alive) {
+      this.#owners.forget(token);
+      this.#bells.forget(token);
+    }
+    return alive;
+  }
+
+  /** After a commit: a failure to ring is no failure of what was committed; the poll of whoever waits stands behind it. */
+  ring(owner: number): void {
+    if (owner === this.#id) {
+      this.#bells.ringOwn();
+      return;
+    }
+    try {
+      this.#ringOther(owner);
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+    }
+  }
+
+  /** Gives up this store's place among the owners, and with it all its places in lines. */
+  leave(): void {
+    if (this.#id !== undefined) this.#engine.run(catalog.removeOwner, [this.#id]);
+  }
+
+  close(): void {
+    this.#bells.close();
+    this.#owners.close();
+  }
+
+  /** Whoever waits for the first time looks once after all who waited before. */
+  #buryTheDead(): void {
+    for (const [id, token] of this.#engine.all(catalog.owners, [])) {
+      if (!this.isAlive(token)) this.#bury(id);
+    }
+  }
+
+  #bury(id: number): void {
+    this.#engine.run(catalog.removeOwner, [id]);
+    this.#known.delete(id);
+  }
+
+  #ringOther(owner: number): void {
+    const known = this.#find(owner);
+    if (known === undefined) return;
+    const now = performance.now();
+    const rung = this.#bells.ring(known.token);
+    if (rung && now - known.probedAt < probeInterval) return;
+    known.probedAt = now;
+    if (this.isAlive(known.token)) return;
+    // Later, since whoever rang should not wait for the lock once more.
+    const bury = (): void => this.#bury(owner);
+    this.#engine.transactions.writeSoon(bury, () => this.#engine.check(false)).catch(() => undefined);
+  }
+
+  #find(owner: number): Known | undefined {
+    let known = this.#known.get(owner);
+    if (known === undefined) {
+      const row = this.#engine.get(catalog.tokenOf, [owner]);
+      if (row === undefined) return undefined;
+      known = { token: row[0], probedAt: -Infinity };
+      this.#known.set(owner, known);
+    }
+    return known;
+  }
+}
