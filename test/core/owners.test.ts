@@ -75,7 +75,11 @@ test.runIf(process.platform === 'linux')(
     let output = '';
     parent.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
     await until(() => output.split('\n').length === 3);
-    const [number, token] = output.split('\n') as [string, string];
+    // The shell and its child write when they get to it, in either order; a process number is the shorter of the two.
+    const [number, token] = output
+      .trim()
+      .split('\n')
+      .sort((a, b) => a.length - b.length) as [string, string];
     const owners = newOwners(directory);
     expect(owners.isAlive(token)).toBe(true);
     process.kill(Number(number), 'SIGKILL');
