@@ -10,6 +10,21 @@ export interface StructureRef {
   id: number | undefined;
 }
 
+/** The structures that were asked for, each once: what is known of a structure is known wherever it is used. */
+export class StructureRefs {
+  readonly #refs = new Map<string, StructureRef>();
+
+  of(kind: string, name: string): StructureRef {
+    const key = `${kind}\0${name}`;
+    let ref = this.#refs.get(key);
+    if (ref === undefined) {
+      ref = { kind, name, id: undefined };
+      this.#refs.set(key, ref);
+    }
+    return ref;
+  }
+}
+
 /** The statements of the engines themselves. */
 export const catalog = {
   find: new Statement<[kind: string, name: string], [id: number]>(

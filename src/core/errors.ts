@@ -138,6 +138,15 @@ export function translated(error: unknown, where: string): unknown {
   return new HoldfastError(meant, `${where}: ${advice} (${error.message})`, { cause: error });
 }
 
+/** What `work` gives; what it rejects with, {@link translated}. */
+export async function translating<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw translated(error, where);
+  }
+}
+
 const isSqlState = (code: string | undefined): boolean => code !== undefined && /^[0-9A-Z]{5}$/.test(code);
 
 /** The `pg` driver reports some lost connections in words only. */

@@ -1,5 +1,5 @@
 import { HoldfastError } from './errors.js';
-import { heard, unheard } from './signals.js';
+import { heard, refuseAborted, unheard } from './signals.js';
 
 export const timedOut = (what: string): HoldfastError =>
   new HoldfastError('ERR_TIMEOUT', `${what}: nothing came in the time given`);
@@ -18,7 +18,7 @@ export class Gate {
 
   /** Resolves at the next knock; tells whether the poll knocked. Rejects when one of the signals aborts, or at the deadline. */
   async pass(deadline: number, signals: readonly AbortSignal[], what: string): Promise<boolean> {
-    for (const signal of signals) signal.throwIfAborted();
+    refuseAborted(signals);
     if (!this.#open) await this.#wait(deadline, signals, what);
     const polled = this.#polled;
     this.#open = false;

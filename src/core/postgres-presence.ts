@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
-import { HoldfastError, driverCode, translated } from './errors.js';
+import { HoldfastError, driverCode, translating } from './errors.js';
 import { conflicts } from './postgres-sessions.js';
 import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
@@ -82,7 +82,7 @@ export class Presence {
   /** Whether the owner with this number lives. */
   async isAlive(owner: number): Promise<boolean> {
     const query = this.#queries.of(catalog.lockOfDead, [this.#schema, owner]);
-    const { rows } = await this.#translating(() => this.#pool.query(query));
+    const { rows } = await translating(this.#where, () => this.#pool.query(query));
     return rows[0]?.[0] !== true;
   }
 
@@ -123,7 +123,9 @@ export class Presence {
     const client = this.#client;
     const id = await this.#connecting;
     if (client === undefined || id === undefined) return;
-    const { rows } = await this.#translating(() => this.#pool.query(this.#queries.of(catalog.tokenOf, [id])));
+    const { rows } = await translating(this.#where, () =>
+      this.#pool.query(this.#queries.of(catalog.tokenOf, [id])),
+    );
     if (rows.length === 0) this.#lost(client);
   }
 
@@ -133,9 +135,9 @@ export class Presence {
 
   async #connect(): Promise<number> {
     this.#pool.checkSpare();
-    const client = await this.#translating(() => this.#pool.connect());
+    const client = await translating(this.#where, () => this.#pool.connect());
     try {
-      const id = await this.#translating(() => this.#registerAgain(client));
+      const id = await translating(this.#where, () => this.#registerAgain(client));
       client.on('notification', () => {
         this.#tell(true);
       });
@@ -191,14 +193,6 @@ export class Presence {
     this.#pool.release(client, true);
     // Those who wait look, and join the line again under a new number, or are told that the server is gone.
     this.#tell(false);
-  }
-
-  async #translating<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw translated(error, this.#where);
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StructureRef } from './catalog.js';
-import { HoldfastError, driverCode, translated } from './errors.js';
+import { HoldfastError, driverCode, translated, translating } from './errors.js';
 import type { Queries } from './postgres-driver.js';
 import { type PgClient, type OpenPool, type PgQuery, type PgResult } from './postgres-driver.js';
 
@@ -148,7 +148,7 @@ export class Sessions {
     work: () => Promise<T>,
     { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
   ): Promise<Outcome<T>> {
-    const client = await this.#translating(() => this.#pool.connect());
+    const client = await translating(this.#where, () => this.#pool.connect());
     const session = newSession(client, isolation === 'SERIALIZABLE');
     let broken = false;
     try {
@@ -237,14 +237,6 @@ export class Sessions {
     } catch {
       // The connection is gone, and with it the transaction. The error that led here says more.
       return false;
-    }
-  }
-
-  async #translating<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw translated(error, this.#where);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { catalog, checkNumber, structureInfo, type StructureRef } from './catalog.js';
+import { catalog, checkNumber, structureInfo, StructureRefs, type StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import type { PgResult } from './postgres-driver.js';
 import { channel, type Presence } from './postgres-presence.js';
@@ -27,7 +27,7 @@ export class ServerEngine implements Engine<'server'> {
   readonly #where: string;
   readonly #end: () => Promise<void>;
   readonly #closing: AbortController;
-  readonly #structures = new Map<string, StructureRef>();
+  readonly #refs = new StructureRefs();
   #closed: Promise<void> | undefined;
   #writes = 0;
 
@@ -51,13 +51,7 @@ export class ServerEngine implements Engine<'server'> {
   }
 
   scope({ kind, name, setup }: ScopeOptions): Scope<'server'> {
-    const key = `${kind}\0${name}`;
-    let ref = this.#structures.get(key);
-    if (ref === undefined) {
-      ref = { kind, name, id: undefined };
-      this.#structures.set(key, ref);
-    }
-    return new ServerScope(this, ref, setup);
+    return new ServerScope(this, this.#refs.of(kind, name), setup);
   }
 
   /** The structure's number, or 0 as long as it has none. */

@@ -14,3 +14,8 @@ export function unheard(signal: AbortSignal, listener: (event: Event) => void): 
   const most = getMaxListeners(signal);
   if (most > 1) setMaxListeners(most - 1, signal);
 }
+
+/** Throws the reason of the first that is aborted. */
+export function refuseAborted(signals: readonly AbortSignal[]): void {
+  for (const signal of signals) signal.throwIfAborted();
+}

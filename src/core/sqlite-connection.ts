@@ -77,6 +77,21 @@ function withoutStackTraces<T>(work: () => T): T {
 
 const isBusy = (error: unknown): boolean => driverCode(error)?.startsWith('SQLITE_BUSY') === true;
 
+/** What came of an attempt that was not refused for being busy. */
+type Outcome<T> = { readonly value: T } | { readonly failure: unknown };
+
+/** `undefined` when it was busy each time. */
+function tryInARow<T>(attempt: () => T, tries: number): Outcome<T> | undefined {
+  for (; tries > 0; tries--) {
+    try {
+      return { value: attempt() };
+    } catch (failure) {
+      if (!isBusy(failure)) return { failure };
+    }
+  }
+  return undefined;
+}
+
 /** One connection to an SQLite file: prepared statements, waiting for locks, typed errors. */
 export class Connection {
   readonly #db: Database.Database;
@@ -125,17 +140,9 @@ export class Connection {
 
   /** Starts a transaction that writes, unless another connection is writing each of the times that it is tried, one right after the other. */
   tryBegin(tries: number): boolean {
-    return withoutStackTraces(() => {
-      for (; tries > 0; tries--) {
-        try {
-          this.#begin.run();
-          return true;
-        } catch (error) {
-          if (!isBusy(error)) throw translated(error, this.#path);
-        }
-      }
-      return false;
-    });
+    const outcome = withoutStackTraces(() => tryInARow(() => this.#begin.run(), tries));
+    if (outcome !== undefined && 'failure' in outcome) throw translated(outcome.failure, this.#path);
+    return outcome !== undefined;
   }
 
   /** Starts a transaction that sees one state of the store. */
@@ -245,19 +252,13 @@ export class Connection {
   }
 
   /** `undefined` when the time is over. */
-  #pauseAndTry<T>(attempt: () => T): { value: T } | { failure: unknown } | undefined {
+  #pauseAndTry<T>(attempt: () => T): Outcome<T> | undefined {
     const start = performance.now();
     for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
       const left = start + this.#busyTimeout - performance.now();
       if (left > 0) Atomics.wait(sleeping, 0, 0, Math.min(pause * (0.5 + Math.random()), left));
-      for (let tries = triesAfter(performance.now() - start); tries > 0; tries--) {
-        try {
-          return { value: attempt() };
-        } catch (failure) {
-          if (!isBusy(failure)) return { failure };
-        }
-      }
-      if (left <= 0) return undefined;
+      const outcome = tryInARow(attempt, triesAfter(performance.now() - start));
+      if (outcome !== undefined || left <= 0) return outcome;
     }
   }
 

@@ -13,7 +13,7 @@ const framesNeeded = 60;
  * Throws, where the stack is too full to commit or roll back, before there is anything to roll back: a transaction that a full stack
  * left open would keep all others from writing.
  */
-function needStack(frames: number): number {
+function needStack(frames = framesNeeded): number {
   return frames === 0 ? 0 : 1 + needStack(frames - 1);
 }
 
@@ -77,7 +77,7 @@ export class Transactions {
   write<T>(work: () => T): T {
     this.checkWritable();
     if (this.open) return this.#savepoint(work);
-    needStack(framesNeeded);
+    needStack();
     this.#connection.begin();
     return this.#outermost(work);
   }
@@ -104,6 +104,7 @@ export class Transactions {
   #begun(): boolean {
     if (this.#pause !== undefined) return false;
     const now = performance.now();
+    needStack();
     if (this.#connection.tryBegin(triesAfter(now - (this.#busySince ?? now)))) {
       this.#busySince = undefined;
       this.#nextPause = firstPause;
@@ -160,7 +161,7 @@ export class Transactions {
   #savepoint<T>(work: () => T): T {
     const commits = this.#afterCommit.length;
     const rollbacks = this.#afterRollback.length;
-    needStack(framesNeeded);
+    needStack();
     this.#connection.savepoint(this.#depth);
     this.#depth++;
     try {

@@ -1,5 +1,5 @@
 import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
-import { catalog, checkNumber, structureInfo, type StructureRef } from './catalog.js';
+import { catalog, checkNumber, structureInfo, StructureRefs, type StructureRef } from './catalog.js';
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
 import type { Script, Step } from './script.js';
@@ -28,7 +28,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   readonly #connection: Connection;
   readonly #directory: string;
   readonly #closing = new AbortController();
-  readonly #structures = new Map<string, StructureRef>();
+  readonly #refs = new StructureRefs();
   #closed = false;
   #writes = 0;
 
@@ -46,13 +46,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   scope({ kind, name, setup }: ScopeOptions): Scope<'embedded'> {
-    const key = `${kind}\0${name}`;
-    let ref = this.#structures.get(key);
-    if (ref === undefined) {
-      ref = { kind, name, id: undefined };
-      this.#structures.set(key, ref);
-    }
-    return new EmbeddedScope(this, ref, setup);
+    return new EmbeddedScope(this, this.#refs.of(kind, name), setup);
   }
 
   /** How much this store has written. */

@@ -4,6 +4,7 @@ import { HoldfastError } from './errors.js';
 import { Gate, timedOut } from './gate.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
 import { get, lock, owner, ring, run, type Script } from './script.js';
+import { refuseAborted } from './signals.js';
 import { Statement, type Value } from './statement.js';
 import type { Interest, Turn } from './store.js';
 
@@ -85,9 +86,9 @@ export async function waitForTurn<T>(
   const { timeout, signal } = resolveWaitOptions(`options of ${what}`, options);
   const deadline = performance.now() + timeout;
   const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
-  for (const one of signals) one.throwIfAborted();
+  refuseAborted(signals);
   const wanted = (): void => {
-    for (const one of signals) one.throwIfAborted();
+    refuseAborted(signals);
     if (performance.now() >= deadline) throw timedOut(what);
   };
   try {
@@ -125,7 +126,7 @@ class Line<T> {
     const stop = await this.#engine.listen(gate.knock);
     try {
       for (;;) {
-        for (const signal of signals) signal.throwIfAborted();
+        refuseAborted(signals);
         const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure), wanted);
         if ('value' in taken) return taken.value;
         this.#waiter = taken.waiter;

@@ -1,5 +1,6 @@
 import { Gate } from './gate.js';
 import type { Script } from './script.js';
+import { refuseAborted } from './signals.js';
 import type { Interest, Observation } from './store.js';
 import { isPresent, join, leave, renewIfLost, type Waitable } from './waiting.js';
 
@@ -33,10 +34,8 @@ async function* changesOf<R, T>(
   ended: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
   const signals = signal === undefined ? [engine.closing, ended] : [engine.closing, ended, signal];
-  for (const one of signals) one.throwIfAborted();
-  const wanted = (): void => {
-    for (const one of signals) one.throwIfAborted();
-  };
+  const wanted = (): void => refuseAborted(signals);
+  wanted();
   const interest = observation.interest();
   const read = (structure: number): Script<R> => observation.read(structure);
   const gate = new Gate();

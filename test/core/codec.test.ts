@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import { createSecretKey } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { decodeValue, encodeValue, encodings, type StoredValue } from '../../src/core/codec.js';
+import { randomFrom } from '../support/random.js';
 
 const kinds = ['embedded', 'server'] as const;
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
@@ -229,20 +230,13 @@ test('random Dates, numbers and bigints come back as they were', () => {
 
 /** Random values, most of them small, some with shared references, cycles and rare types. */
 class Values {
-  #state: number;
+  /** The next number in [0, 1). */
+  readonly random: () => number;
   #made: unknown[] = [];
   #exotic = false;
 
   constructor(from: number) {
-    this.#state = from;
-  }
-
-  /** The next number in [0, 1) (mulberry32). */
-  random(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+    this.random = randomFrom(from);
   }
 
   below(n: number): number {

@@ -4,7 +4,8 @@ import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { Deque, Index, open } from '../../src/index.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
-import { randomFrom, seed } from './support.js';
+import { randomFrom } from '../support/random.js';
+import { seed } from './support.js';
 
 /** As `core-writer.js` makes them. */
 const text = (i: number): string => `${i}:`.padEnd(i % 97 === 0 ? 20_000 : (i * 37) % 300, 'x');

@@ -11,19 +11,10 @@ import {
   type KeyRange,
   type StoredKey,
 } from '../../src/core/key.js';
+import { randomFrom } from '../support/random.js';
 
 const kinds = ['embedded', 'server'] as const;
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
-
-/** Numbers in [0, 1), the same ones for the same seed (mulberry32). */
-function randomFrom(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** Random keys that are close to each other, where orders differ. */
 class Keys {

@@ -13,7 +13,8 @@ import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { Deque, Index, open, type ErrorCode } from '../../src/index.js';
 import { startProcess, temporaryDirectory, type TestProcess } from '../support/processes.js';
-import { contents, failure, isRoot, modes, mountDisk, openStore, randomFrom, raw, seed } from './support.js';
+import { randomFrom } from '../support/random.js';
+import { contents, failure, isRoot, modes, mountDisk, openStore, raw, seed } from './support.js';
 
 /** A store with a few entries that nobody has open. */
 function closedStore(directory = temporaryDirectory()): string {

@@ -9,16 +9,6 @@ import { temporaryDirectory } from '../support/processes.js';
 /** Steps chosen at random can be repeated with the same seed. */
 export const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
 
-/** Numbers in [0, 1), the same ones for the same seed (mulberry32). */
-export function randomFrom(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /** A store that is closed when the test has finished. */
 export function openStore(directory = temporaryDirectory(), options?: Parameters<typeof open>[1]): Store {
   const store = open(directory, options);

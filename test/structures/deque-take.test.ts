@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Deque, type AsyncStore } from '../../src/index.js';
+import { randomFrom } from '../support/random.js';
 import { forEachEngine } from '../support/stores.js';
 import {
   checkTables,
   pause,
-  randomFrom,
   rawConnection,
   rolledBack,
   settled,

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import type { AsyncDeque, AsyncIndex } from '../../src/index.js';
-import { collect, randomFrom } from './helpers.js';
+import { randomFrom } from '../support/random.js';
+import { collect } from './helpers.js';
 
 export class Random {
   readonly next: () => number;

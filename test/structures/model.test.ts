@@ -94,6 +94,17 @@ const note = (walk: { readonly log: string[] }): string => `SEED=${seed}: ${walk
 forEachEngine((engine) => {
   const rounds = engine.name === 'embedded' ? 4_000 : 400;
 
+  /** Closes one of two stores on the same data, and opens another. */
+  const reopenOne = async (
+    { random, log }: Pick<Walk<never, never>, 'random' | 'log'>,
+    stores: AsyncStore[],
+  ): Promise<void> => {
+    log.push('reopen');
+    const [old] = stores.splice(random.below(2), 1);
+    stores.push(await engine.reopen(stores[0]!));
+    await old!.close();
+  };
+
   test(`random steps on an Index agree with a Map (SEED=${seed})`, async () => {
     const random = new Random(seed);
     const stores = [await engine.open()];
@@ -116,12 +127,7 @@ forEachEngine((engine) => {
     };
     for (let round = 0; round < rounds; round++) {
       await (random.below(6) === 0 ? walkInTransaction(walk) : walkOnce(walk));
-      if (random.below(60) === 0) {
-        walk.log.push('reopen');
-        const [old] = stores.splice(random.below(2), 1);
-        stores.push(await engine.reopen(stores[0]!));
-        await old!.close();
-      }
+      if (random.below(60) === 0) await reopenOne(walk, stores);
       if (round % 7 !== 0) continue;
       const index: AnyIndex = new Index(stores[round % 2]!, 'things');
       expect([...(await index.toMap())], note(walk)).toStrictEqual([...walk.model]);
@@ -156,12 +162,7 @@ forEachEngine((engine) => {
         );
       }
       await (random.below(6) === 0 ? walkInTransaction(walk) : walkOnce(walk));
-      if (random.below(60) === 0) {
-        walk.log.push('reopen');
-        const [old] = stores.splice(random.below(2), 1);
-        stores.push(await engine.reopen(stores[0]!));
-        await old!.close();
-      }
+      if (random.below(60) === 0) await reopenOne(walk, stores);
       if (round % 7 !== 0) continue;
       const deque: AnyDeque = new Deque(stores[round % 2]!, 'things');
       expect(await deque.toArray(), note(walk)).toStrictEqual(walk.model.list);
