@@ -2,6 +2,7 @@ import { closeSync, futimesSync, openSync, rmSync, watch, type FSWatcher } from 
 import { join } from 'node:path';
 import { driverCode, translated } from './errors.js';
 import { createDirectory, createPrivateFile } from './files.js';
+import { attended, Listeners, type Listening } from './listeners.js';
 
 /** Behind the bells stands a slow poll, for file systems without events and for a ringer that dies between commit and ring. */
 const pollInterval = 100;
@@ -10,9 +11,6 @@ const blindPollInterval = 20;
 /** How many bells of others are kept open. */
 const mostOpen = 64;
 
-/** Hears a bell: `rung` is false when only the poll's time has come. */
-export type Listener = (rung: boolean) => void;
-
 /**
  * Wakes other processes: each that waits has a file, whose time is set by whoever has something for it, after the commit.
  *
@@ -20,7 +18,9 @@ export type Listener = (rung: boolean) => void;
  */
 export class Bells {
   readonly #directory: string;
-  readonly #listeners = new Set<Listener>();
+  /** Those who wait. */
+  readonly listeners: Listeners = new Listeners();
+  readonly #overhearers = new Set<() => void>();
   readonly #open = new Map<string, number>();
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
@@ -30,23 +30,22 @@ export class Bells {
     this.#directory = join(storeDirectory, 'bells');
   }
 
-  /** How many listen. */
-  get listeners(): number {
-    return this.#listeners.size;
+  /** Calls `listener` whenever the bell `token` rings, until it is stopped. Without a token there is only the poll. */
+  listen(token: string | undefined, line: object, listener: (rung: boolean) => void): Listening {
+    this.#start(token);
+    const listening = this.listeners.add(line, listener);
+    this.#attend();
+    return attended(listening, () => this.#attend());
   }
 
-  /** Calls `listener` whenever the bell `token` rings, until the function that is returned is called. Without a token there is only the poll. */
-  listen(token: string | undefined, listener: Listener): () => void {
-    this.#listeners.add(listener);
-    try {
-      if (this.#listeners.size === 1) this.#start(token);
-    } catch (error) {
-      this.#listeners.delete(listener);
-      throw error;
-    }
+  /** Calls `listener` at each ring and each poll, without keeping the process alive. */
+  overhear(token: string | undefined, listener: () => void): () => void {
+    this.#start(token);
+    this.#overhearers.add(listener);
+    this.#attend();
     return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#stop();
+      this.#overhearers.delete(listener);
+      this.#attend();
     };
   }
 
@@ -65,7 +64,7 @@ export class Bells {
 
   /** Rings this store's own bell, without the file. */
   ringOwn(): void {
-    for (const listener of [...this.#listeners]) listener(true);
+    this.#tell(true);
   }
 
   /** Lets go of another's bell. */
@@ -82,24 +81,37 @@ export class Bells {
   }
 
   close(): void {
-    this.#listeners.clear();
-    this.#stop();
+    this.listeners.clear();
+    this.#overhearers.clear();
+    this.#attend();
     this.#watcher?.close();
     this.#watcher = undefined;
     for (const token of [...this.#open.keys()]) this.silence(token);
     if (this.#own !== undefined) rmSync(this.#path(this.#own), { force: true });
   }
 
+  #tell(rung: boolean): void {
+    this.listeners.tell(rung);
+    for (const listener of [...this.#overhearers]) listener();
+  }
+
   #start(token: string | undefined): void {
+    if (this.#poll !== undefined) return;
     // Where nothing can be written there is no bell: the poll alone has to do. As where files can't be watched.
     this.#watcher ??= token === undefined ? undefined : this.#watch(token);
-    this.#watcher?.ref();
     this.#schedule(this.#watcher !== undefined || token === undefined ? pollInterval : blindPollInterval);
   }
 
-  /** Stays for the next wait, but doesn't keep the process alive. */
-  #stop(): void {
+  /** The watcher stays for the next wait. It keeps the process alive only while somebody waits. */
+  #attend(): void {
+    if (this.listeners.size > 0) {
+      this.#watcher?.ref();
+      this.#poll?.ref();
+      return;
+    }
     this.#watcher?.unref();
+    this.#poll?.unref();
+    if (this.#overhearers.size > 0) return;
     clearInterval(this.#poll);
     this.#poll = undefined;
   }
@@ -121,7 +133,9 @@ export class Bells {
   #goBlind(): void {
     this.#watcher?.close();
     this.#watcher = undefined;
-    if (this.#poll !== undefined) this.#schedule(blindPollInterval);
+    if (this.#poll === undefined) return;
+    this.#schedule(blindPollInterval);
+    this.#attend();
   }
 
   #schedule(interval: number): void {
@@ -129,7 +143,7 @@ export class Bells {
     // Jitter, or all processes that were started together would poll together.
     const jittered = interval * (0.8 + 0.4 * Math.random());
     this.#poll = setInterval(() => {
-      for (const listener of [...this.#listeners]) listener(false);
+      this.#tell(false);
     }, jittered);
   }
 

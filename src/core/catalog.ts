@@ -7,18 +7,27 @@ import type { StructureInfo } from './store.js';
 export interface StructureRef {
   readonly kind: string;
   readonly name: string;
+  /** Whether it has rows whose numbers hold the structure's: see `places` in the schema. */
+  readonly places: boolean;
   id: number | undefined;
 }
+
+/** How many structures are known by number at most: names are as many as a program's customers, and memory is not. */
+const mostKnown = 10_000;
 
 /** The structures that were asked for, each once: what is known of a structure is known wherever it is used. */
 export class StructureRefs {
   readonly #refs = new Map<string, StructureRef>();
 
-  of(kind: string, name: string): StructureRef {
+  of(kind: string, name: string, places: boolean): StructureRef {
     const key = `${kind}\0${name}`;
     let ref = this.#refs.get(key);
     if (ref === undefined) {
-      ref = { kind, name, id: undefined };
+      for (const oldest of this.#refs.keys()) {
+        if (this.#refs.size < mostKnown) break;
+        this.#refs.delete(oldest);
+      }
+      ref = { kind, name, places, id: undefined };
       this.#refs.set(key, ref);
     }
     return ref;
@@ -32,6 +41,11 @@ export const catalog = {
   ),
   create: new Statement<[kind: string, name: string]>(
     'INSERT INTO structures (kind, name) VALUES (?, ?) ON CONFLICT (kind, name) DO NOTHING',
+  ),
+  createWithoutPlaces: new Statement<[kind: string, name: string]>(
+    `INSERT INTO structures (id, kind, name) VALUES (min(coalesce((SELECT min(id) FROM structures), 0), 0) - 1, ?, ?)
+     ON CONFLICT (kind, name) DO NOTHING`,
+    "INSERT INTO structures (id, kind, name) VALUES (nextval('negatives'), ?, ?) ON CONFLICT (kind, name) DO NOTHING",
   ),
   list: new Statement<[], [kind: string, name: string, entries: number, bytes: number]>(
     listing('s.size', 's.bytes'),
@@ -47,6 +61,13 @@ export const catalog = {
   ownerOf: new Statement<[token: string], [id: number]>('SELECT id FROM owners WHERE token = ?'),
   tokenOf: new Statement<[id: number], [token: string]>('SELECT token FROM owners WHERE id = ?'),
   owners: new Statement<[], [id: number, token: string]>('SELECT id, token FROM owners'),
+  /** Whoever is first in a line in which an owner waits or holds, but for itself: to be woken when that owner goes. */
+  heirs: new Statement<[dead: number, dead: number, dead: number, dead: number], [owner: number]>(heirs('?')),
+  /** PostgreSQL only: removes an owner, and wakes its heirs. */
+  leave: new Statement<[id: number, prefix: string]>(
+    `WITH gone AS (DELETE FROM owners WHERE id = ?)
+     SELECT pg_notify(? || h.owner, '') FROM (${heirs('$1')}) h`,
+  ),
   /** PostgreSQL only: the advisory lock by which an owner is known to live. */
   lockOwn: new Statement<[schema: string, id: number]>(
     'SELECT pg_advisory_lock(hashtext(?), CAST(? AS integer))',
@@ -65,6 +86,13 @@ export const catalog = {
   notify: new Statement<[channel: string]>("SELECT pg_notify(?, '')"),
   removeOwner: new Statement<[id: number]>('DELETE FROM owners WHERE id = ?'),
 };
+
+function heirs(dead: string): string {
+  return `SELECT DISTINCT w.owner FROM waiters w WHERE w.owner <> ${dead}
+    AND (EXISTS (SELECT 1 FROM waiters d WHERE d.structure = w.structure AND d.owner = ${dead})
+      OR EXISTS (SELECT 1 FROM holds h WHERE h.structure = w.structure AND h.owner = ${dead}))
+    AND NOT EXISTS (SELECT 1 FROM waiters a WHERE a.structure = w.structure AND a.id < w.id AND a.owner <> ${dead})`;
+}
 
 /** The items of a structure, if it is a deque, are consecutive: their number and bytes are read off both ends. */
 function listing(size: string, bytes: string): string {

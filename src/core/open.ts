@@ -95,7 +95,7 @@ export function open(directory: string | URL, options: OpenOptions = {}): Store 
   const resolved = resolveOptions(directory, options);
   checkSqlite();
   const path = prepareFiles(resolved);
-  const connection = new Connection(path, resolved.readonly, resolved.busyTimeout);
+  const connection = new Connection(path, resolved.readonly, resolved.busyTimeout, resolved.clock);
   try {
     const isNew = checkContents(connection, path);
     if (resolved.readonly && isNew) throw missing(resolved.directory);

@@ -3,14 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
 import { HoldfastError, driverCode, translating } from './errors.js';
+import { attended, Listeners, type Listener, type Listening } from './listeners.js';
 import { conflicts } from './postgres-sessions.js';
 import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
 const pollInterval = 500;
 const mostTries = 20;
-
-type Listener = (rung: boolean) => void;
 
 /**
  * This store among the owners of a schema: a connection of its own, on which it is rung, and on which it holds an advisory lock for
@@ -21,7 +20,9 @@ export class Presence {
   readonly #queries: Queries;
   readonly #schema: string;
   readonly #where: string;
-  readonly #listeners = new Set<Listener>();
+  /** Those who wait. */
+  readonly listeners: Listeners = new Listeners();
+  readonly #overhearers = new Set<() => void>();
   #connecting: Promise<number> | undefined;
   #client: PgClient | undefined;
   #number: number | undefined;
@@ -55,49 +56,42 @@ export class Presence {
     );
   }
 
-  /** How many listen. */
-  get listeners(): number {
-    return this.#listeners.size;
+  /** This store's number, as far as it has one now. */
+  get number(): number | undefined {
+    return this.#client === undefined ? undefined : this.#number;
   }
 
-  /** Calls `listener` when this store is rung, or when the poll's time has come, until the function that is returned is called. */
-  async listen(listener: Listener): Promise<() => void> {
+  /** Calls `listener` when this store is rung (`true`), or at a slow poll (`false`). */
+  async listen(line: object, listener: Listener): Promise<Listening> {
     await this.#check();
     await this.id();
-    this.#listeners.add(listener);
-    this.#poll ??= setInterval(
-      () => {
-        this.#tick();
-      },
-      pollInterval * (0.8 + 0.4 * Math.random()),
-    );
-    return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size > 0) return;
-      clearInterval(this.#poll);
-      this.#poll = undefined;
-    };
+    const listening = this.listeners.add(line, listener);
+    this.#attend();
+    return attended(listening, () => this.#attend());
   }
 
-  /** Whether the owner with this number lives. */
-  async isAlive(owner: number): Promise<boolean> {
-    const query = this.#queries.of(catalog.lockOfDead, [this.#schema, owner]);
-    const { rows } = await translating(this.#where, () => this.#pool.query(query));
-    return rows[0]?.[0] !== true;
+  /** Calls `listener` at each ring and each poll, without keeping the process alive, until the function that is returned is called. */
+  overhear(listener: () => void): () => void {
+    this.#overhearers.add(listener);
+    this.#attend();
+    return () => {
+      this.#overhearers.delete(listener);
+      this.#attend();
+    };
   }
 
   /** Gives up this store's place among the owners, and all its places in lines. */
   async close(): Promise<void> {
-    clearInterval(this.#poll);
-    this.#poll = undefined;
-    this.#listeners.clear();
+    this.listeners.clear();
+    this.#overhearers.clear();
+    this.#attend();
     const id = await this.#connecting?.catch(() => undefined);
     const client = this.#client;
     this.#client = undefined;
     this.#connecting = undefined;
     if (client === undefined || id === undefined) return;
     try {
-      await client.query(this.#queries.of(catalog.removeOwner, [id]));
+      await client.query(this.#queries.of(catalog.leave, [id, channel(this.#schema, '')]));
     } catch {
       // The connection is lost: whoever waits will find this owner dead.
     } finally {
@@ -130,7 +124,19 @@ export class Presence {
   }
 
   #tell(rung: boolean): void {
-    for (const listener of [...this.#listeners]) listener(rung);
+    this.listeners.tell(rung);
+    for (const listener of [...this.#overhearers]) listener();
+  }
+
+  #attend(): void {
+    if (this.listeners.size + this.#overhearers.size === 0) {
+      clearInterval(this.#poll);
+      this.#poll = undefined;
+      return;
+    }
+    this.#poll ??= setInterval(() => this.#tick(), pollInterval * (0.8 + 0.4 * Math.random()));
+    if (this.listeners.size > 0) this.#poll.ref();
+    else this.#poll.unref();
   }
 
   async #connect(): Promise<number> {
@@ -197,6 +203,6 @@ export class Presence {
 }
 
 /** Where an owner is rung. */
-export function channel(schema: string, owner: number): string {
+export function channel(schema: string, owner: number | ''): string {
   return `holdfast_${schema}_${owner}`;
 }

@@ -10,15 +10,19 @@ import {
   nothing,
   type Observation,
   type Page,
+  type QuickTake,
   type Scope,
   type ScopeOptions,
   type Turn,
 } from './store.js';
-import { refuseInTransaction, waitForTurn, type Waitable } from './waiting.js';
+import { mayTakeNow, refuseInTransaction, takeNow, waitForTurn, type Waitable } from './waiting.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
 const freshness = 5;
+
+/** How often whoever is first in line asks whether those who hold live, in milliseconds. */
+const probing = 100;
 
 /** The server engine as one structure sees it. */
 export class ServerScope implements Scope<'server'> {
@@ -133,14 +137,54 @@ export class ServerScope implements Scope<'server'> {
     }
   }
 
+  async tryTurn<T>(turn: Turn<T>, what: string): Promise<T | undefined> {
+    this.refuseInTransaction(what);
+    await this.#engine.presence.id();
+    const quick = turn.hold?.quick;
+    const value = quick && (await this.#attempt(quick));
+    if (value !== undefined) return value;
+    if (!(await this.read(nothing, (structure) => mayTakeNow(turn, structure)))) return undefined;
+    return (await this.#run((structure) => takeNow(turn, structure)))?.value;
+  }
+
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
-    refuseInTransaction(this.#engine.sessions.open, what);
+    this.refuseInTransaction(what);
     return waitForTurn(this.#waitable(), turn, what, options);
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
-    refuseInTransaction(this.#engine.sessions.open, 'watch()');
+    this.refuseInTransaction('watch()');
     return watchChanges(this.#waitable(), observation, signal);
+  }
+
+  soon<T>(script: (structure: number) => Script<T>): Promise<T> {
+    return this.#run(script);
+  }
+
+  refuseInTransaction(what: string): void {
+    refuseInTransaction(this.#engine.sessions.open, what);
+  }
+
+  overhear(listener: () => void): () => void {
+    return this.#engine.presence.overhear(listener);
+  }
+
+  get owner(): number | undefined {
+    return this.#engine.presence.number;
+  }
+
+  get closing(): AbortSignal {
+    return this.#engine.closing;
+  }
+
+  async #attempt<T>({ statement, params, read }: QuickTake<T>): Promise<T | undefined> {
+    const structure = await this.#find();
+    const { owner } = this;
+    if (owner === undefined || structure === 0) return undefined;
+    const row = await this.#engine.exclusively(structure, () =>
+      this.#engine.get(statement, params(structure, owner)),
+    );
+    return row && read(row, structure, owner);
   }
 
   async #run<T>(script: (structure: number) => Script<T>): Promise<T> {
@@ -196,11 +240,14 @@ export class ServerScope implements Scope<'server'> {
         wanted === undefined ? this.#run(script) : this.#whileWanted(script, wanted),
       renew: () => engine.presence.renew(),
       look: (script) => this.read(nothing, script),
-      listen: (listener) => engine.presence.listen(listener),
+      enlist: () => engine.presence.id(),
+      attempt: (quick) => this.#attempt(quick),
+      line: this.#ref,
+      probing,
+      listen: (line, listener) => engine.presence.listen(line, listener),
       get alone() {
-        return engine.presence.listeners === 1;
+        return engine.presence.listeners.alone;
       },
-      isAlive: (owner) => engine.presence.isAlive(owner),
     };
   }
 }

@@ -50,8 +50,8 @@ export class ServerEngine implements Engine<'server'> {
     return this.#writes + this.sessions.rollbacks;
   }
 
-  scope({ kind, name, setup }: ScopeOptions): Scope<'server'> {
-    return new ServerScope(this, this.#refs.of(kind, name), setup);
+  scope({ kind, name, places = true, setup }: ScopeOptions): Scope<'server'> {
+    return new ServerScope(this, this.#refs.of(kind, name, places), setup);
   }
 
   /** The structure's number, or 0 as long as it has none. */
@@ -68,7 +68,7 @@ export class ServerEngine implements Engine<'server'> {
   async ensure(ref: StructureRef): Promise<number> {
     const known = await this.find(ref);
     if (known !== 0) return this.#visible(ref, known);
-    await this.run(catalog.create, [ref.kind, ref.name]);
+    await this.run(ref.places ? catalog.create : catalog.createWithoutPlaces, [ref.kind, ref.name]);
     return checkNumber(await this.find(ref));
   }
 
@@ -159,6 +159,7 @@ export class ServerEngine implements Engine<'server'> {
     const number = Number(params[0]);
     if (kind === 'owner') return this.presence.known;
     if (kind === 'lock') return this.get(catalog.lockStructure, [number]);
+    if (kind === 'alive') return (await this.get(catalog.lockOfDead, [this.#schema, number]))?.[0] !== true;
     return this.get(catalog.notify, [channel(this.#schema, number)]);
   }
 }

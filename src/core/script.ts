@@ -3,7 +3,7 @@ import type { Row, Statement, Value } from './statement.js';
 /** One question to the store. Inside a script, `yield* step` is its answer. */
 export class Step<A> {
   constructor(
-    readonly kind: 'get' | 'all' | 'run' | 'lock' | 'ring' | 'owner',
+    readonly kind: 'get' | 'all' | 'run' | 'lock' | 'ring' | 'owner' | 'alive',
     readonly statement?: Statement,
     readonly params: readonly Value[] = [],
   ) {}
@@ -59,4 +59,9 @@ export function ring(owner: number): Step<void> {
 /** This store's own number among the owners; registers it at first use. */
 export function owner(): Step<number> {
   return new Step('owner');
+}
+
+/** Whether another owner lives. */
+export function alive(owner: number, token: string): Step<boolean> {
+  return new Step('alive', undefined, [owner, token]);
 }

@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3';
+import type { Clock } from './clock.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { Log } from './sqlite-log.js';
 import type { Row, Statement, Value } from './statement.js';
@@ -106,8 +107,9 @@ export class Connection {
   readonly #dataVersion: Database.Statement<[], number>;
 
   /** @param busyTimeout - Milliseconds. */
-  constructor(path: string, readonly: boolean, busyTimeout: number) {
+  constructor(path: string, readonly: boolean, busyTimeout: number, clock: Clock) {
     this.#db = openDatabase(path, readonly);
+    for (const name of ['monotonic', 'wall', 'boot'] as const) this.#db.function(name, () => clock[name]());
     this.#path = path;
     this.#busyTimeout = busyTimeout;
     this.#log = new Log(this.#db);
@@ -193,6 +195,21 @@ export class Connection {
     const rows = this.#retry(() => prepared.all(...params));
     if (!statement.reads) this.#written();
     return single ? rows.map((value) => [value]) : rows;
+  }
+
+  /** The first row of a statement that writes on its own; `undefined` where it has none, or SQLite is busy. */
+  tryGet(statement: Statement, params: readonly Value[]): Row | undefined {
+    const { prepared, single } = this.#prepare(statement);
+    let rows: Row[];
+    try {
+      rows = prepared.all(...params);
+    } catch (error) {
+      if (isBusy(error)) return undefined;
+      throw translated(error, this.#path);
+    }
+    this.#written();
+    const [row] = rows;
+    return single && row !== undefined ? [row] : row;
   }
 
   /** How many rows changed. */

@@ -4,8 +4,10 @@ import { Bells } from './bells.js';
 import { catalog } from './catalog.js';
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
+import type { Listener, Listeners, Listening } from './listeners.js';
 import { Owners } from './owners.js';
 import type { EmbeddedEngine } from './sqlite.js';
+import { bury } from './waiting.js';
 
 /** How often at most an owner that is rung is asked whether it lives, in milliseconds. */
 const probeInterval = 100;
@@ -45,16 +47,24 @@ export class EmbeddedPresence {
     return id;
   }
 
-  /** How many listen for this store's bell. */
-  get listeners(): number {
+  /** This store's number, as far as it has one. */
+  get known(): number | undefined {
+    return this.#id;
+  }
+
+  /** Those who listen for this store's bell. */
+  get listeners(): Listeners {
     return this.#bells.listeners;
   }
 
-  /** Calls `listener` when this store is rung (`true`), or at a slow poll (`false`), until the function that is returned is called. */
-  listen(listener: (rung: boolean) => void): () => void {
-    this.#engine.check(true);
-    // Where nothing can be written there is no bell to ring: the poll has to do.
-    return this.#bells.listen(this.#engine.readonly ? undefined : this.#owners.token(), listener);
+  /** Calls `listener` when this store is rung (`true`), or at a slow poll (`false`). */
+  listen(line: object, listener: Listener): Listening {
+    return this.#bells.listen(this.#token(), line, listener);
+  }
+
+  /** Calls `listener` at each ring and each poll, without keeping the process alive, until the function that is returned is called. */
+  overhear(listener: () => void): () => void {
+    return this.#bells.overhear(this.#token(), listener);
   }
 
   /** Whether an owner lives. The files of a dead one are removed: nobody needs them. */
@@ -80,14 +90,20 @@ export class EmbeddedPresence {
     }
   }
 
-  /** Gives up this store's place among the owners, and with it all its places in lines. */
+  /** Gives up this store's place among the owners, and with it all that it holds, and its places in lines. */
   leave(): void {
-    if (this.#id !== undefined) this.#engine.run(catalog.removeOwner, [this.#id]);
+    if (this.#id !== undefined) this.#bury(this.#id);
   }
 
   close(): void {
     this.#bells.close();
     this.#owners.close();
+  }
+
+  /** Where nothing can be written there is no bell to ring: the poll has to do. */
+  #token(): string | undefined {
+    this.#engine.check(true);
+    return this.#engine.readonly ? undefined : this.#owners.token();
   }
 
   /** Whoever waits for the first time looks once after all who waited before. */
@@ -98,7 +114,7 @@ export class EmbeddedPresence {
   }
 
   #bury(id: number): void {
-    this.#engine.run(catalog.removeOwner, [id]);
+    this.#engine.transactions.write(() => this.#engine.drive(bury(id)));
     this.#known.delete(id);
   }
 

@@ -9,15 +9,19 @@ import {
   nothing,
   type Observation,
   type Page,
+  type QuickTake,
   type Scope,
   type ScopeOptions,
   type Turn,
 } from './store.js';
-import { refuseInTransaction, waitForTurn, type Waitable } from './waiting.js';
+import { mayTakeNow, refuseInTransaction, takeNow, waitForTurn, type Waitable } from './waiting.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
 const freshness = 0.02;
+
+/** How often whoever is first in line asks whether those who hold live, in milliseconds. To ask takes 50 µs. */
+const probing = 20;
 
 /** The embedded engine as one structure sees it. */
 export class EmbeddedScope implements Scope<'embedded'> {
@@ -127,14 +131,62 @@ export class EmbeddedScope implements Scope<'embedded'> {
     }
   }
 
+  tryTurn<T>(turn: Turn<T>, what: string): T | undefined {
+    this.refuseInTransaction(what);
+    const quick = turn.hold?.quick;
+    const value = quick && this.#attempt(quick, (statement, params) => this.#engine.get(statement, params));
+    if (value !== undefined) return value;
+    // Reads first: to be refused should not keep others from writing.
+    if (!this.read(nothing, (structure) => mayTakeNow(turn, structure))) return undefined;
+    return this.#run((structure) => takeNow(turn, structure))?.value;
+  }
+
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
-    refuseInTransaction(this.#engine.transactions.open, what);
+    this.refuseInTransaction(what);
     return waitForTurn(this.#waitable(), turn, what, options);
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
-    refuseInTransaction(this.#engine.transactions.open, 'watch()');
+    this.refuseInTransaction('watch()');
     return watchChanges(this.#waitable(), observation, signal);
+  }
+
+  soon<T>(script: (structure: number) => Script<T>): Promise<T> {
+    return this.#soon(script);
+  }
+
+  refuseInTransaction(what: string): void {
+    refuseInTransaction(this.#engine.transactions.open, what);
+  }
+
+  overhear(listener: () => void): () => void {
+    return this.#engine.presence.overhear(listener);
+  }
+
+  get owner(): number | undefined {
+    return this.#engine.presence.known;
+  }
+
+  get closing(): AbortSignal {
+    return this.#engine.closing;
+  }
+
+  /** Where this store has no number yet, or the structure has none, it takes a transaction. */
+  #attempt<T>(
+    { statement, params, read }: QuickTake<T>,
+    ask: (statement: Statement, params: readonly Value[]) => Row | undefined,
+  ): T | undefined {
+    const { owner } = this;
+    const structure = this.#find();
+    if (owner === undefined || structure === 0) return undefined;
+    const row = ask(statement, params(structure, owner));
+    return row && read(row, structure, owner);
+  }
+
+  #soon<T>(script: (structure: number) => Script<T>, wanted?: () => void): Promise<T> {
+    const engine = this.#engine;
+    const work = (): T => engine.drive(script(this.#ensure()));
+    return engine.transactions.writeSoon(work, () => engine.check(false), wanted);
   }
 
   #run<T>(script: (structure: number) => Script<T>): T {
@@ -169,21 +221,17 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return {
       readonly: engine.readonly,
       closing: engine.closing,
-      soon: (script, wanted) =>
-        engine.transactions.writeSoon(
-          () => engine.drive(script(this.#ensure())),
-          () => {
-            engine.check(false);
-          },
-          wanted,
-        ),
+      line: this.#ref,
+      probing,
+      soon: (script, wanted) => this.#soon(script, wanted),
       look: (script) => this.read(nothing, script),
-      listen: (listener) => Promise.resolve(engine.presence.listen(listener)),
+      enlist: nothing,
+      attempt: (quick) => this.#attempt(quick, (statement, params) => engine.tryGet(statement, params)),
+      listen: async (line, listener) => engine.presence.listen(line, listener),
       get alone() {
-        return engine.presence.listeners === 1;
+        return engine.presence.listeners.alone;
       },
-      renew: () => undefined,
-      isAlive: (_, token) => engine.presence.isAlive(token),
+      renew: nothing,
     };
   }
 }

@@ -45,8 +45,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return this.#closing.signal;
   }
 
-  scope({ kind, name, setup }: ScopeOptions): Scope<'embedded'> {
-    return new EmbeddedScope(this, this.#refs.of(kind, name), setup);
+  scope({ kind, name, places = true, setup }: ScopeOptions): Scope<'embedded'> {
+    return new EmbeddedScope(this, this.#refs.of(kind, name, places), setup);
   }
 
   /** How much this store has written. */
@@ -74,7 +74,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   ensure(ref: StructureRef): number {
     const known = this.find(ref);
     if (known !== 0) return known;
-    this.run(catalog.create, [ref.kind, ref.name]);
+    this.run(ref.places ? catalog.create : catalog.createWithoutPlaces, [ref.kind, ref.name]);
     return checkNumber(this.find(ref));
   }
 
@@ -91,6 +91,12 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   run<P extends readonly Value[]>(statement: Statement<P>, params: P): number {
     this.check(false);
     return this.#connection.run(statement, params);
+  }
+
+  /** Asks once, without waiting for the write lock; `undefined` where there is no row, or another process is writing. */
+  tryGet<P extends readonly Value[], R extends Row>(statement: Statement<P, R>, params: P): R | undefined {
+    this.check(false);
+    return this.#connection.tryGet(statement, params) as R | undefined;
   }
 
   /** The user's transaction. */
@@ -172,6 +178,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (kind === 'owner') return this.presence.id();
     // The write lock that the transaction holds is all the lock there is.
     if (kind === 'lock') return undefined;
+    if (kind === 'alive') return this.presence.isAlive(String(params[1]));
     const owner = Number(params[0]);
     this.transactions.afterCommit(() => {
       this.presence.ring(owner);

@@ -15,6 +15,9 @@ export interface StatementOptions {
  *
  * Placeholders are written `?`, never `?1`: better-sqlite3 takes those for names. A number is bound as REAL on SQLite: where
  * it takes part in integer arithmetic beyond 2⁵³, write `CAST(? AS bigint)`.
+ *
+ * The time is asked for inside the statement, when it has its locks: `monotonic()` and `wall()` are milliseconds, `boot()` names what the
+ * former compares under (see {@link Clock}). On PostgreSQL all time is the server's, and there is one boot.
  */
 export class Statement<P extends readonly Value[] = readonly Value[], R extends Row = Row> {
   static #count = 0;
@@ -42,7 +45,13 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   ) {
     this.sqlite = sqlite;
     let n = 0;
-    this.postgres = postgres.replace(/\?/g, () => `$${++n}`);
+    this.postgres = postgres
+      .replace(/\?/g, () => `$${++n}`)
+      .replace(
+        /\b(monotonic|wall)\(\)/g,
+        'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS double precision)',
+      )
+      .replace(/\bboot\(\)/g, "''");
     this.exclusive = exclusive;
     this.bigints = bigints;
     this.reads = /^\s*SELECT\b/i.test(sqlite);

@@ -94,21 +94,46 @@ export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 
 /** How a structure waits for its turn. Each script runs in a transaction of its own; `waiter` is this waiter's place in the line. */
 export interface Turn<T> {
-  /** Kept with the waiter for others to see: what it waits for. */
+  /** Kept with the waiter for others to see: what it waits for. 0 is for observers. */
   readonly mode: number;
+  /** Kept with the waiter for people to read. */
+  readonly label?: string | undefined;
+  /** What a turn has that gives the owner something to hold. */
+  readonly hold?: Hold<T>;
   /** Whether {@link Turn.take} might succeed; only reads. */
   ready(structure: number, waiter: number): Script<boolean>;
   /** Takes what is waited for, or answers `undefined`. A waiter not in line yet comes after all: `waiter` is greater than every other. */
   take(structure: number, waiter: number): Script<{ readonly value: T } | undefined>;
   /** After a waiter left the line without its turn, or died: wakes who may go now. */
   passOn(structure: number): Script<void>;
+  /** Runs where the place in line was taken away, by who took this store for dead. Without it the waiter joins again. */
+  readonly lost?: (structure: number) => Script<void>;
 }
+
+/** What a {@link Turn} has that gives the owner something to hold: it needs this store's number, and to look after those who hold. */
+export interface Hold<T> {
+  /** One statement that takes it where it is free and nobody waits, and answers no row otherwise. */
+  readonly quick?: QuickTake<T>;
+  /** Who holds what is waited for: whoever is first in line buries the dead among them. */
+  holders(structure: number): Script<readonly OwnerRow[]>;
+}
+
+/** See {@link Hold.quick}. */
+export interface QuickTake<T> {
+  readonly statement: Statement;
+  readonly params: (structure: number, owner: number) => readonly Value[];
+  readonly read: (row: Row, structure: number, owner: number) => T;
+}
+
+/** An owner, as {@link alive} wants to know it. */
+export type OwnerRow = readonly [owner: number, token: string];
 
 /** What is kept with a waiter: what it waits for. An observer hears of keys from `low` to `high`, both inclusive; `null` is unbounded. */
 export interface Interest {
   readonly mode: number;
   readonly low: Value;
   readonly high: Value;
+  readonly label?: string | undefined;
 }
 
 /** How a structure is observed. */
@@ -182,10 +207,22 @@ export interface Scope<K extends Kind> {
     read: (row: R) => T,
     most?: number,
   ): Sequence<K, T>;
+  /** Takes a turn at once, or answers `undefined`. What the dead held is free. */
+  tryTurn<T>(turn: Turn<T>, what: string): Result<K, T | undefined>;
   /** Waits in line for a turn. */
   wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T>;
   /** Yields what is read, now and after each change that is watched, whenever it differs from what was yielded last. */
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T>;
+  /** Runs a script in a transaction that is begun without blocking the event loop. */
+  soon<T>(script: (structure: number) => Script<T>): Promise<T>;
+  /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
+  refuseInTransaction(what: string): void;
+  /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
+  overhear(listener: () => void): () => void;
+  /** This store's number among the owners, as far as it has one now. */
+  readonly owner: number | undefined;
+  /** Aborted, with `ERR_CLOSED`, when the store closes. */
+  readonly closing: AbortSignal;
 }
 
 /** What stands behind a store. */
@@ -197,6 +234,8 @@ export interface Engine<K extends Kind> {
 export interface ScopeOptions {
   readonly kind: string;
   readonly name: string;
+  /** Whether it has entries or items. What has none can have as many names as one likes. @defaultValue `true` */
+  readonly places?: boolean;
   /** Runs once, in a transaction before the first call, unless the store is read-only: stores what belongs to the data. */
   readonly setup?: ((structure: number) => Script<void>) | undefined;
 }

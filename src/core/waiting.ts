@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { catalog } from './catalog.js';
 import { HoldfastError } from './errors.js';
-import { Gate, timedOut } from './gate.js';
+import { Gate, timedOut, type Patience } from './gate.js';
+import type { Listener, Listening } from './listeners.js';
 import { resolveWaitOptions, type WaitOptions } from './options.js';
-import { get, lock, owner, ring, run, type Script } from './script.js';
+import { alive, all, get, lock, owner, ring, run, type Script } from './script.js';
 import { refuseAborted } from './signals.js';
 import { Statement, type Value } from './statement.js';
-import type { Interest, Turn } from './store.js';
+import type { Interest, OwnerRow, QuickTake, Turn } from './store.js';
 
 const sql = {
-  join: new Statement<[structure: number, owner: number, mode: number, low: Value, high: Value]>(
-    'INSERT INTO waiters (structure, owner, mode, low, high) VALUES (?, ?, ?, ?, ?)',
+  join: new Statement<
+    [structure: number, owner: number, mode: number, low: Value, high: Value, label: string | null]
+  >(
+    'INSERT INTO waiters (structure, owner, mode, low, high, since, label) VALUES (?, ?, ?, ?, ?, monotonic(), ?)',
   ),
   joined: new Statement<[owner: number, structure: number], [waiter: number]>(
     'SELECT max(id) FROM waiters WHERE owner = ? AND structure = ?',
@@ -38,14 +41,20 @@ export interface Waitable {
   soon<T>(script: (structure: number) => Script<T>, wanted?: () => void): Promise<T>;
   /** A transaction that reads. */
   look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
+  /** Makes this store an owner, which a connection may be needed for. */
+  enlist(): unknown;
+  /** Runs a statement that takes at once; `undefined` where it can't say at once, either. */
+  attempt<T>(quick: QuickTake<T>): T | undefined | Promise<T | undefined>;
   /** Calls back when this store is rung (`true`), or at a slow poll (`false`); ready to hear once the promise resolves. */
-  listen(listener: (rung: boolean) => void): Promise<() => void>;
-  /** Whether one listens and no other: then it is the one that a ring means. */
+  listen(line: object, listener: Listener): Promise<Listening>;
+  /** Stands for the line of the structure. */
+  readonly line: object;
+  /** Whether one line listens and no other: then it is the one that a ring means. */
   readonly alone: boolean;
+  /** How often whoever is first in line asks whether those who hold live, in milliseconds. */
+  readonly probing: number;
   /** Gives up all places in lines, since it is unknown which there are: an answer was lost. Those who wait join again. */
   renew(): void;
-  /** Whether the owner lives. */
-  isAlive(owner: number, token: string): boolean | Promise<boolean>;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */
   readonly closing: AbortSignal;
   /** Whether nothing can be written, a place in a line neither. */
@@ -53,11 +62,11 @@ export interface Waitable {
 }
 
 /** Joins the line of a structure; gives back the place. */
-export function* join(structure: number, { mode, low, high }: Interest): Script<number> {
+export function* join(structure: number, { mode, low, high, label = '' }: Interest): Script<number> {
   const own = yield* owner();
   // Else a change could be committed between an observer's joining and its first look, by who has not seen it yet.
   yield* lock(structure);
-  yield* run(sql.join, structure, own, mode, low, high);
+  yield* run(sql.join, structure, own, mode, low, high, label === '' ? null : label);
   const row = yield* get(sql.joined, own, structure);
   return row?.[0] ?? 0;
 }
@@ -67,12 +76,47 @@ export function* isPresent(waiter: number): Script<boolean> {
   return (yield* get(sql.present, waiter)) !== undefined;
 }
 
+/** Removes an owner that is dead, or leaves: its places in lines go with it, and what it held is void. Wakes those who have waited for that. */
+export function* bury(dead: number): Script<void> {
+  const heirs = yield* all(catalog.heirs, dead, dead, dead, dead);
+  yield* run(catalog.removeOwner, dead);
+  yield* ringAll(heirs);
+}
+
+function* theDead(owners: readonly OwnerRow[]): Script<number[]> {
+  const dead: number[] = [];
+  for (const [id, token] of owners) {
+    if (!(yield* alive(id, token))) dead.push(id);
+  }
+  return dead;
+}
+
+function* deadHolders<T>({ hold }: Turn<T>, structure: number): Script<number[]> {
+  return hold === undefined ? [] : yield* theDead(yield* hold.holders(structure));
+}
+
+/** Whether {@link takeNow} might succeed; only reads. */
+export function* mayTakeNow<T>(turn: Turn<T>, structure: number): Script<boolean> {
+  if (yield* turn.ready(structure, endOfLine)) return true;
+  return (yield* deadHolders(turn, structure)).length > 0;
+}
+
+/** Takes a turn without waiting for it. */
+export function* takeNow<T>(turn: Turn<T>, structure: number): Script<{ readonly value: T } | undefined> {
+  const taken = yield* turn.take(structure, endOfLine);
+  if (taken !== undefined) return taken;
+  const dead = yield* deadHolders(turn, structure);
+  if (dead.length === 0) return undefined;
+  for (const one of dead) yield* bury(one);
+  return yield* turn.take(structure, endOfLine);
+}
+
 /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` when the caller is inside one. */
 export function refuseInTransaction(open: boolean, what: string): void {
   if (!open) return;
   throw new HoldfastError(
     'ERR_IN_TRANSACTION',
-    `${what} waits for what others commit: call it outside of the transaction`,
+    `${what} can’t be called inside a transaction: it waits for what others commit, or takes what outlives the transaction`,
   );
 }
 
@@ -92,17 +136,29 @@ export async function waitForTurn<T>(
     if (performance.now() >= deadline) throw timedOut(what);
   };
   try {
-    const first = (structure: number): Script<{ readonly value: T } | undefined> =>
-      turn.take(structure, endOfLine);
-    const atOnce = await (timeout === 0 ? engine.soon(first) : engine.soon(first, wanted));
+    const atOnce = await takeAtOnce(engine, turn, timeout === 0 ? undefined : wanted);
     if (atOnce !== undefined) return atOnce.value;
     if (timeout === 0) throw timedOut(what);
-    return await new Line(engine, turn).wait(deadline, signals, what, wanted);
+    return await new Line(engine, turn).wait({ deadline, signals, what, wanted });
   } catch (error) {
     // Whatever a connection says that is being closed.
     engine.closing.throwIfAborted();
     throw error;
   }
+}
+
+async function takeAtOnce<T>(
+  engine: Waitable,
+  turn: Turn<T>,
+  wanted?: () => void,
+): Promise<{ readonly value: T } | undefined> {
+  const { hold } = turn;
+  if (hold !== undefined) await engine.enlist();
+  if (hold?.quick !== undefined) {
+    const value = await engine.attempt(hold.quick);
+    if (value !== undefined) return { value };
+  }
+  return engine.soon((structure) => takeNow(turn, structure), wanted);
 }
 
 /** One place in the line of a structure. */
@@ -116,58 +172,49 @@ class Line<T> {
     this.#turn = turn;
   }
 
-  async wait(
-    deadline: number,
-    signals: readonly AbortSignal[],
-    what: string,
-    wanted: () => void,
-  ): Promise<T> {
+  async wait(patience: Patience): Promise<T> {
     const gate = new Gate();
-    const stop = await this.#engine.listen(gate.knock);
+    const listening = await this.#engine.listen(this.#engine.line, gate.knock);
     try {
       for (;;) {
-        refuseAborted(signals);
-        const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure), wanted);
+        refuseAborted(patience.signals);
+        const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure), patience.wanted);
         if ('value' in taken) return taken.value;
         this.#waiter = taken.waiter;
-        await this.#untilReady(gate, deadline, signals, what, wanted);
+        listening.place(taken.waiter);
+        await this.#untilReady(gate, listening, patience);
       }
     } catch (error) {
       if (this.#waiter === undefined) renewIfLost(this.#engine, error);
       await this.#leave();
       throw error;
     } finally {
-      stop();
+      listening.stop();
     }
   }
 
   /** In one transaction, or what came between a look and the joining would be missed. */
   *#takeOrJoin(structure: number): Script<{ value: T } | { waiter: number }> {
+    const { mode, label, lost } = this.#turn;
     const waiter = this.#waiter;
     const present = waiter !== undefined && (yield* isPresent(waiter));
+    if (waiter !== undefined && !present && lost !== undefined) yield* lost(structure);
     const taken = yield* this.#turn.take(structure, present ? waiter : endOfLine);
     if (taken !== undefined) {
       if (present) yield* run(sql.leave, waiter);
       return taken;
     }
-    return {
-      waiter: present ? waiter : yield* join(structure, { mode: this.#turn.mode, low: null, high: null }),
-    };
+    return { waiter: present ? waiter : yield* join(structure, { mode, low: null, high: null, label }) };
   }
 
-  async #untilReady(
-    gate: Gate,
-    deadline: number,
-    signals: readonly AbortSignal[],
-    what: string,
-    wanted: () => void,
-  ): Promise<void> {
+  async #untilReady(gate: Gate, listening: Listening, patience: Patience): Promise<void> {
     const waiter = this.#waiter ?? endOfLine;
     for (;;) {
-      const polled = await gate.pass(deadline, signals, what);
+      const probing = this.#turn.hold !== undefined && listening.first ? this.#engine.probing : Infinity;
+      const polled = await gate.pass(patience, probing);
       // To take is then as good as to look first, and saves a transaction.
       if (!polled && this.#engine.alone) return;
-      if (polled) await this.#buryAhead(waiter, wanted);
+      if (polled && (await this.#buryTheDead(waiter, patience.wanted))) return;
       if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
     }
   }
@@ -178,19 +225,22 @@ class Line<T> {
     return yield* this.#turn.ready(structure, waiter);
   }
 
-  /** Each waiter looks after the one ahead of it: a dead one anywhere in the line is found, at one probe a poll. */
-  async #buryAhead(waiter: number, wanted: () => void): Promise<void> {
-    const ahead = await this.#engine.look((structure) =>
-      get(sql.ahead, structure, waiter)[Symbol.iterator](),
-    );
-    if (ahead === undefined) return;
-    const [id, token] = ahead;
-    if (await this.#engine.isAlive(id, token)) return;
-    await this.#engine.soon((structure) => this.#buryAndPassOn(structure, id), wanted);
+  /** Tells whether there were any among those whom this waiter looks after. */
+  async #buryTheDead(waiter: number, wanted: () => void): Promise<boolean> {
+    const dead = await this.#engine.look((structure) => this.#findDead(structure, waiter));
+    if (dead.length === 0) return false;
+    await this.#engine.soon((structure) => this.#buryAndPassOn(structure, dead), wanted);
+    return true;
   }
 
-  *#buryAndPassOn(structure: number, dead: number): Script<void> {
-    yield* run(catalog.removeOwner, dead);
+  /** Each looks after the one ahead of it, the first after those who hold: a dead one anywhere in the line is found, at one probe a poll. */
+  *#findDead(structure: number, waiter: number): Script<number[]> {
+    const ahead = yield* get(sql.ahead, structure, waiter);
+    return ahead === undefined ? yield* deadHolders(this.#turn, structure) : yield* theDead([ahead]);
+  }
+
+  *#buryAndPassOn(structure: number, dead: readonly number[]): Script<void> {
+    for (const one of dead) yield* bury(one);
     yield* this.#turn.passOn(structure);
   }
 

@@ -39,14 +39,16 @@ async function* changesOf<R, T>(
   const interest = observation.interest();
   const read = (structure: number): Script<R> => observation.read(structure);
   const gate = new Gate();
-  const stop = await engine.listen(gate.knock);
+  // In a line of its own: each that watches is to hear.
+  const listening = await engine.listen({}, gate.knock);
+  const patience = { deadline: Infinity, signals, what: 'watch()', wanted };
   let waiter: number | undefined;
   try {
     if (!engine.readonly) waiter = await engine.soon((structure) => join(structure, interest), wanted);
     let last = await engine.look(read);
     yield observation.show(last);
     for (;;) {
-      const polled = await gate.pass(Infinity, signals, 'watch');
+      const polled = await gate.pass(patience);
       if (polled && waiter !== undefined) waiter = await rejoined(engine, waiter, interest, wanted);
       const now = await engine.look(read);
       if (observation.same(last, now)) continue;
@@ -59,7 +61,7 @@ async function* changesOf<R, T>(
     engine.closing.throwIfAborted();
     throw error;
   } finally {
-    stop();
+    listening.stop();
     if (waiter !== undefined) await leave(engine, waiter);
   }
 }

@@ -18,7 +18,7 @@ test('thousands of rings between two processes are all heard', async () => {
   const bells = newBells(directory);
   let answers = 0;
   let hear = (): void => {};
-  bells.listen('mine', (rung) => {
+  bells.listen('mine', {}, (rung) => {
     if (!rung) return;
     answers++;
     hear();
@@ -58,7 +58,7 @@ test('a bell whose file was deleted can’t be rung, and the poll goes on', asyn
   const directory = temporaryDirectory();
   const [bells, others] = [newBells(directory), newBells(directory)];
   let polls = 0;
-  bells.listen('mine', (rung) => {
+  bells.listen('mine', {}, (rung) => {
     if (!rung) polls++;
   });
   rmSync(join(directory, 'bells', 'mine'));
@@ -71,24 +71,24 @@ test('without a token there is only the poll, and no file', async () => {
   const directory = temporaryDirectory();
   const bells = newBells(directory);
   let polls = 0;
-  const stop = bells.listen(undefined, (rung) => {
+  const listening = bells.listen(undefined, {}, (rung) => {
     expect(rung).toBe(false);
     polls++;
   });
   await until(() => polls >= 2);
-  stop();
+  listening.stop();
   expect(readdirSync(directory)).toEqual([]);
 });
 
 test('a store’s own bell is heard by all who listen, at once', () => {
   const bells = newBells(temporaryDirectory());
   const heard: string[] = [];
-  const stop = bells.listen('mine', () => heard.push('a'));
-  bells.listen('mine', () => heard.push('b'));
+  const listening = bells.listen('mine', {}, () => heard.push('a'));
+  bells.listen('mine', {}, () => heard.push('b'));
   bells.ringOwn();
   expect(heard).toEqual(['a', 'b']);
-  stop();
-  stop();
+  listening.stop();
+  listening.stop();
   bells.ringOwn();
   expect(heard).toEqual(['a', 'b', 'b']);
 });
@@ -96,11 +96,11 @@ test('a store’s own bell is heard by all who listen, at once', () => {
 test('who stops listening while a bell rings disturbs no other', () => {
   const bells = newBells(temporaryDirectory());
   const heard: string[] = [];
-  const stop = bells.listen('mine', () => {
+  const listening = bells.listen('mine', {}, () => {
     heard.push('a');
-    stop();
+    listening.stop();
   });
-  bells.listen('mine', () => heard.push('b'));
+  bells.listen('mine', {}, () => heard.push('b'));
   bells.ringOwn();
   bells.ringOwn();
   expect(heard).toEqual(['a', 'b', 'b']);
@@ -111,12 +111,12 @@ test('a bell can be listened to again after all have stopped', async () => {
   const [bells, others] = [newBells(directory), newBells(directory)];
   for (let i = 0; i < 3; i++) {
     let rings = 0;
-    const stop = bells.listen('mine', (rung) => {
+    const listening = bells.listen('mine', {}, (rung) => {
       if (rung) rings++;
     });
     others.ring('mine');
     await until(() => rings > 0);
-    stop();
+    listening.stop();
   }
 });
 
@@ -125,12 +125,12 @@ test('who could not begin to listen is no listener, and the next can', async () 
   const [bells, others] = [newBells(directory), newBells(directory)];
   writeFileSync(join(directory, 'bells'), 'in the way');
   let failed = 0;
-  expect(() => bells.listen('mine', () => failed++)).toThrow(
+  expect(() => bells.listen('mine', {}, () => failed++)).toThrow(
     expect.objectContaining({ code: 'ERR_NOT_A_STORE' }),
   );
   rmSync(join(directory, 'bells'));
   let rings = 0;
-  bells.listen('mine', (rung) => {
+  bells.listen('mine', {}, (rung) => {
     if (rung) rings++;
   });
   others.ring('mine');
@@ -150,7 +150,7 @@ test.runIf(process.platform === 'linux')(
     const directory = temporaryDirectory();
     const descriptors = (): number => readdirSync('/proc/self/fd').length;
     const listeners = Array.from({ length: 100 }, () => new Bells(directory));
-    listeners.forEach((bells, i) => bells.listen(`bell ${i}`, () => {})());
+    listeners.forEach((bells, i) => bells.listen(`bell ${i}`, {}, () => {}).stop());
     const before = descriptors();
     const bells = new Bells(directory);
     for (let round = 0; round < 3; round++) {

@@ -8,6 +8,17 @@ CREATE TABLE entries (
   value ANY NOT NULL,
   bytes INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE holds (
+  structure INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  owner INTEGER,
+  fence INTEGER NOT NULL,
+  weight INTEGER NOT NULL,
+  since REAL NOT NULL,
+  until REAL,
+  label TEXT,
+  PRIMARY KEY (structure, slot)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE items (
   id INTEGER PRIMARY KEY CHECK (id & 4398046511103 BETWEEN 1 AND 4398046511102),
   value ANY NOT NULL,
@@ -41,7 +52,9 @@ CREATE TABLE waiters (
   owner INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
   mode INTEGER NOT NULL,
   low ANY,
-  high ANY
+  high ANY,
+  since REAL NOT NULL,
+  label TEXT
 ) STRICT;
 CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
   UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;

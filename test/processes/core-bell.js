@@ -15,7 +15,7 @@ const { Bells } = await import('../../dist/core/bells.js');
 const bells = new Bells(directory);
 let rings = 0;
 let polls = 0;
-const stop = bells.listen(own, (rung) => {
+const stop = bells.listen(own, {}, (rung) => {
   if (!rung) {
     polls++;
     return;
