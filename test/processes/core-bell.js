@@ -15,7 +15,7 @@ const { Bells } = await import('../../dist/core/bells.js');
 const bells = new Bells(directory);
 let rings = 0;
 let polls = 0;
-const stop = bells.listen(own, {}, (rung) => {
+const listening = bells.listen(own, {}, (rung) => {
   if (!rung) {
     polls++;
     return;
@@ -25,6 +25,6 @@ const stop = bells.listen(own, {}, (rung) => {
 });
 send('listening');
 await receive();
-stop();
+listening.stop();
 send({ rings, polls });
 // Not closed: what stopped listening must not keep the process from ending.
