@@ -21,7 +21,7 @@ const inCore = {
   message: 'The arrows point one way: core knows no structure.',
 };
 
-/** A structure imports core. When it outgrows its file, `queue.ts` may be joined by a folder `queue/`. */
+/** A structure imports core. When it outgrows its file, `queue.ts` may be joined by a folder `queue/`. What gives out grants shares `grants/`. */
 const structures = ['structures', 'sync']
   .filter((folder) => existsSync(new URL(`./src/${folder}/`, import.meta.url)))
   .flatMap((folder) =>
@@ -32,19 +32,27 @@ const structures = ['structures', 'sync']
         {
           files: [`src/${folder}/${name}.ts`],
           rules: imports({
-            regex: `^(?!\\.\\./core/|\\./${name}/)`,
-            message: `Only ../core/… and ./${name}/… may be imported here.`,
+            regex: `^(?!\\.\\./core/|\\./${name}/${folder === 'sync' ? '|\\./grants/' : ''})`,
+            message: `Only ../core/…, ./${name}/… and, in sync, ./grants/… may be imported here.`,
           }),
         },
         {
           files: [`src/${folder}/${name}/**/*.ts`],
           rules: imports({
-            regex: `^(?!\\.\\./\\.\\./core/|\\./|\\.\\./${name}\\.js$)`,
-            message: `Only ../../core/… and ./… may be imported here.`,
+            regex: `^(?!\\.\\./\\.\\./core/|\\./|\\.\\./${name}\\.js$${folder === 'sync' ? '|\\.\\./grants/' : ''})`,
+            message: `Only ../../core/…, ./… and, in sync, ../grants/… may be imported here.`,
           }),
         },
       ]),
   );
+
+const grants = {
+  files: ['src/sync/grants/*.ts'],
+  rules: imports({
+    regex: '^(?!\\.\\./\\.\\./core/|\\./|node:async_hooks$)',
+    message: 'Only ../../core/… and ./… may be imported here.',
+  }),
+};
 
 export default defineConfig(
   globalIgnores(['dist/', 'docs/api/', 'coverage/', 'benchmark/node_modules/', 'test/package/consumer/']),
@@ -92,6 +100,7 @@ export default defineConfig(
   { files: ['src/core/postgres*.ts'], rules: imports(sqliteDriver, inCore) },
   { files: ['src/postgres.ts'], rules: imports(sqliteDriver) },
   ...structures,
+  grants,
   {
     files: ['src/structures/**/*.ts', 'src/sync/**/*.ts'],
     rules: {

@@ -15,3 +15,24 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
+export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
+export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';
+export { RLock, type AsyncRLock, type RLockOptions } from './sync/rlock.js';
+export {
+  BoundedSemaphore,
+  type AcquirePermitsOptions,
+  type AsyncBoundedSemaphore,
+  type SemaphoreOptions,
+  type TryAcquirePermitsOptions,
+} from './sync/semaphore.js';
+export { ReadWriteLock, type AsyncReadWriteLock, type ReadWriteLockOptions } from './sync/read-write-lock.js';
+export type {
+  AsyncReadGrant,
+  AsyncWriteGrant,
+  ReadGrant,
+  WriteGrant,
+} from './sync/read-write-lock/grants.js';
+export type { AsyncGrant, Grant } from './sync/grants/grant.js';
+export type { AcquireOptions, GrantingOptions, TryAcquireOptions } from './sync/grants/options.js';
+export type { Holder, Waiter } from './sync/grants/people.js';
+export type { Acquirer } from './sync/grants/acquirer.js';

@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'ERR_CONNECTION'
   /** What was read is not what this library writes: a garbled file, or a value of a newer version. */
   | 'ERR_CORRUPT'
+  /** The call would wait for what its own asynchronous context holds. */
+  | 'ERR_DEADLOCK'
   /** The disk, or the space that the store may use, is full. Nothing was changed. */
   | 'ERR_FULL'
   /** The call can't be made inside a transaction: it waits, or closes the store. */
@@ -24,6 +26,8 @@ export type ErrorCode =
   | 'ERR_NOT_A_STORE'
   /** There is no store, and it was not to be created. */
   | 'ERR_NOT_FOUND'
+  /** The grant does not hold any more: it was released, its lease ran out, or it was released by force. */
+  | 'ERR_NOT_OWNER'
   /** The operating system or the server denies access. */
   | 'ERR_PERMISSION'
   /** The store was opened with `readonly`, or lies where nothing can be written. */

@@ -15,7 +15,14 @@ import {
   type ScopeOptions,
   type Turn,
 } from './store.js';
-import { mayTakeNow, refuseInTransaction, takeNow, waitForTurn, type Waitable } from './waiting.js';
+import {
+  mayTakeNow,
+  refuseInTransaction,
+  requireTransaction,
+  takeNow,
+  waitForTurn,
+  type Waitable,
+} from './waiting.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
@@ -137,8 +144,9 @@ export class ServerScope implements Scope<'server'> {
     }
   }
 
-  async tryTurn<T>(turn: Turn<T>, what: string): Promise<T | undefined> {
+  async tryTurn<T>(prepare: () => Turn<T>, what: string): Promise<T | undefined> {
     this.refuseInTransaction(what);
+    const turn = prepare();
     await this.#engine.presence.id();
     const quick = turn.hold?.quick;
     const value = quick && (await this.#attempt(quick));
@@ -158,11 +166,23 @@ export class ServerScope implements Scope<'server'> {
   }
 
   soon<T>(script: (structure: number) => Script<T>): Promise<T> {
-    return this.#run(script);
+    return this.#whileWanted(script, nothing);
+  }
+
+  async settled<T>(work: () => T): Promise<T> {
+    return work();
+  }
+
+  async after<T, U>(result: Promise<T>, next: (value: T) => U): Promise<U> {
+    return next(await result);
   }
 
   refuseInTransaction(what: string): void {
     refuseInTransaction(this.#engine.sessions.open, what);
+  }
+
+  requireTransaction(what: string): void {
+    requireTransaction(this.#engine.sessions.open, what);
   }
 
   overhear(listener: () => void): () => void {

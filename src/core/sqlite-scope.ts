@@ -14,7 +14,14 @@ import {
   type ScopeOptions,
   type Turn,
 } from './store.js';
-import { mayTakeNow, refuseInTransaction, takeNow, waitForTurn, type Waitable } from './waiting.js';
+import {
+  mayTakeNow,
+  refuseInTransaction,
+  requireTransaction,
+  takeNow,
+  waitForTurn,
+  type Waitable,
+} from './waiting.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
@@ -131,8 +138,9 @@ export class EmbeddedScope implements Scope<'embedded'> {
     }
   }
 
-  tryTurn<T>(turn: Turn<T>, what: string): T | undefined {
+  tryTurn<T>(prepare: () => Turn<T>, what: string): T | undefined {
     this.refuseInTransaction(what);
+    const turn = prepare();
     const quick = turn.hold?.quick;
     const value = quick && this.#attempt(quick, (statement, params) => this.#engine.get(statement, params));
     if (value !== undefined) return value;
@@ -152,11 +160,23 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   soon<T>(script: (structure: number) => Script<T>): Promise<T> {
-    return this.#soon(script);
+    return this.#soon(script, nothing);
+  }
+
+  settled<T>(work: () => T): T {
+    return work();
+  }
+
+  after<T, U>(result: T, next: (value: T) => U): U {
+    return next(result);
   }
 
   refuseInTransaction(what: string): void {
     refuseInTransaction(this.#engine.transactions.open, what);
+  }
+
+  requireTransaction(what: string): void {
+    requireTransaction(this.#engine.transactions.open, what);
   }
 
   overhear(listener: () => void): () => void {

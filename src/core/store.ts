@@ -94,7 +94,7 @@ export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 
 /** How a structure waits for its turn. Each script runs in a transaction of its own; `waiter` is this waiter's place in the line. */
 export interface Turn<T> {
-  /** Kept with the waiter for others to see: what it waits for. 0 is for observers. */
+  /** Kept with the waiter for others to see: what it waits for, 0 or more. Less is for observers, who stand in no one's way. */
   readonly mode: number;
   /** Kept with the waiter for people to read. */
   readonly label?: string | undefined;
@@ -208,15 +208,21 @@ export interface Scope<K extends Kind> {
     most?: number,
   ): Sequence<K, T>;
   /** Takes a turn at once, or answers `undefined`. What the dead held is free. */
-  tryTurn<T>(turn: Turn<T>, what: string): Result<K, T | undefined>;
+  tryTurn<T>(prepare: () => Turn<T>, what: string): Result<K, T | undefined>;
   /** Waits in line for a turn. */
   wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T>;
   /** Yields what is read, now and after each change that is watched, whenever it differs from what was yielded last. */
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T>;
-  /** Runs a script in a transaction that is begun without blocking the event loop. */
+  /** Runs a script in a transaction that is begun without blocking the event loop, however long it takes. */
   soon<T>(script: (structure: number) => Script<T>): Promise<T>;
+  /** What `work` gives or throws, as a result. */
+  settled<T>(work: () => T): Result<K, T>;
+  /** What comes of a result, when it is there. */
+  after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
   refuseInTransaction(what: string): void;
+  /** @throws `TypeError` outside of a transaction of this store. */
+  requireTransaction(what: string): void;
   /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
   overhear(listener: () => void): () => void;
   /** This store's number among the owners, as far as it has one now. */

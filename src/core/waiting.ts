@@ -22,12 +22,12 @@ const sql = {
   leave: new Statement<[waiter: number]>('DELETE FROM waiters WHERE id = ?'),
   ahead: new Statement<[structure: number, waiter: number], [owner: number, token: string]>(
     `SELECT o.id, o.token FROM waiters w JOIN owners o ON o.id = w.owner
-     WHERE w.structure = ? AND w.id < ? ORDER BY w.id DESC LIMIT 1`,
+     WHERE w.structure = ? AND w.id < ? AND w.mode >= 0 ORDER BY w.id DESC LIMIT 1`,
   ),
 };
 
 /** The place of who is not in line yet: behind everybody. A number that both databases compare with their own. */
-const endOfLine: number = Number.MAX_SAFE_INTEGER;
+export const endOfLine: number = Number.MAX_SAFE_INTEGER;
 
 /** When to try again to leave a line, in milliseconds, after it failed: the database was busy, or the connection was lost. */
 const leaveAgain = 500;
@@ -118,6 +118,12 @@ export function refuseInTransaction(open: boolean, what: string): void {
     'ERR_IN_TRANSACTION',
     `${what} can’t be called inside a transaction: it waits for what others commit, or takes what outlives the transaction`,
   );
+}
+
+/** @throws `TypeError` when the caller is not inside one. */
+export function requireTransaction(open: boolean, what: string): void {
+  if (!open)
+    throw new TypeError(`${what} must be called inside store.transaction, of the store that it belongs to`);
 }
 
 /** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */

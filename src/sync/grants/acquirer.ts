@@ -1,0 +1,204 @@
+import { HoldfastError } from '../../core/errors.js';
+import { functionOf, type WaitOptions } from '../../core/options.js';
+import { nothing, type Kind, type Result, type Scope, type Turn } from '../../core/store.js';
+import { enter, Frame, heldHere, runIn, type Subject } from './context.js';
+import type { GrantOf } from './grant.js';
+import type { Held, Holding } from './holding.js';
+import { isKeeperOf, Keeper } from './keeper.js';
+import { resolveAcquireOptions, type AcquireOptions, type Request } from './options.js';
+import { holderOf, holders, waiterOf, waiters, type Holder, type Waiter } from './people.js';
+
+/** What it means to acquire again what this asynchronous context holds already: it would wait for itself, is counted, or is let in past all who wait. */
+export type Again = 'refused' | 'counted' | 'let in';
+
+/** What an {@link Acquirer} is made of. */
+export interface AcquirerParts<S extends Kind, G> {
+  readonly scope: Scope<S>;
+  readonly holding: Holding<S>;
+  readonly subject: Subject;
+  /** Milliseconds; `null` without. */
+  readonly lease: number | null;
+  /** How much is taken; where it is for the user to say, a function that checks it. @defaultValue `1` */
+  readonly weight?: number | ((given: number | undefined) => number);
+  /** Without it, it is like any other. */
+  readonly again?: (held: Held) => Again;
+  /** What its user gets. */
+  readonly grant: (keeper: Keeper<S>) => G;
+  /** What a weight says of who holds or waits, beyond how much. */
+  readonly person?: (weight: number) => Partial<Waiter>;
+}
+
+/** The options of a call that waits. */
+const waiting = ['timeout', 'signal'];
+
+/** The options of a call that acquires, for whichever structure. */
+export type Options = AcquireOptions & { readonly weight?: number | undefined };
+
+/** Takes grants, the same way for all that gives them out. */
+export class Acquirer<S extends Kind, G extends GrantOf<S> = GrantOf<S>, O extends Options = Options> {
+  readonly #parts: AcquirerParts<S, G>;
+  /** What it is called in errors. */
+  readonly #what: string;
+
+  constructor(parts: AcquirerParts<S, G>) {
+    this.#parts = parts;
+    this.#what = `${parts.subject.kind} ${JSON.stringify(parts.subject.name)}`;
+  }
+
+  /**
+   * Acquires it, if that is possible now; `undefined` otherwise. Never waits for who holds it; what the dead held is free.
+   *
+   * @throws `TypeError` or `RangeError` for options that don't exist; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
+   */
+  tryAcquire(options?: Omit<O, keyof WaitOptions>): Result<S, G | undefined> {
+    const { scope } = this.#parts;
+    const held = this.#heldHere();
+    if (held !== undefined && this.#again(held) === 'counted') {
+      return scope.settled(() => this.#countAgain(held, options));
+    }
+    const frame = new Frame(this.#parts.subject);
+    enter(frame);
+    const asked = performance.now();
+    const taken = scope.tryTurn(
+      () => this.#turn('tryAcquire()', options, held, this.#known).turn,
+      this.#what,
+    );
+    return scope.after(taken, (given) => {
+      if (given === undefined) return undefined;
+      const keeper = this.#keep(given, asked, frame);
+      // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
+      queueMicrotask(() => frame.hold(keeper));
+      return this.#parts.grant(keeper);
+    });
+  }
+
+  /**
+   * Acquires it; waits until it is free. Nothing is polled: whoever releases it wakes the first who waits.
+   *
+   * What is acquired belongs to the caller's asynchronous context (as `AsyncLocalStorage.enterWith` has it): also to what is started from
+   * then on, and to a caller that doesn't await. {@link use} is exact.
+   *
+   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` when it would wait for its own asynchronous
+   * context, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts;
+   * `TypeError` or `RangeError` for options that don't exist.
+   */
+  async acquire(options?: O): Promise<G> {
+    const frame = new Frame(this.#parts.subject);
+    const taking = this.#take('acquire()', options, frame);
+    enter(frame);
+    return this.#parts.grant(await taking);
+  }
+
+  /**
+   * Acquires it, runs `work`, and releases it, also when `work` throws. The grant's `signal` tells `work` when it was lost.
+   *
+   * @returns What `work` returns.
+   * @throws What {@link acquire} and `work` throw.
+   */
+  async use<T>(work: (grant: G) => T | PromiseLike<T>, options?: O): Promise<T> {
+    functionOf('work', work);
+    const frame = new Frame(this.#parts.subject);
+    const grant = this.#parts.grant(await this.#take('use()', options, frame));
+    let result: T;
+    try {
+      result = await runIn(frame, () => work(grant));
+    } catch (error) {
+      // What the work threw says more than why it could not be released.
+      await grant[Symbol.asyncDispose]().catch(nothing);
+      throw error;
+    }
+    await grant[Symbol.asyncDispose]();
+    return result;
+  }
+
+  /** A function that runs `fn` as {@link use} does, each time it is called. */
+  wrap<A extends unknown[], T>(
+    fn: (...args: A) => T | PromiseLike<T>,
+    options?: O,
+  ): (...args: A) => Promise<T> {
+    functionOf('fn', fn);
+    resolveAcquireOptions('wrap()', options, [...waiting, ...this.#known]);
+    const use = (work: () => T | PromiseLike<T>): Promise<T> => this.use(work, options);
+    return function wrapped(this: unknown, ...args: A) {
+      return use(() => fn.apply(this, args));
+    };
+  }
+
+  /** Who holds it, the longest first. */
+  holders(): Result<S, Holder[]> {
+    const { scope } = this.#parts;
+    return scope.after(scope.read(nothing, holders), (rows) =>
+      rows.map((row) => ({ ...holderOf(row), ...this.#parts.person?.(row[7]) })),
+    );
+  }
+
+  /** Who waits for it, in line. */
+  waiters(): Result<S, Waiter[]> {
+    const { scope } = this.#parts;
+    return scope.after(scope.read(nothing, waiters), (rows) =>
+      rows.map((row) => ({ ...waiterOf(row), ...this.#parts.person?.(row[7]) })),
+    );
+  }
+
+  /**
+   * Takes it from whoever holds it, and gives it to who waits: for people who know better than the program. The signals of the grants
+   * that are lost abort. Tells how many there were.
+   */
+  forceRelease(): Result<S, number> {
+    return this.#parts.scope.write(nothing, (structure) => this.#parts.holding.force(structure));
+  }
+
+  async #take(what: string, options: Options | undefined, frame: Frame): Promise<Keeper<S>> {
+    const held = this.#heldHere();
+    const { turn, wait } = this.#turn(what, options, held, [...waiting, ...this.#known]);
+    const again = held && this.#again(held);
+    if (again === 'refused') {
+      throw new HoldfastError(
+        'ERR_DEADLOCK',
+        `${this.#what}: this asynchronous context holds it already, and would wait for itself`,
+      );
+    }
+    if (held !== undefined && again === 'counted') return held.again();
+    const asked = performance.now();
+    const taken = await this.#parts.scope.wait(turn, this.#what, wait);
+    const keeper = this.#keep(taken, asked, frame);
+    frame.hold(keeper);
+    return keeper;
+  }
+
+  #turn(what: string, options: Options | undefined, held: Keeper<S> | undefined, known: readonly string[]) {
+    const { holding, weight = 1 } = this.#parts;
+    const { wait, label, weight: asked } = resolveAcquireOptions(what, options, known);
+    const request: Request = {
+      weight: typeof weight === 'number' ? weight : weight(asked),
+      label,
+      overtakes: held !== undefined && this.#again(held) === 'let in',
+    };
+    const turn: Turn<Held> = holding.turn(request);
+    return { turn, wait };
+  }
+
+  get #known(): readonly string[] {
+    return typeof this.#parts.weight === 'function' ? ['weight'] : [];
+  }
+
+  #heldHere(): Keeper<S> | undefined {
+    const { again, subject, scope } = this.#parts;
+    const held = again && heldHere(subject);
+    return isKeeperOf(held, scope.kind) ? held : undefined;
+  }
+
+  #again(keeper: Keeper<S>): Again | undefined {
+    return this.#parts.again?.(keeper.held);
+  }
+
+  #countAgain(keeper: Keeper<S>, options: Options | undefined): G {
+    resolveAcquireOptions('tryAcquire()', options, this.#known);
+    return this.#parts.grant(keeper.again());
+  }
+
+  #keep(held: Held, asked: number, frame: Frame): Keeper<S> {
+    const { scope, holding, lease } = this.#parts;
+    return new Keeper({ scope, holding, held, what: this.#what, lease, ended: () => frame.end() }, asked);
+  }
+}

@@ -1,0 +1,126 @@
+import { get, type Script } from '../../core/script.js';
+import { nothing, type Kind, type Result } from '../../core/store.js';
+import { identityOf, type Held } from './holding.js';
+import type { Keeper } from './keeper.js';
+import { notOwner } from './options.js';
+import { sql } from './statements.js';
+
+/** What {@link Grant} and {@link AsyncGrant} have in common. */
+export class GrantOf<S extends Kind> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'Grant' });
+  }
+
+  readonly #keeper: Keeper<S>;
+  readonly #once: boolean;
+  #released = false;
+
+  /** Which grant of its name this is: 1, 2, 3 … It only ever grows, through releases, crashes and restarts. */
+  readonly fence: bigint;
+
+  /** @param once - Whether to release it twice is a mistake. */
+  constructor(keeper: Keeper<S>, once: boolean) {
+    this.#keeper = keeper;
+    this.#once = once;
+    this.fence = BigInt(keeper.held.fence);
+  }
+
+  /**
+   * Aborted as soon as this grant is known to be lost, with the reason: `ERR_NOT_OWNER` when its lease has run out or it was released by force,
+   * `ERR_CONNECTION` when the connection that stood for it was lost, `ERR_CLOSED` when the store was closed. Not aborted by {@link release}.
+   */
+  get signal(): AbortSignal {
+    return this.#keeper.signal;
+  }
+
+  /**
+   * Gives back what was granted, and wakes who waits for it. Tells whether it was still held: `false` when it was released before, or
+   * lost. It never frees what others hold by now.
+   *
+   * @throws {@link HoldfastError} `ERR_NOT_OWNER` when permits, or what is re-entrant, are released twice; `ERR_IN_TRANSACTION` inside a
+   * transaction; `ERR_BUSY` (it is held still); `ERR_CLOSED`.
+   */
+  release(): Result<S, boolean> {
+    const { scope } = this.#keeper;
+    if (this.#released) return scope.settled(() => this.#releaseAgain());
+    return scope.after(this.#keeper.release(), (released) => {
+      this.#released = true;
+      return released;
+    });
+  }
+
+  /**
+   * Called inside `store.transaction`: throws unless this grant still holds, so that what the transaction changes is changed by the holder or
+   * not at all, even if it was stopped for a long time. (For what lies outside the store there is {@link fence}.)
+   *
+   * @throws {@link HoldfastError} `ERR_NOT_OWNER` when it was released or lost; `TypeError` outside of a transaction of its store.
+   */
+  guard(): Result<S, void> {
+    const { scope } = this.#keeper;
+    return scope.write(
+      () => scope.requireTransaction('guard()'),
+      () => this.#guard(),
+    );
+  }
+
+  /** Releases it, if it is still held. (On a server in the background: `await using` waits for it.) */
+  [Symbol.dispose](): void {
+    if (this.#released || this.#keeper.depth === 0 || this.#keeper.scope.closing.aborted) return;
+    const released: unknown = this.release();
+    Promise.resolve(released).catch(nothing);
+  }
+
+  /** Releases it, if it is still held, without blocking the event loop while others write. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    await this.#keeper.releaseSoon();
+  }
+
+  /**
+   * What is held becomes something else, and this grant has nothing more to release.
+   *
+   * @throws {@link HoldfastError} `ERR_NOT_OWNER` when it was released or lost.
+   */
+  protected exchange<G>(
+    exchange: (structure: number, held: Held) => Script<Held | undefined>,
+    next: (keeper: Keeper<S>) => G,
+  ): Result<S, G | undefined> {
+    const keeper = this.#keeper;
+    const script = (structure: number) => exchange(structure, keeper.held);
+    return keeper.scope.after(
+      keeper.scope.write(() => this.#refuseEnded(), script),
+      (held) => {
+        if (held === undefined) return undefined;
+        keeper.held = held;
+        this.#released = true;
+        return next(keeper);
+      },
+    );
+  }
+
+  #refuseEnded(): void {
+    const { scope, what, lost } = this.#keeper;
+    scope.refuseInTransaction(what);
+    if (this.#released || lost !== undefined) throw notOwner(what, 'this grant was released or lost');
+  }
+
+  #releaseAgain(): boolean {
+    if (this.#once) throw notOwner(this.#keeper.what, 'this grant was released before');
+    return false;
+  }
+
+  *#guard(): Script<void> {
+    const { lost, held, what } = this.#keeper;
+    const row = yield* get(sql.guard, ...identityOf(held));
+    if (this.#released || lost !== undefined || row?.[0] !== 1)
+      throw notOwner(what, 'this grant was released or lost');
+  }
+}
+
+/** That something is held, in an embedded store, until it is released. */
+export type Grant = GrantOf<'embedded'>;
+
+/** That something is held, in a server store, until it is released or its lease runs out. */
+export type AsyncGrant = GrantOf<'server'>;

@@ -1,0 +1,46 @@
+import type { AsyncStore, Kind, Store, StoreOf } from '../core/store.js';
+import { Acquirer } from './grants/acquirer.js';
+import { GrantOf } from './grants/grant.js';
+import { Exclusive } from './grants/exclusive.js';
+import type { AcquireOptions, GrantingOptions } from './grants/options.js';
+import { granting } from './grants/parts.js';
+
+/** Options of {@link Lock}. */
+export interface LockOptions extends GrantingOptions {}
+
+/** What {@link Lock} and {@link AsyncLock} have in common. */
+class LockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'Lock' });
+  }
+
+  /** The name it was constructed with. */
+  readonly name: string;
+
+  constructor(store: StoreOf<S>, name: string, options: LockOptions = {}) {
+    const parts = granting(store, 'Lock', { kind: 'lock', name }, options);
+    super({
+      ...parts,
+      holding: new Exclusive(parts),
+      again: () => 'refused',
+      grant: (keeper) => new GrantOf(keeper, false),
+    });
+    this.name = name;
+  }
+}
+
+/** A lock in an embedded store. */
+export interface Lock extends LockOf<'embedded'> {}
+
+/** A lock in a server store. */
+export interface AsyncLock extends LockOf<'server'> {}
+
+/**
+ * The lock `name`: a {@link Lock} in an embedded store, an {@link AsyncLock} in a server store. One owner holds it at a time; an owner is an open
+ * store. If its process dies it is free at once; if that is only stopped, it is not.
+ */
+export const Lock: {
+  new (store: Store, name: string, options?: LockOptions): Lock;
+  new (store: AsyncStore, name: string, options?: LockOptions): AsyncLock;
+} = LockOf;

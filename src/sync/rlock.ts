@@ -1,0 +1,55 @@
+import type { AsyncStore, Kind, Store, StoreOf } from '../core/store.js';
+import { Acquirer } from './grants/acquirer.js';
+import { GrantOf } from './grants/grant.js';
+import { Exclusive } from './grants/exclusive.js';
+import type { AcquireOptions, GrantingOptions } from './grants/options.js';
+import { granting } from './grants/parts.js';
+
+/** Options of {@link RLock}. */
+export interface RLockOptions extends GrantingOptions {}
+
+/** What {@link RLock} and {@link AsyncRLock} have in common. */
+class RLockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'RLock' });
+  }
+
+  /** The name it was constructed with. */
+  readonly name: string;
+
+  constructor(store: StoreOf<S>, name: string, options: RLockOptions = {}) {
+    const parts = granting(store, 'RLock', { kind: 'rlock', name }, options);
+    super({
+      ...parts,
+      holding: new Exclusive(parts),
+      again: () => 'counted',
+      grant: (keeper) => new GrantOf(keeper, true),
+    });
+    this.name = name;
+  }
+}
+
+/** A re-entrant lock in an embedded store. */
+export interface RLock extends RLockOf<'embedded'> {}
+
+/** A re-entrant lock in a server store. */
+export interface AsyncRLock extends RLockOf<'server'> {}
+
+/**
+ * The re-entrant lock `name`: an {@link RLock} in an embedded store, an {@link AsyncRLock} in a server store. A {@link Lock} whose holder is an asynchronous
+ * context, which may acquire it again: it is free once each of its grants, which have the same `fence`, was released. Two requests
+ * that one process serves exclude each other. To release a grant twice throws `ERR_NOT_OWNER`.
+ *
+ * A context includes what it starts: tasks that one holder runs side by side do not exclude each other. What was acquired by `acquire` or
+ * `tryAcquire` is known for held after the next `await`.
+ *
+ * @example
+ * const lock = new RLock(store, 'accounts');
+ * const audit = lock.wrap(async () => { … });
+ * await lock.use(async () => { await audit(); });
+ */
+export const RLock: {
+  new (store: Store, name: string, options?: RLockOptions): RLock;
+  new (store: AsyncStore, name: string, options?: RLockOptions): AsyncRLock;
+} = RLockOf;
