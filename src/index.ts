@@ -36,3 +36,6 @@ export type { AsyncGrant, Grant } from './sync/grants/grant.js';
 export type { AcquireOptions, GrantingOptions, TryAcquireOptions } from './sync/grants/options.js';
 export type { Holder, Waiter } from './sync/grants/people.js';
 export type { Acquirer } from './sync/grants/acquirer.js';
+export type { AsyncLockSet, LockSet } from './sync/lock/set.js';
+export type { AsyncGrantSet, GrantSet } from './sync/lock/grant-set.js';
+export type { Acquiring } from './sync/grants/acquiring.js';

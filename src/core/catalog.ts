@@ -1,5 +1,6 @@
 import { HoldfastError } from './errors.js';
 import { mostStructures, places } from './schema.js';
+import { get, run, type Script } from './script.js';
 import { Statement } from './statement.js';
 import type { StructureInfo } from './store.js';
 
@@ -32,6 +33,14 @@ export class StructureRefs {
     }
     return ref;
   }
+}
+
+/** The number of a structure that has no places; it gets one if it has none. For a script that deals with several. */
+export function* structureNumber(kind: string, name: string): Script<number> {
+  const known = yield* get(catalog.find, kind, name);
+  if (known !== undefined) return known[0];
+  yield* run(catalog.createWithoutPlaces, kind, name);
+  return (yield* get(catalog.find, kind, name))?.[0] ?? 0;
 }
 
 /** The statements of the engines themselves. */

@@ -83,7 +83,8 @@ export function* bury(dead: number): Script<void> {
   yield* ringAll(heirs);
 }
 
-function* theDead(owners: readonly OwnerRow[]): Script<number[]> {
+/** Those of some owners that are dead. */
+export function* theDead(owners: readonly OwnerRow[]): Script<number[]> {
   const dead: number[] = [];
   for (const [id, token] of owners) {
     if (!(yield* alive(id, token))) dead.push(id);

@@ -4,6 +4,7 @@ import { GrantOf } from './grants/grant.js';
 import { Exclusive } from './grants/exclusive.js';
 import type { AcquireOptions, GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
+import { LockSetOf, type AsyncLockSet, type LockSet, type One } from './lock/set.js';
 
 /** Options of {@link Lock}. */
 export interface LockOptions extends GrantingOptions {}
@@ -15,18 +16,26 @@ class LockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
     Object.defineProperty(this, 'name', { value: 'Lock' });
   }
 
+  readonly #one: One<S>;
+
   /** The name it was constructed with. */
   readonly name: string;
 
   constructor(store: StoreOf<S>, name: string, options: LockOptions = {}) {
     const parts = granting(store, 'Lock', { kind: 'lock', name }, options);
+    const one = { ...parts, holding: new Exclusive(parts) };
     super({
-      ...parts,
-      holding: new Exclusive(parts),
+      ...one,
       again: () => 'refused',
       grant: (keeper) => new GrantOf(keeper, false),
     });
+    this.#one = one;
     this.name = name;
+  }
+
+  /** See {@link Lock.all}. */
+  static all<S extends Kind>(locks: readonly LockOf<S>[]): LockSetOf<S> {
+    return new LockSetOf(locks.map((lock) => lock.#one));
   }
 }
 
@@ -43,4 +52,14 @@ export interface AsyncLock extends LockOf<'server'> {}
 export const Lock: {
   new (store: Store, name: string, options?: LockOptions): Lock;
   new (store: AsyncStore, name: string, options?: LockOptions): AsyncLock;
+  /**
+   * Several locks as one: all of them are acquired in one transaction, or none, so that whoever wants several never holds one while it waits
+   * for another. The order doesn't matter.
+   *
+   * @throws `TypeError` when the locks are not of one store; `RangeError` when there is none, or one is given twice.
+   * @example
+   * await Lock.all([from, to]).use(async () => { … });
+   */
+  all(locks: readonly Lock[]): LockSet;
+  all(locks: readonly AsyncLock[]): AsyncLockSet;
 } = LockOf;

@@ -1,11 +1,11 @@
-import { HoldfastError } from '../../core/errors.js';
-import { functionOf, type WaitOptions } from '../../core/options.js';
+import type { WaitOptions } from '../../core/options.js';
 import { nothing, type Kind, type Result, type Scope, type Turn } from '../../core/store.js';
-import { enter, Frame, heldHere, runIn, type Subject } from './context.js';
+import { Acquiring } from './acquiring.js';
+import { enter, Frame, heldHere, type Subject } from './context.js';
 import type { GrantOf } from './grant.js';
 import type { Held, Holding } from './holding.js';
 import { isKeeperOf, Keeper } from './keeper.js';
-import { resolveAcquireOptions, type AcquireOptions, type Request } from './options.js';
+import { deadlock, resolveAcquireOptions, waiting, type Options, type Request } from './options.js';
 import { holderOf, holders, waiterOf, waiters, type Holder, type Waiter } from './people.js';
 
 /** What it means to acquire again what this asynchronous context holds already: it would wait for itself, is counted, or is let in past all who wait. */
@@ -28,19 +28,18 @@ export interface AcquirerParts<S extends Kind, G> {
   readonly person?: (weight: number) => Partial<Waiter>;
 }
 
-/** The options of a call that waits. */
-const waiting = ['timeout', 'signal'];
-
-/** The options of a call that acquires, for whichever structure. */
-export type Options = AcquireOptions & { readonly weight?: number | undefined };
-
 /** Takes grants, the same way for all that gives them out. */
-export class Acquirer<S extends Kind, G extends GrantOf<S> = GrantOf<S>, O extends Options = Options> {
+export class Acquirer<
+  S extends Kind,
+  G extends GrantOf<S> = GrantOf<S>,
+  O extends Options = Options,
+> extends Acquiring<G, O> {
   readonly #parts: AcquirerParts<S, G>;
   /** What it is called in errors. */
   readonly #what: string;
 
   constructor(parts: AcquirerParts<S, G>) {
+    super(parts.subject);
     this.#parts = parts;
     this.#what = `${parts.subject.kind} ${JSON.stringify(parts.subject.name)}`;
   }
@@ -72,58 +71,6 @@ export class Acquirer<S extends Kind, G extends GrantOf<S> = GrantOf<S>, O exten
     });
   }
 
-  /**
-   * Acquires it; waits until it is free. Nothing is polled: whoever releases it wakes the first who waits.
-   *
-   * What is acquired belongs to the caller's asynchronous context (as `AsyncLocalStorage.enterWith` has it): also to what is started from
-   * then on, and to a caller that doesn't await. {@link use} is exact.
-   *
-   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` when it would wait for its own asynchronous
-   * context, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts;
-   * `TypeError` or `RangeError` for options that don't exist.
-   */
-  async acquire(options?: O): Promise<G> {
-    const frame = new Frame(this.#parts.subject);
-    const taking = this.#take('acquire()', options, frame);
-    enter(frame);
-    return this.#parts.grant(await taking);
-  }
-
-  /**
-   * Acquires it, runs `work`, and releases it, also when `work` throws. The grant's `signal` tells `work` when it was lost.
-   *
-   * @returns What `work` returns.
-   * @throws What {@link acquire} and `work` throw.
-   */
-  async use<T>(work: (grant: G) => T | PromiseLike<T>, options?: O): Promise<T> {
-    functionOf('work', work);
-    const frame = new Frame(this.#parts.subject);
-    const grant = this.#parts.grant(await this.#take('use()', options, frame));
-    let result: T;
-    try {
-      result = await runIn(frame, () => work(grant));
-    } catch (error) {
-      // What the work threw says more than why it could not be released.
-      await grant[Symbol.asyncDispose]().catch(nothing);
-      throw error;
-    }
-    await grant[Symbol.asyncDispose]();
-    return result;
-  }
-
-  /** A function that runs `fn` as {@link use} does, each time it is called. */
-  wrap<A extends unknown[], T>(
-    fn: (...args: A) => T | PromiseLike<T>,
-    options?: O,
-  ): (...args: A) => Promise<T> {
-    functionOf('fn', fn);
-    resolveAcquireOptions('wrap()', options, [...waiting, ...this.#known]);
-    const use = (work: () => T | PromiseLike<T>): Promise<T> => this.use(work, options);
-    return function wrapped(this: unknown, ...args: A) {
-      return use(() => fn.apply(this, args));
-    };
-  }
-
   /** Who holds it, the longest first. */
   holders(): Result<S, Holder[]> {
     const { scope } = this.#parts;
@@ -148,22 +95,23 @@ export class Acquirer<S extends Kind, G extends GrantOf<S> = GrantOf<S>, O exten
     return this.#parts.scope.write(nothing, (structure) => this.#parts.holding.force(structure));
   }
 
-  async #take(what: string, options: Options | undefined, frame: Frame): Promise<Keeper<S>> {
+  protected override async take(what: string, options: O | undefined, frame: Frame): Promise<G> {
     const held = this.#heldHere();
     const { turn, wait } = this.#turn(what, options, held, [...waiting, ...this.#known]);
     const again = held && this.#again(held);
     if (again === 'refused') {
-      throw new HoldfastError(
-        'ERR_DEADLOCK',
-        `${this.#what}: this asynchronous context holds it already, and would wait for itself`,
-      );
+      throw deadlock(this.#what);
     }
-    if (held !== undefined && again === 'counted') return held.again();
+    if (held !== undefined && again === 'counted') return this.#parts.grant(held.again());
     const asked = performance.now();
     const taken = await this.#parts.scope.wait(turn, this.#what, wait);
     const keeper = this.#keep(taken, asked, frame);
     frame.hold(keeper);
-    return keeper;
+    return this.#parts.grant(keeper);
+  }
+
+  protected override check(what: string, options: O | undefined): void {
+    resolveAcquireOptions(what, options, [...waiting, ...this.#known]);
   }
 
   #turn(what: string, options: Options | undefined, held: Keeper<S> | undefined, known: readonly string[]) {

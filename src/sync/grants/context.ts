@@ -9,22 +9,29 @@ export interface Subject {
 
 /** That something is held, or about to be, in an asynchronous context and in all that it starts. */
 export class Frame {
-  readonly subject: Subject;
   readonly parent: Frame | undefined = nearestHeld();
-  #held: unknown;
+  readonly #subjects: readonly Subject[];
+  #held: readonly object[] | undefined;
   #ended = false;
 
-  constructor(subject: Subject) {
-    this.subject = subject;
+  constructor(...subjects: readonly Subject[]) {
+    this.#subjects = subjects;
   }
 
-  /** What is held; `undefined` while it is not. */
-  get held(): unknown {
-    return this.#held;
+  /** Whether it is held by now. */
+  get isHeld(): boolean {
+    return this.#held !== undefined;
   }
 
-  hold(value: object): void {
-    if (!this.#ended) this.#held = value;
+  /** What is held of a subject here. */
+  of({ store, kind, name }: Subject): object | undefined {
+    const index = this.#subjects.findIndex((s) => s.store === store && s.kind === kind && s.name === name);
+    return this.#held?.[index];
+  }
+
+  /** @param held - What is held of each subject. */
+  hold(...held: readonly object[]): void {
+    if (!this.#ended) this.#held = held;
   }
 
   end(): void {
@@ -41,19 +48,15 @@ const current = new AsyncLocalStorage<Frame>();
  */
 function nearestHeld(): Frame | undefined {
   let frame = current.getStore();
-  while (frame !== undefined && frame.held === undefined) frame = frame.parent;
+  while (frame !== undefined && !frame.isHeld) frame = frame.parent;
   return frame;
 }
 
-const sameSubject = (a: Subject, b: Subject): boolean =>
-  a.store === b.store && a.kind === b.kind && a.name === b.name;
-
 /** What is held of `subject` in this context, as it was told to {@link Frame.hold}. */
-export function heldHere(subject: Subject): unknown {
-  for (let frame = nearestHeld(); frame !== undefined; frame = frame.parent) {
-    if (frame.held !== undefined && sameSubject(frame.subject, subject)) return frame.held;
-  }
-  return undefined;
+export function heldHere(subject: Subject): object | undefined {
+  let frame = nearestHeld();
+  while (frame !== undefined && frame.of(subject) === undefined) frame = frame.parent;
+  return frame?.of(subject);
 }
 
 /**

@@ -78,12 +78,17 @@ export class Exclusive<S extends Kind> implements Holding<S> {
     waiter: number,
     label: string | undefined,
   ): Script<{ readonly value: Held } | undefined> {
-    const own = yield* owner();
     yield* lock(structure);
     if (!(yield* this.isFree(structure, waiter))) return undefined;
+    return { value: yield* this.takeFree(structure, label) };
+  }
+
+  /** Takes what is free, and locked by this transaction. */
+  *takeFree(structure: number, label: string | undefined): Script<Held> {
+    const own = yield* owner();
     const row = yield* get(sql.takeLock, structure, own, this.#lease, label ?? null);
     yield* ringAll(yield* all(sql.observers, structure));
-    return { value: heldBy(structure, own, Number(row?.[0])) };
+    return heldBy(structure, own, Number(row?.[0]));
   }
 }
 

@@ -1,9 +1,8 @@
-import { get, type Script } from '../../core/script.js';
+import type { Script } from '../../core/script.js';
 import { nothing, type Kind, type Result } from '../../core/store.js';
-import { identityOf, type Held } from './holding.js';
+import type { Held } from './holding.js';
 import type { Keeper } from './keeper.js';
 import { notOwner } from './options.js';
-import { sql } from './statements.js';
 
 /** What {@link Grant} and {@link AsyncGrant} have in common. */
 export class GrantOf<S extends Kind> {
@@ -112,10 +111,8 @@ export class GrantOf<S extends Kind> {
   }
 
   *#guard(): Script<void> {
-    const { lost, held, what } = this.#keeper;
-    const row = yield* get(sql.guard, ...identityOf(held));
-    if (this.#released || lost !== undefined || row?.[0] !== 1)
-      throw notOwner(what, 'this grant was released or lost');
+    if (this.#released) throw notOwner(this.#keeper.what, 'this grant was released');
+    yield* this.#keeper.guarding();
   }
 }
 

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../core/errors.js';
-import { get } from '../../core/script.js';
+import { get, type Script } from '../../core/script.js';
 import { heard, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import { identityOf, renewing, type Held, type Holding } from './holding.js';
@@ -69,7 +69,18 @@ export class Keeper<S extends Kind> {
       this.depth--;
       return this.scope.settled(() => this.lost === undefined);
     }
-    return this.scope.after(this.#holding.release(this.held), (released) => this.#released(released));
+    return this.scope.after(this.#holding.release(this.held), (released) => this.released(released));
+  }
+
+  /** Gives it back, in a transaction that may do more; to be followed by {@link released}. */
+  *releasing(): Script<boolean> {
+    return yield* this.#holding.releasing(this.held.structure, this.held);
+  }
+
+  /** @throws {@link HoldfastError} `ERR_NOT_OWNER` unless it is still held; it stays so until the transaction ends. */
+  *guarding(): Script<void> {
+    const row = yield* get(sql.guard, ...identityOf(this.held));
+    if (this.depth === 0 || row?.[0] !== 1) throw notOwner(this.what, 'this grant was released or lost');
   }
 
   /** The same without blocking the event loop, and however long it takes. */
@@ -77,10 +88,11 @@ export class Keeper<S extends Kind> {
     // What the closing of a store has released need not be.
     if (this.depth === 0 || this.scope.closing.aborted) return;
     if (this.depth > 1) this.depth--;
-    else this.#released(await this.scope.soon((structure) => this.#holding.releasing(structure, this.held)));
+    else this.released(await this.scope.soon((structure) => this.#holding.releasing(structure, this.held)));
   }
 
-  #released(released: boolean): boolean {
+  /** That it was given back; gives back whether it was still held. */
+  released(released: boolean): boolean {
     this.#end();
     return released && this.lost === undefined;
   }

@@ -35,6 +35,12 @@ export interface TryAcquireOptions {
 /** Options of a call that acquires, and waits for it. */
 export interface AcquireOptions extends WaitOptions, TryAcquireOptions {}
 
+/** The options of a call that acquires, for whichever structure. */
+export type Options = AcquireOptions & { readonly weight?: number | undefined };
+
+/** The options of a call that waits. */
+export const waiting: readonly string[] = ['timeout', 'signal'];
+
 /** What a grant is asked with. */
 export interface Request {
   readonly weight: number;
@@ -79,3 +85,10 @@ export function resolveAcquireOptions(
 /** For a grant that is no more: it was released, its lease ran out, or it was released by force. */
 export const notOwner = (what: string, why: string): HoldfastError =>
   new HoldfastError('ERR_NOT_OWNER', `${what}: ${why}`);
+
+/** For who would wait for itself. */
+export const deadlock = (what: string): HoldfastError =>
+  new HoldfastError(
+    'ERR_DEADLOCK',
+    `${what}: this asynchronous context holds it already, and would wait for itself`,
+  );

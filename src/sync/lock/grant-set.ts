@@ -1,0 +1,94 @@
+import type { Script } from '../../core/script.js';
+import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
+import { GrantOf } from '../grants/grant.js';
+import type { Keeper } from '../grants/keeper.js';
+
+/** What {@link GrantSet} and {@link AsyncGrantSet} have in common. */
+export class GrantSetOf<S extends Kind> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'GrantSet' });
+  }
+
+  readonly #scope: Scope<S>;
+  readonly #keepers: readonly Keeper<S>[];
+  #signal: AbortSignal | undefined;
+
+  /** The grants of the single locks, in the order in which those were given: each has a fence of its own. */
+  readonly grants: readonly GrantOf<S>[];
+
+  constructor(scope: Scope<S>, keepers: readonly Keeper<S>[]) {
+    this.#scope = scope;
+    this.#keepers = keepers;
+    this.grants = keepers.map((keeper) => new GrantOf(keeper, false));
+  }
+
+  /** Aborted as soon as one of the grants is known to be lost, with the reason: see {@link Grant.signal}. */
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.any(this.grants.map(({ signal }) => signal));
+    return this.#signal;
+  }
+
+  /**
+   * Gives back all of them, in one transaction. Tells whether all were still held.
+   *
+   * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction; `ERR_BUSY` (they are held still); `ERR_CLOSED`.
+   */
+  release(): Result<S, boolean> {
+    const released = this.#scope.write(
+      () => this.#scope.refuseInTransaction('release()'),
+      () => this.#releasing(),
+    );
+    return this.#scope.after(released, (all) => this.#released(all));
+  }
+
+  /**
+   * Called inside `store.transaction`: throws unless all of the grants still hold. See {@link Grant.guard}.
+   *
+   * @throws {@link HoldfastError} `ERR_NOT_OWNER` when one was released or lost; `TypeError` outside of a transaction of their store.
+   */
+  guard(): Result<S, void> {
+    return this.#scope.write(
+      () => this.#scope.requireTransaction('guard()'),
+      () => this.#guarding(),
+    );
+  }
+
+  /** Releases those that are still held. (On a server in the background: `await using` waits for it.) */
+  [Symbol.dispose](): void {
+    if (this.#isOver()) return;
+    const released: unknown = this.release();
+    Promise.resolve(released).catch(nothing);
+  }
+
+  /** Releases those that are still held, without blocking the event loop while others write. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isOver()) this.#released(await this.#scope.soon(() => this.#releasing()));
+  }
+
+  #isOver(): boolean {
+    return this.#scope.closing.aborted || this.#keepers.every(({ depth }) => depth === 0);
+  }
+
+  /** In the order in which all lock. */
+  *#releasing(): Script<boolean> {
+    let all = true;
+    for (const keeper of this.#keepers.toSorted((a, b) => a.held.structure - b.held.structure))
+      all = (yield* keeper.releasing()) && all;
+    return all;
+  }
+
+  #released(all: boolean): boolean {
+    return this.#keepers.map((keeper) => keeper.released(all)).every(Boolean);
+  }
+
+  *#guarding(): Script<void> {
+    for (const keeper of this.#keepers) yield* keeper.guarding();
+  }
+}
+
+/** That several locks are held, in an embedded store. */
+export type GrantSet = GrantSetOf<'embedded'>;
+
+/** That several locks are held, in a server store. */
+export type AsyncGrantSet = GrantSetOf<'server'>;

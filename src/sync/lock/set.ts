@@ -1,0 +1,185 @@
+import { structureNumber } from '../../core/catalog.js';
+import { resolveWaitOptions, type WaitOptions } from '../../core/options.js';
+import { all, lock, owner, type Script } from '../../core/script.js';
+import type { Kind, Result, Turn } from '../../core/store.js';
+import { bury, endOfLine, ringAll, theDead } from '../../core/waiting.js';
+import { Acquiring } from '../grants/acquiring.js';
+import { enter, Frame, heldHere } from '../grants/context.js';
+import type { Exclusive } from '../grants/exclusive.js';
+import type { Held } from '../grants/holding.js';
+import { Keeper } from '../grants/keeper.js';
+import {
+  deadlock,
+  resolveAcquireOptions,
+  waiting,
+  type AcquireOptions,
+  type TryAcquireOptions,
+} from '../grants/options.js';
+import type { Granting } from '../grants/parts.js';
+import { sql } from '../grants/statements.js';
+import { GrantSetOf } from './grant-set.js';
+
+/** One lock of several. */
+export interface One<S extends Kind> extends Granting<S> {
+  readonly holding: Exclusive<S>;
+}
+
+/** What came of a try: all are held, in the order in which they were given; or one is not free. */
+type Outcome = { readonly held: readonly Held[] } | { readonly blocked: number };
+
+/** What {@link LockSet} and {@link AsyncLockSet} have in common. */
+export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireOptions> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'LockSet' });
+  }
+
+  readonly #locks: readonly One<S>[];
+  readonly #first: One<S>;
+  /** What it is called in errors. */
+  readonly #what: string;
+
+  constructor(locks: readonly One<S>[]) {
+    super(...locks.map(({ subject }) => subject));
+    const [first] = locks;
+    if (first === undefined) throw new RangeError('Lock.all() takes one lock or more');
+    if (locks.some(({ subject }) => subject.store !== first.subject.store))
+      throw new TypeError('Lock.all() takes locks of one store');
+    const names = locks.map(({ subject }) => subject.name);
+    if (new Set(names).size < names.length) throw new RangeError('Lock.all() takes each lock once');
+    this.#locks = locks;
+    this.#first = first;
+    this.#what = `locks ${names.map((name) => JSON.stringify(name)).join(', ')}`;
+  }
+
+  /** Acquires all, if that is possible now; `undefined` otherwise. See {@link Lock.tryAcquire}. */
+  tryAcquire(options?: TryAcquireOptions): Result<S, GrantSetOf<S> | undefined> {
+    const { scope } = this.#first;
+    const frame = this.#frame();
+    enter(frame);
+    const asked = performance.now();
+    const prepare = () => {
+      scope.refuseInTransaction(this.#what);
+      return resolveAcquireOptions('tryAcquire()', options).label;
+    };
+    const taken = scope.write(prepare, (_, label) => this.#takeOrBury(label));
+    return scope.after(taken, (outcome) => {
+      if ('blocked' in outcome) return undefined;
+      const keepers = this.#keep(outcome.held, asked, frame);
+      // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
+      queueMicrotask(() => frame.hold(...keepers));
+      return new GrantSetOf(this.#first.scope, keepers);
+    });
+  }
+
+  /**
+   * Waits in the line of one lock that is not free; when it has its turn there, but another is not free, in that one's. It is the way of
+   * C++'s `std::lock` to avoid deadlock: nothing is held while it waits.
+   */
+  protected override async take(
+    what: string,
+    options: AcquireOptions | undefined,
+    frame: Frame,
+  ): Promise<GrantSetOf<S>> {
+    const { wait, label } = resolveAcquireOptions(what, options, waiting);
+    if (this.#locks.some(({ subject }) => heldHere(subject) !== undefined)) throw deadlock(this.#what);
+    const { timeout, signal } = resolveWaitOptions(what, wait);
+    const deadline = performance.now() + timeout;
+    for (let at = 0; ;) {
+      const asked = performance.now();
+      const left: WaitOptions = { timeout: Math.max(0, deadline - asked), signal };
+      const outcome = await this.#of(at).scope.wait(this.#turn(at, label), this.#what, left);
+      if ('held' in outcome) {
+        const keepers = this.#keep(outcome.held, asked, frame);
+        frame.hold(...keepers);
+        return new GrantSetOf(this.#first.scope, keepers);
+      }
+      at = outcome.blocked;
+    }
+  }
+
+  protected override check(what: string, options: AcquireOptions | undefined): void {
+    resolveAcquireOptions(what, options, waiting);
+  }
+
+  #of(index: number): One<S> {
+    return this.#locks[index] ?? this.#first;
+  }
+
+  #frame(): Frame {
+    return new Frame(...this.#locks.map(({ subject }) => subject));
+  }
+
+  #turn(at: number, label: string | undefined): Turn<Outcome> {
+    const { holding } = this.#of(at);
+    return {
+      mode: 1,
+      label,
+      ready: (structure, waiter) => holding.isFree(structure, waiter),
+      take: (structure, waiter) => this.#takeAt(structure, waiter, label),
+      passOn: (structure) => holding.passOn(structure),
+      hold: { holders: (structure) => all(sql.holders, structure)[Symbol.iterator]() },
+    };
+  }
+
+  /** With its turn in one line, it takes all, or leaves that line for another. */
+  *#takeAt(
+    structure: number,
+    waiter: number,
+    label: string | undefined,
+  ): Script<{ readonly value: Outcome } | undefined> {
+    const numbers = yield* this.#lockAll();
+    const at = numbers.indexOf(structure);
+    if (!(yield* this.#of(at).holding.isFree(structure, waiter))) return undefined;
+    for (const [i, number] of numbers.entries()) {
+      if (i === at || (yield* this.#of(i).holding.isFree(number, endOfLine))) continue;
+      // Those who come next, since this one goes.
+      yield* ringAll((yield* all(sql.line, structure, 2)).map(([id]) => [id]));
+      return { value: { blocked: i } };
+    }
+    return { value: { held: yield* this.#takeAll(numbers, label) } };
+  }
+
+  *#takeOrBury(label: string | undefined): Script<Outcome> {
+    yield* owner();
+    const numbers = yield* this.#lockAll();
+    for (const [i, number] of numbers.entries()) {
+      const { holding } = this.#of(i);
+      if (yield* holding.isFree(number, endOfLine)) continue;
+      for (const dead of yield* theDead(yield* all(sql.holders, number))) yield* bury(dead);
+      if (!(yield* holding.isFree(number, endOfLine))) return { blocked: i };
+    }
+    return { held: yield* this.#takeAll(numbers, label) };
+  }
+
+  *#takeAll(numbers: readonly number[], label: string | undefined): Script<Held[]> {
+    const held: Held[] = [];
+    for (const [i, number] of numbers.entries())
+      held.push(yield* this.#of(i).holding.takeFree(number, label));
+    return held;
+  }
+
+  /** The locks' structures, in the order in which they were given. Others are kept from changing them, in one order for all. */
+  *#lockAll(): Script<number[]> {
+    const numbers: number[] = [];
+    for (const { subject } of this.#locks) numbers.push(yield* structureNumber(subject.kind, subject.name));
+    for (const number of numbers.toSorted((a, b) => a - b)) yield* lock(number);
+    return numbers;
+  }
+
+  #keep(held: readonly Held[], asked: number, frame: Frame): Keeper<S>[] {
+    return held.map((one, i) => {
+      const { scope, holding, lease } = this.#of(i);
+      return new Keeper(
+        { scope, holding, held: one, what: this.#what, lease, ended: () => frame.end() },
+        asked,
+      );
+    });
+  }
+}
+
+/** Several locks of an embedded store, as one. */
+export type LockSet = LockSetOf<'embedded'>;
+
+/** Several locks of a server store, as one. */
+export type AsyncLockSet = LockSetOf<'server'>;
