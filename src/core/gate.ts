@@ -6,7 +6,7 @@ export const timedOut = (what: string): HoldfastError =>
 
 /** For how long a call waits, and for whom it does. */
 export interface Patience {
-  /** By `performance.now()`. */
+  /** By `performance.now()`; `-Infinity` for a call that tries once. */
   readonly deadline: number;
   readonly signals: readonly AbortSignal[];
   /** What the call is named in errors. */

@@ -19,6 +19,7 @@ import {
   mayTakeNow,
   refuseInTransaction,
   requireTransaction,
+  resolvePatience,
   takeNow,
   waitForTurn,
   type Waitable,
@@ -157,7 +158,11 @@ export class ServerScope implements Scope<'server'> {
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
     this.refuseInTransaction(what);
-    return waitForTurn(this.#waitable(), turn, what, options);
+    const patience = resolvePatience(this.closing, what, options);
+    if (turn.hold !== undefined) await this.#engine.presence.id();
+    const quick = turn.hold?.quick;
+    const value = quick && (await this.#attempt(quick));
+    return value === undefined ? waitForTurn(this.#waitable(), turn, patience) : value;
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
@@ -167,6 +172,17 @@ export class ServerScope implements Scope<'server'> {
 
   soon<T>(script: (structure: number) => Script<T>): Promise<T> {
     return this.#whileWanted(script, nothing);
+  }
+
+  async quickSoon<P extends readonly Value[], T>(
+    statement: Statement<P>,
+    params: P,
+    done: () => T,
+    otherwise: (structure: number) => Script<T>,
+  ): Promise<T> {
+    const structure = await this.#find();
+    const changes = await this.#engine.exclusively(structure, () => this.#engine.run(statement, params));
+    return changes > 0 ? done() : this.#whileWanted(otherwise, nothing);
   }
 
   async settled<T>(work: () => T): Promise<T> {
@@ -260,8 +276,6 @@ export class ServerScope implements Scope<'server'> {
         wanted === undefined ? this.#run(script) : this.#whileWanted(script, wanted),
       renew: () => engine.presence.renew(),
       look: (script) => this.read(nothing, script),
-      enlist: () => engine.presence.id(),
-      attempt: (quick) => this.#attempt(quick),
       line: this.#ref,
       probing,
       listen: (line, listener) => engine.presence.listen(line, listener),

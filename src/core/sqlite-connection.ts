@@ -197,19 +197,25 @@ export class Connection {
     return single ? rows.map((value) => [value]) : rows;
   }
 
-  /** The first row of a statement that writes on its own; `undefined` where it has none, or SQLite is busy. */
-  tryGet(statement: Statement, params: readonly Value[]): Row | undefined {
+  /** The rows of a statement that writes on its own; `undefined` where SQLite is busy. */
+  tryAll(statement: Statement, params: readonly Value[]): Row[] | undefined {
     const { prepared, single } = this.#prepare(statement);
-    let rows: Row[];
-    try {
-      rows = prepared.all(...params);
-    } catch (error) {
-      if (isBusy(error)) return undefined;
-      throw translated(error, this.#path);
-    }
+    const rows = this.#tryOnce(() => prepared.all(...params));
+    return single ? rows?.map((value) => [value]) : rows;
+  }
+
+  /** How many rows a statement changed; `undefined` where SQLite is busy. */
+  tryRun(statement: Statement, params: readonly Value[]): number | undefined {
+    const { prepared } = this.#prepare(statement);
+    return this.#tryOnce(() => prepared.run(...params))?.changes;
+  }
+
+  #tryOnce<T>(attempt: () => T): T | undefined {
+    const outcome = withoutStackTraces(() => tryInARow(attempt, 1));
+    if (outcome === undefined) return undefined;
+    if ('failure' in outcome) throw translated(outcome.failure, this.#path);
     this.#written();
-    const [row] = rows;
-    return single && row !== undefined ? [row] : row;
+    return outcome.value;
   }
 
   /** How many rows changed. */

@@ -18,6 +18,7 @@ import {
   mayTakeNow,
   refuseInTransaction,
   requireTransaction,
+  resolvePatience,
   takeNow,
   waitForTurn,
   type Waitable,
@@ -151,7 +152,11 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   async wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T> {
     this.refuseInTransaction(what);
-    return waitForTurn(this.#waitable(), turn, what, options);
+    const patience = resolvePatience(this.closing, what, options);
+    const quick = turn.hold?.quick;
+    const value =
+      quick && this.#attempt(quick, (statement, params) => this.#engine.tryGet(statement, params));
+    return value === undefined ? waitForTurn(this.#waitable(), turn, patience) : value;
   }
 
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
@@ -161,6 +166,16 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   soon<T>(script: (structure: number) => Script<T>): Promise<T> {
     return this.#soon(script, nothing);
+  }
+
+  async quickSoon<P extends readonly Value[], T>(
+    statement: Statement<P>,
+    params: P,
+    done: () => T,
+    otherwise: (structure: number) => Script<T>,
+  ): Promise<T> {
+    const changes = this.#engine.tryRun(statement, params) ?? 0;
+    return changes > 0 ? done() : this.#soon(otherwise, nothing);
   }
 
   settled<T>(work: () => T): T {
@@ -245,8 +260,6 @@ export class EmbeddedScope implements Scope<'embedded'> {
       probing,
       soon: (script, wanted) => this.#soon(script, wanted),
       look: (script) => this.read(nothing, script),
-      enlist: nothing,
-      attempt: (quick) => this.#attempt(quick, (statement, params) => engine.tryGet(statement, params)),
       listen: async (line, listener) => engine.presence.listen(line, listener),
       get alone() {
         return engine.presence.listeners.alone;

@@ -96,7 +96,13 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   /** Asks once, without waiting for the write lock; `undefined` where there is no row, or another process is writing. */
   tryGet<P extends readonly Value[], R extends Row>(statement: Statement<P, R>, params: P): R | undefined {
     this.check(false);
-    return this.#connection.tryGet(statement, params) as R | undefined;
+    return this.#connection.tryAll(statement, params)?.[0] as R | undefined;
+  }
+
+  /** How many rows changed, without waiting for the write lock; `undefined` where another process is writing. */
+  tryRun<P extends readonly Value[]>(statement: Statement<P>, params: P): number | undefined {
+    this.check(false);
+    return this.#connection.tryRun(statement, params);
   }
 
   /** The user's transaction. */

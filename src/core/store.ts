@@ -215,6 +215,13 @@ export interface Scope<K extends Kind> {
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T>;
   /** Runs a script in a transaction that is begun without blocking the event loop, however long it takes. */
   soon<T>(script: (structure: number) => Script<T>): Promise<T>;
+  /** The same, where one statement that changes something may do. */
+  quickSoon<P extends readonly Value[], T>(
+    statement: Statement<P>,
+    params: P,
+    done: () => T,
+    otherwise: (structure: number) => Script<T>,
+  ): Promise<T>;
   /** What `work` gives or throws, as a result. */
   settled<T>(work: () => T): Result<K, T>;
   /** What comes of a result, when it is there. */

@@ -7,7 +7,7 @@ import { resolveWaitOptions, type WaitOptions } from './options.js';
 import { alive, all, get, lock, owner, ring, run, type Script } from './script.js';
 import { refuseAborted } from './signals.js';
 import { Statement, type Value } from './statement.js';
-import type { Interest, OwnerRow, QuickTake, Turn } from './store.js';
+import type { Interest, OwnerRow, Turn } from './store.js';
 
 const sql = {
   join: new Statement<
@@ -41,10 +41,6 @@ export interface Waitable {
   soon<T>(script: (structure: number) => Script<T>, wanted?: () => void): Promise<T>;
   /** A transaction that reads. */
   look<T>(script: (structure: number) => Script<T>): T | Promise<T>;
-  /** Makes this store an owner, which a connection may be needed for. */
-  enlist(): unknown;
-  /** Runs a statement that takes at once; `undefined` where it can't say at once, either. */
-  attempt<T>(quick: QuickTake<T>): T | undefined | Promise<T | undefined>;
   /** Calls back when this store is rung (`true`), or at a slow poll (`false`); ready to hear once the promise resolves. */
   listen(line: object, listener: Listener): Promise<Listening>;
   /** Stands for the line of the structure. */
@@ -127,45 +123,37 @@ export function requireTransaction(open: boolean, what: string): void {
     throw new TypeError(`${what} must be called inside store.transaction, of the store that it belongs to`);
 }
 
-/** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
-export async function waitForTurn<T>(
-  engine: Waitable,
-  turn: Turn<T>,
+/** The options of a call that waits, checked, as what they come to. */
+export function resolvePatience(
+  closing: AbortSignal,
   what: string,
   options: WaitOptions | undefined,
-): Promise<T> {
+): Patience {
   const { timeout, signal } = resolveWaitOptions(`options of ${what}`, options);
-  const deadline = performance.now() + timeout;
-  const signals = signal === undefined ? [engine.closing] : [engine.closing, signal];
+  const deadline = timeout === 0 ? -Infinity : performance.now() + timeout;
+  const signals = signal === undefined ? [closing] : [closing, signal];
   refuseAborted(signals);
   const wanted = (): void => {
     refuseAborted(signals);
     if (performance.now() >= deadline) throw timedOut(what);
   };
+  return { deadline, signals, what, wanted };
+}
+
+/** Waits in line until `turn.take` has something, the time is over, a signal aborts, or the store closes. */
+export async function waitForTurn<T>(engine: Waitable, turn: Turn<T>, patience: Patience): Promise<T> {
+  const { deadline, what, wanted } = patience;
+  const triesOnce = deadline === -Infinity;
   try {
-    const atOnce = await takeAtOnce(engine, turn, timeout === 0 ? undefined : wanted);
+    const atOnce = await engine.soon((structure) => takeNow(turn, structure), triesOnce ? undefined : wanted);
     if (atOnce !== undefined) return atOnce.value;
-    if (timeout === 0) throw timedOut(what);
-    return await new Line(engine, turn).wait({ deadline, signals, what, wanted });
+    if (triesOnce) throw timedOut(what);
+    return await new Line(engine, turn).wait(patience);
   } catch (error) {
     // Whatever a connection says that is being closed.
     engine.closing.throwIfAborted();
     throw error;
   }
-}
-
-async function takeAtOnce<T>(
-  engine: Waitable,
-  turn: Turn<T>,
-  wanted?: () => void,
-): Promise<{ readonly value: T } | undefined> {
-  const { hold } = turn;
-  if (hold !== undefined) await engine.enlist();
-  if (hold?.quick !== undefined) {
-    const value = await engine.attempt(hold.quick);
-    if (value !== undefined) return { value };
-  }
-  return engine.soon((structure) => takeNow(turn, structure), wanted);
 }
 
 /** One place in the line of a structure. */

@@ -21,7 +21,7 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends Options> {
    * context, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts;
    * `TypeError` or `RangeError` for options that don't exist.
    */
-  async acquire(options?: O): Promise<G> {
+  acquire(options?: O): Promise<G> {
     const frame = new Frame(...this.#subjects);
     const taking = this.take('acquire()', options, frame);
     enter(frame);

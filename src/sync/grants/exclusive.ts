@@ -45,6 +45,15 @@ export class Exclusive<S extends Kind> implements Holding<S> {
     );
   }
 
+  releaseSoon(held: Held): Promise<boolean> {
+    return this.#scope.quickSoon(
+      sql.freeLockUnwatched,
+      identityOf(held),
+      () => true,
+      (structure) => this.releasing(structure, held),
+    );
+  }
+
   *releasing(structure: number, held: Held): Script<boolean> {
     yield* lock(structure);
     if ((yield* run(sql.freeLock, ...identityOf(held))) === 0) return false;

@@ -18,6 +18,8 @@ export interface Holding<S extends Kind> {
   turn(request: Request): Turn<Held>;
   /** Gives it back; tells whether it was still held. */
   release(held: Held): Result<S, boolean>;
+  /** The same without blocking the event loop, however long it takes. */
+  releaseSoon(held: Held): Promise<boolean>;
   releasing(structure: number, held: Held): Script<boolean>;
   /** Takes it from all who hold it; tells from how many. */
   force(structure: number): Script<number>;

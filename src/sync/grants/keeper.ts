@@ -88,7 +88,7 @@ export class Keeper<S extends Kind> {
     // What the closing of a store has released need not be.
     if (this.depth === 0 || this.scope.closing.aborted) return;
     if (this.depth > 1) this.depth--;
-    else this.released(await this.scope.soon((structure) => this.#holding.releasing(structure, this.held)));
+    else this.released(await this.#holding.releaseSoon(this.held));
   }
 
   /** That it was given back; gives back whether it was still held. */

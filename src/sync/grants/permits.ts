@@ -58,6 +58,10 @@ export class Permits<S extends Kind> implements Holding<S> {
     );
   }
 
+  releaseSoon(held: Held): Promise<boolean> {
+    return this.#scope.soon((structure) => this.releasing(structure, held));
+  }
+
   *releasing(structure: number, held: Held): Script<boolean> {
     yield* lock(structure);
     const removed = yield* get(sql.removeGrant, ...identityOf(held));
