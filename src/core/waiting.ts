@@ -145,9 +145,13 @@ export async function waitForTurn<T>(engine: Waitable, turn: Turn<T>, patience: 
   const { deadline, what, wanted } = patience;
   const triesOnce = deadline === -Infinity;
   try {
-    const atOnce = await engine.soon((structure) => takeNow(turn, structure), triesOnce ? undefined : wanted);
-    if (atOnce !== undefined) return atOnce.value;
-    if (triesOnce) throw timedOut(what);
+    // What is held is mostly not free, and joining the line tries, too.
+    if (triesOnce || turn.hold === undefined) {
+      const script = (structure: number) => takeNow(turn, structure);
+      const atOnce = await engine.soon(script, triesOnce ? undefined : wanted);
+      if (atOnce !== undefined) return atOnce.value;
+      if (triesOnce) throw timedOut(what);
+    }
     return await new Line(engine, turn).wait(patience);
   } catch (error) {
     // Whatever a connection says that is being closed.
@@ -175,8 +179,11 @@ class Line<T> {
         refuseAborted(patience.signals);
         const taken = await this.#engine.soon((structure) => this.#takeOrJoin(structure), patience.wanted);
         if ('value' in taken) return taken.value;
+        const joined = this.#waiter !== taken.waiter;
         this.#waiter = taken.waiter;
         listening.place(taken.waiter);
+        const looks = joined && this.#turn.hold !== undefined;
+        if (looks && (await this.#buryTheDead(taken.waiter, patience.wanted))) continue;
         await this.#untilReady(gate, listening, patience);
       }
     } catch (error) {
