@@ -15,3 +15,7 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
+export { Averager, type AsyncAverager } from './sync/averager.js';
+export { Barrier, type AsyncBarrier, type BarrierOptions } from './sync/barrier.js';
+export { Counter, type AsyncCounter } from './sync/counter.js';
+export { Latch, type AsyncLatch, type LatchOptions } from './sync/latch.js';
