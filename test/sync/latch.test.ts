@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Latch, type AsyncLatch, type AsyncStore } from '../../src/index.js';
 import { startProcess } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
@@ -123,6 +123,20 @@ forEachEngine((engine) => {
       await latch.countDown();
       expect(await Promise.all(waits)).toEqual(Array(many).fill(done));
       expect(await waiting(raw)).toBe(0);
+    });
+
+    test('wakes by bells alone, without the poll behind them', async () => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const { store, latch, wait } = await opened(1);
+      const other = await again(store, 1);
+      const waits = await wait(latch, other, latch, other);
+      await latch.countDown();
+      expect(await Promise.all(waits)).toEqual([done, done, done, done]);
+      await latch.reset();
+      const more = await wait(other, latch);
+      await (await again(store, 0)).reset();
+      expect(await Promise.all(more)).toEqual([done, done]);
     });
 
     test('is counted down by a transaction when that is committed, and not when it is rolled back', async () => {
