@@ -55,6 +55,13 @@ forEachEngine((engine) => {
     return waits;
   };
 
+  /** The lock by which the server knows the youngest owner to live: it goes with the connection. */
+  const lockOfYoungest = (store: AsyncStore): string => {
+    const { schema } = JSON.parse(engine.location(store)) as { schema: string };
+    return `FROM pg_locks WHERE locktype = 'advisory' AND objid = (SELECT max(id) FROM owners)
+      AND classid::bigint = (hashtext('${schema}')::bigint & 4294967295)`;
+  };
+
   const noTrace = async (raw: Raw, store: AsyncStore) => {
     expect(await waiting(raw)).toBe(0);
     await checkTables(raw, store);
@@ -350,13 +357,8 @@ forEachEngine((engine) => {
       }
     });
 
-    /** Locks of the youngest owner: it is dead to the server once that has seen its connection end. */
-    const locked = async (raw: Raw, store: AsyncStore): Promise<number> => {
-      const { schema } = JSON.parse(engine.location(store)) as { schema: string };
-      const rows = await raw(`SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'
-        AND objid = (SELECT max(id) FROM owners) AND classid::bigint = (hashtext('${schema}')::bigint & 4294967295)`);
-      return Number(rows[0]?.['n']);
-    };
+    const locked = async (raw: Raw, store: AsyncStore): Promise<number> =>
+      Number((await raw(`SELECT count(*) AS n ${lockOfYoungest(store)}`))[0]?.['n']);
 
     test('lets the last not pass where one is dead by then', async () => {
       const { raw, store, barrier } = await opened(2, 1);
@@ -435,6 +437,36 @@ forEachEngine((engine) => {
       expect(await Promise.all(round)).toEqual(expect.arrayContaining([0, 1, 2]));
       paused?.resume();
       expect(await paused?.nextMessage()).toEqual({ code: 'ERR_BROKEN' });
+      await noTrace(raw, store);
+    });
+  });
+
+  describe.runIf(engine.name === 'server')('Barrier whose connection to the server is cut', () => {
+    test('is broken for all, if that is while they wait', async () => {
+      const { raw, store, barriers } = await opened(3);
+      const waits = await arrive(barriers);
+      await raw(`SELECT pg_terminate_backend(pid) ${lockOfYoungest(store)}`);
+      expect(await Promise.all(waits)).toEqual([broken, broken]);
+      await barriers[0].reset();
+      const next = await arrive(barriers);
+      expect(await barriers[0].wait()).toBe(2);
+      expect(await Promise.all(next)).toEqual([passed(0), passed(1)]);
+      await noTrace(raw, store);
+    });
+
+    test('has passed for who gets to know only later, without its place in the line', async () => {
+      const { raw, store, barrier } = await opened(2, 1);
+      const process = startProcess('sync-party.js', engine.location(store), 2);
+      expect(await process.nextMessage()).toBe('ready');
+      await process.send('arrive');
+      await until(async () => (await barrier.waiting) === 1);
+      process.pause();
+      expect(await barrier.wait()).toBe(1);
+      await raw(`SELECT pg_terminate_backend(pid) ${lockOfYoungest(store)}`);
+      // Somebody who buries the dead.
+      await raw('DELETE FROM owners');
+      process.resume();
+      expect(await process.nextMessage()).toEqual({ value: 0 });
       await noTrace(raw, store);
     });
   });
