@@ -39,3 +39,7 @@ export type { Acquirer } from './sync/grants/acquirer.js';
 export type { AsyncLockSet, LockSet } from './sync/lock/set.js';
 export type { AsyncGrantSet, GrantSet } from './sync/lock/grant-set.js';
 export type { Acquiring } from './sync/grants/acquiring.js';
+export { Averager, type AsyncAverager } from './sync/averager.js';
+export { Barrier, type AsyncBarrier, type BarrierOptions } from './sync/barrier.js';
+export { Counter, type AsyncCounter } from './sync/counter.js';
+export { Latch, type AsyncLatch, type LatchOptions } from './sync/latch.js';

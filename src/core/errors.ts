@@ -2,6 +2,8 @@
 export type ErrorCode =
   /** The function given to `transaction` is asynchronous, or returned a promise, on an embedded store. Nothing was changed. */
   | 'ERR_ASYNC_TRANSACTION'
+  /** A barrier's round was broken: one that waited died or gave up, or the barrier was reset. */
+  | 'ERR_BROKEN'
   /** Another process held the write lock longer than `busyTimeout`. Nothing was changed; safe to try again. */
   | 'ERR_BUSY'
   /** The store was closed before or during the call. */

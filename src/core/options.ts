@@ -72,6 +72,12 @@ export function wholeNumber(
   }
 }
 
+/** Refuses what is no finite number. */
+export function finiteNumber(what: string, value: unknown): asserts value is number {
+  if (typeof value !== 'number') throw new TypeError(`${what} must be a number, not ${shown(value)}`);
+  if (!Number.isFinite(value)) throw new RangeError(`${what} must be finite, not ${value}`);
+}
+
 /** Refuses what is no AbortSignal. */
 export function abortSignal(what: string, value: unknown): asserts value is AbortSignal | undefined {
   if (value !== undefined && !(value instanceof AbortSignal))

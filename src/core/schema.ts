@@ -34,6 +34,10 @@ export const placeMask: number = places - 1;
  * dead is one DELETE. Slot 0 stays, and keeps the fence: a lock's holder is in it, so that to acquire and to release write one
  * page; of what several may hold, it counts the weight that is held, and each holder has a slot of its own.
  *
+ * Meeting points. A waiter of a latch or a barrier has the round it waits for as its `mode`; once `round` has grown beyond that, it may go,
+ * whenever it comes to look: to let all go is one UPDATE. A party's arrival at a barrier is its row in `waiters`: if fewer rows wait for the
+ * round than have `arrived`, one has died or left, and the round is broken. `broken` is the last round that was, 0 for none.
+ *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */
 const tables = `
@@ -94,6 +98,23 @@ CREATE TABLE holds (
   label TEXT,
   PRIMARY KEY (structure, slot)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE latches (
+  structure INTEGER PRIMARY KEY,
+  remaining INTEGER NOT NULL,
+  round INTEGER NOT NULL
+) STRICT;
+CREATE TABLE barriers (
+  structure INTEGER PRIMARY KEY,
+  parties INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  arrived INTEGER NOT NULL,
+  broken INTEGER NOT NULL
+) STRICT;
+CREATE TABLE totals (
+  structure INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  sum REAL NOT NULL
+) STRICT;
 `;
 
 const sqliteTriggers = `

@@ -94,8 +94,11 @@ export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 
 /** How a structure waits for its turn. Each script runs in a transaction of its own; `waiter` is this waiter's place in the line. */
 export interface Turn<T> {
-  /** Kept with the waiter for others to see: what it waits for, 0 or more. Less is for observers, who stand in no one's way. */
-  readonly mode: number;
+  /**
+   * Kept with the waiter for others to see: what it waits for, 0 or more. Less is for observers, who stand in no one's way. A script, where
+   * joining the line changes something itself: it runs in the transaction that joins, with the structure locked.
+   */
+  readonly mode: number | ((structure: number) => Script<number>);
   /** Kept with the waiter for people to read. */
   readonly label?: string | undefined;
   /** What a turn has that gives the owner something to hold. */
@@ -106,8 +109,18 @@ export interface Turn<T> {
   take(structure: number, waiter: number): Script<{ readonly value: T } | undefined>;
   /** After a waiter left the line without its turn, or died: wakes who may go now. */
   passOn(structure: number): Script<void>;
-  /** Runs where the place in line was taken away, by who took this store for dead. Without it the waiter joins again. */
-  readonly lost?: (structure: number) => Script<void>;
+  /**
+   * Runs where the place in line was taken away, say by who took this store for dead: what the wait comes to then. Without it, or where it
+   * answers `undefined`, the waiter joins again.
+   */
+  readonly lost?: (structure: number) => Script<{ readonly value: T } | undefined>;
+  /** Whom a waiter looks after. Without it: the one ahead of it; the first in line those who hold what is waited for. */
+  readonly peers?: (structure: number, waiter: number) => Script<readonly OwnerRow[]>;
+  /**
+   * Whether others go by what has come: then whoever gives up, in the transaction in which it leaves, takes it if it is there, and has not
+   * given up.
+   */
+  readonly binding?: boolean;
 }
 
 /** What a {@link Turn} has that gives the owner something to hold: it needs this store's number, and to look after those who hold. */

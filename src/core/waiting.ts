@@ -188,8 +188,9 @@ class Line<T> {
       }
     } catch (error) {
       if (this.#waiter === undefined) renewIfLost(this.#engine, error);
-      await this.#leave();
-      throw error;
+      const taken = await this.#leave();
+      if (taken === undefined) throw error;
+      return taken.value;
     } finally {
       listening.stop();
     }
@@ -197,16 +198,25 @@ class Line<T> {
 
   /** In one transaction, or what came between a look and the joining would be missed. */
   *#takeOrJoin(structure: number): Script<{ value: T } | { waiter: number }> {
-    const { mode, label, lost } = this.#turn;
     const waiter = this.#waiter;
     const present = waiter !== undefined && (yield* isPresent(waiter));
-    if (waiter !== undefined && !present && lost !== undefined) yield* lost(structure);
-    const taken = yield* this.#turn.take(structure, present ? waiter : endOfLine);
+    const lost = waiter === undefined || present ? undefined : yield* this.#lost(structure);
+    const taken = lost ?? (yield* this.#turn.take(structure, present ? waiter : endOfLine));
     if (taken !== undefined) {
       if (present) yield* run(sql.leave, waiter);
       return taken;
     }
-    return { waiter: present ? waiter : yield* join(structure, { mode, low: null, high: null, label }) };
+    return { waiter: present ? waiter : yield* this.#join(structure) };
+  }
+
+  *#lost(structure: number): Script<{ readonly value: T } | undefined> {
+    return this.#turn.lost && (yield* this.#turn.lost(structure));
+  }
+
+  *#join(structure: number): Script<number> {
+    const { mode, label } = this.#turn;
+    const wanted = typeof mode === 'number' ? mode : yield* mode(structure);
+    return yield* join(structure, { mode: wanted, low: null, high: null, label });
   }
 
   async #untilReady(gate: Gate, listening: Listening, patience: Patience): Promise<void> {
@@ -237,6 +247,8 @@ class Line<T> {
 
   /** Each looks after the one ahead of it, the first after those who hold: a dead one anywhere in the line is found, at one probe a poll. */
   *#findDead(structure: number, waiter: number): Script<number[]> {
+    const { peers } = this.#turn;
+    if (peers !== undefined) return yield* theDead(yield* peers(structure, waiter));
     const ahead = yield* get(sql.ahead, structure, waiter);
     return ahead === undefined ? yield* deadHolders(this.#turn, structure) : yield* theDead([ahead]);
   }
@@ -246,10 +258,28 @@ class Line<T> {
     yield* this.#turn.passOn(structure);
   }
 
-  async #leave(): Promise<void> {
-    const turn = this.#turn;
-    if (this.#waiter !== undefined)
-      await leave(this.#engine, this.#waiter, (structure) => turn.passOn(structure));
+  /** Gives what was taken in leaving: see {@link Turn.binding}. */
+  async #leave(): Promise<{ readonly value: T } | undefined> {
+    const waiter = this.#waiter;
+    if (waiter === undefined) return undefined;
+    if (this.#turn.binding === true && !this.#engine.closing.aborted) {
+      try {
+        return await this.#engine.soon((structure) => this.#takeOrLeave(structure, waiter));
+      } catch {
+        // Nobody can say what it has come to: the place is to go all the same.
+      }
+    }
+    await leave(this.#engine, waiter, (structure) => this.#turn.passOn(structure));
+    return undefined;
+  }
+
+  *#takeOrLeave(structure: number, waiter: number): Script<{ readonly value: T } | undefined> {
+    yield* lock(structure);
+    const present = yield* isPresent(waiter);
+    const taken = present ? yield* this.#turn.take(structure, waiter) : yield* this.#lost(structure);
+    if (present) yield* run(sql.leave, waiter);
+    if (present && taken === undefined) yield* this.#turn.passOn(structure);
+    return taken;
   }
 }
 

@@ -1,6 +1,13 @@
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
 CREATE INDEX waiters_by_owner ON waiters (owner);
 CREATE INDEX waiters_by_structure ON waiters (structure, id);
+CREATE TABLE barriers (
+  structure INTEGER PRIMARY KEY,
+  parties INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  arrived INTEGER NOT NULL,
+  broken INTEGER NOT NULL
+) STRICT;
 CREATE TABLE entries (
   id INTEGER PRIMARY KEY,
   structure INTEGER NOT NULL,
@@ -26,6 +33,11 @@ CREATE TABLE items (
   span INTEGER NOT NULL,
   upto INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE latches (
+  structure INTEGER PRIMARY KEY,
+  remaining INTEGER NOT NULL,
+  round INTEGER NOT NULL
+) STRICT;
 CREATE TABLE migrations (id INTEGER PRIMARY KEY, breaking INTEGER NOT NULL) STRICT;
 CREATE TABLE owners (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -45,6 +57,11 @@ CREATE TABLE structures (
   waiting INTEGER NOT NULL DEFAULT 0,
   capacity INTEGER,
   UNIQUE (kind, name)
+) STRICT;
+CREATE TABLE totals (
+  structure INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  sum REAL NOT NULL
 ) STRICT;
 CREATE TABLE waiters (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
