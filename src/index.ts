@@ -15,3 +15,14 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
+export {
+  Throttle,
+  type AsyncThrottle,
+  type PenalizeOptions,
+  type RefundOptions,
+  type ResetOptions,
+  type TakeOptions,
+  type ThrottleOptions,
+  type ThrottleResult,
+  type ThrottleWaitOptions,
+} from './sync/throttle.js';

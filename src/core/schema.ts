@@ -34,6 +34,11 @@ export const placeMask: number = places - 1;
  * dead is one DELETE. Slot 0 stays, and keeps the fence: a lock's holder is in it, so that to acquire and to release write one
  * page; of what several may hold, it counts the weight that is held, and each holder has a slot of its own.
  *
+ * Throttles. What has been used up of a limit by a key: see src/sync/throttle/rules.ts. It was so at the moment that `monotonic` and `wall`
+ * tell, the former under the name of the `boot`: who comes later works out what time has changed since. Without a row nothing has
+ * been used; the key of all who give none is an empty blob, which no key is encoded as. No index but the primary key: to take
+ * then writes one page.
+ *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */
 const tables = `
@@ -93,6 +98,17 @@ CREATE TABLE holds (
   until REAL,
   label TEXT,
   PRIMARY KEY (structure, slot)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE throttles (
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  used REAL NOT NULL,
+  previous REAL NOT NULL,
+  phase REAL NOT NULL,
+  monotonic REAL NOT NULL,
+  wall REAL NOT NULL,
+  boot TEXT NOT NULL,
+  PRIMARY KEY (structure, key)
 ) STRICT, WITHOUT ROWID;
 `;
 
