@@ -21,7 +21,7 @@ import {
   type ThrottleOptions,
   type ThrottleWaitOptions,
 } from './throttle/options.js';
-import { slack } from './throttle/rules.js';
+import { slack, unused } from './throttle/rules.js';
 import { ThrottleScripts, type Reservation, type ThrottleResult } from './throttle/scripts.js';
 import { sql } from './throttle/statements.js';
 import { Waiting } from './throttle/waiting.js';
@@ -62,7 +62,9 @@ class ThrottleOf<S extends Kind> {
     this.#scope = scopeOf(store, { kind: 'throttle', name, places: false });
     this.#requests = new Requests(this.#scope.kind, burst);
     this.#scripts = new ThrottleScripts(this.#scope.kind, limits);
-    this.#waiting = new Waiting(this.#scope, this.#scripts, (request) => this.#reserve(request));
+    this.#waiting = new Waiting(this.#scope, this.#scripts, (request, enter) =>
+      this.#reserve(request, enter),
+    );
     this.#isDebt = algorithm === 'gcra';
     this.#per = per;
     this.#rate = limit / per;
@@ -88,7 +90,7 @@ class ThrottleOf<S extends Kind> {
       (structure, request) => this.#addition(structure, request, 0),
       ([used], { key, cost }) => {
         if (used === cost) this.#scripts.noteFresh(key);
-        return this.#scripts.result({ used, previous: 0, phase: 0 });
+        return this.#scripts.result({ ...unused, used });
       },
       (structure, request) => this.#scripts.refused(structure, request),
     );
@@ -203,18 +205,22 @@ class ThrottleOf<S extends Kind> {
   }
 
   /** One statement takes a place, unless another process is writing at this moment. */
-  async #reserve(request: Request & { readonly timeout: number }): Promise<Reservation | undefined> {
+  async #reserve(
+    request: Request & { readonly timeout: number },
+    enter: (reservation: Reservation) => Reservation,
+  ): Promise<Reservation | undefined> {
     if (!this.#isDebt) return undefined;
     const { key, cost, timeout } = request;
     return this.#scope.attempt(
       sql.add,
       (structure) => this.#addition(structure, request, timeout),
-      ([used, monotonic, boot]) => ({
-        ...{ key, cost, at: { monotonic, boot } },
-        delay: used <= this.#burst + slack ? 0 : (used - this.#burst) / this.#rate,
-        before: { used: used - cost, previous: 0, phase: 0 },
-        usage: { used, previous: 0, phase: 0 },
-      }),
+      ([used, monotonic, boot]) =>
+        enter({
+          ...{ key, cost, at: { monotonic, boot } },
+          delay: used <= this.#burst + slack ? 0 : (used - this.#burst) / this.#rate,
+          before: { ...unused, used: used - cost },
+          usage: { ...unused, used },
+        }),
     );
   }
 

@@ -56,6 +56,8 @@ function elapsedOf([, , , monotonic, wall, boot, nowMonotonic, nowWall, nowBoot]
 
 const nowOf = ([, , , , , , monotonic, wall, boot]: UsageRow): Moment => ({ monotonic, wall, boot });
 
+const turnOf = ({ at, delay }: Reservation): number => at.monotonic + delay;
+
 /** What a throttle does in several statements. */
 export class ThrottleScripts {
   readonly #rule: Rule;
@@ -137,7 +139,8 @@ export class ThrottleScripts {
 
   /** Gives places back that nobody has queued behind: the last one first, for nobody may be behind the one before it then. */
   *giveBack(structure: number, reservations: readonly Reservation[]): Script<void> {
-    for (const { key, before, usage, at } of reservations.toReversed()) {
+    const lastFirst = reservations.toSorted((a, b) => turnOf(b) - turnOf(a) || b.usage.used - a.usage.used);
+    for (const { key, before, usage, at } of lastFirst) {
       const row = yield* get(sql.hold, structure, key);
       if (row === undefined || row[5] !== at.boot) continue;
       const [used, , phase, monotonic] = row;

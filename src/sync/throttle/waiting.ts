@@ -11,14 +11,23 @@ const what = 'wait()';
 const leaveWithin = 1000;
 
 /** Takes a place at once, or answers `undefined`. */
-export type Attempt = (request: ReturnType<Requests['wait']>) => Promise<Reservation | undefined>;
+export type Attempt = (
+  request: ReturnType<Requests['wait']>,
+  enter: (reservation: Reservation) => Reservation,
+) => Promise<Reservation | undefined>;
+
+const pause = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time).unref());
 
 /** Those who wait for their turn. */
 export class Waiting<K extends Kind> {
   readonly #scope: Scope<K>;
   readonly #scripts: ThrottleScripts;
   readonly #attempt: Attempt;
-  /** What is to be given back, in the order in which it was reserved, and when that is done. */
+  readonly #waiting = new Set<Reservation>();
+  #forget: (() => void) | undefined;
+  /** Reservations that nobody waits for any more, and that are under way. */
+  readonly #coming = new Set<Promise<void>>();
+  /** What is to be given back, and when that is done. */
   #given: Reservation[] = [];
   #giving: Promise<void> | undefined;
 
@@ -40,8 +49,15 @@ export class Waiting<K extends Kind> {
     try {
       await gate.pass(patience);
     } catch (error) {
-      // Who gives up does not wait for a database that is busy, either.
-      reserving.then((reservation) => this.#giveBack(reservation)).catch(() => undefined);
+      const coming = reserving.then((reservation) => this.#handIn(reservation));
+      this.#coming.add(coming);
+      const given = coming.then(
+        () => this.#giving,
+        () => undefined,
+      );
+      void given.finally(() => this.#coming.delete(coming));
+      // Who gives up does not wait for long for a database that is busy: what is reserved later is given back later.
+      await Promise.race([given, pause(leaveWithin)]);
       throw error;
     }
     await this.#sleep(await reserving, gate, patience);
@@ -50,7 +66,7 @@ export class Waiting<K extends Kind> {
   async #reserve(request: ReturnType<Requests['wait']>, wanted: () => void): Promise<Reservation> {
     const start = performance.now();
     const { timeout } = request;
-    const atOnce = await this.#attempt(request);
+    const atOnce = await this.#attempt(request, (reservation) => this.#enter(reservation));
     if (atOnce !== undefined) return atOnce;
     const left = (): number => Math.max(0, timeout - (performance.now() - start));
     const stillWanted = (): void => {
@@ -61,44 +77,67 @@ export class Waiting<K extends Kind> {
       (structure) => this.#scripts.reserve(structure, request, left),
       stillWanted,
     );
-    if ('delay' in reserved) return reserved;
+    if ('delay' in reserved) return this.#enter(reserved);
     const message = `${what}: its turn would come in ${Math.ceil(reserved.late)} ms, and the timeout is ${timeout} ms`;
     throw new HoldfastError('ERR_TIMEOUT', message);
+  }
+
+  /** From here on it is given back when the store closes: at once, since that may be before whoever reserved it comes to go on. */
+  #enter(reservation: Reservation): Reservation {
+    if (reservation.delay > 0) {
+      this.#forget ??= this.#scope.onClose((structure) =>
+        this.#scripts.giveBack(structure, [...this.#waiting]),
+      );
+      this.#waiting.add(reservation);
+    }
+    return reservation;
+  }
+
+  #leave(reservation: Reservation): void {
+    this.#waiting.delete(reservation);
+    if (this.#waiting.size > 0) return;
+    this.#forget?.();
+    this.#forget = undefined;
   }
 
   /** Until the turn has come, by the clock that the place was given by, which runs on whatever becomes of the wall clock. */
   async #sleep(reservation: Reservation, gate: Gate, patience: Parameters<Gate['pass']>[0]): Promise<void> {
     if (reservation.delay === 0) return;
     const end = performance.now() + reservation.delay;
-    const forget = this.#scope.onClose((structure) => this.#scripts.giveBack(structure, [reservation]));
     try {
       // Timers fire up to a millisecond early.
       for (let left = reservation.delay; left > 0; left = end - performance.now())
         await gate.pass(patience, Math.ceil(left));
+      this.#leave(reservation);
     } catch (error) {
-      // Where it fails, the place passes unused.
-      if (!this.#scope.closing.aborted) await this.#giveBack(reservation).catch(() => undefined);
+      this.#handIn(reservation);
+      await this.#giving;
       throw error;
-    } finally {
-      forget();
     }
   }
 
-  /** Those who give up together, by one signal say, are seen to together: each but the last has another behind it. */
-  #giveBack(reservation: Reservation): Promise<void> {
+  /** To be given back. Those who give up together, by one signal say, are seen to together: each but the last has another behind it. */
+  #handIn(reservation: Reservation): void {
+    // A store that closes gives back all of them itself.
+    if (this.#scope.closing.aborted || reservation.delay === 0) return;
     this.#given.push(reservation);
-    this.#giving ??= new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
-      const all = this.#given;
-      this.#given = [];
-      this.#giving = undefined;
-      const deadline = performance.now() + leaveWithin;
-      await this.#scope.soon(
-        (structure) => this.#scripts.giveBack(structure, all),
-        () => {
-          if (performance.now() >= deadline) throw timedOut(what);
-        },
-      );
-    });
-    return this.#giving;
+    this.#giving ??= new Promise((resolve) => setImmediate(resolve)).then(() => this.#giveBack());
+  }
+
+  async #giveBack(): Promise<void> {
+    await Promise.race([Promise.allSettled(this.#coming), pause(leaveWithin)]);
+    const all = this.#given;
+    this.#given = [];
+    this.#giving = undefined;
+    for (const one of all) this.#leave(one);
+    const deadline = performance.now() + leaveWithin;
+    const wanted = (): void => {
+      if (performance.now() >= deadline) throw timedOut(what);
+    };
+    try {
+      await this.#scope.soon((structure) => this.#scripts.giveBack(structure, all), wanted);
+    } catch {
+      // A full disk, a database that others keep busy: the places pass unused, as they would if the process had been killed.
+    }
   }
 }
