@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^holdfast$/, replacement: path('./src/index.ts') },
+      { find: /^holdfast\/express-rate-limit$/, replacement: path('./src/express-rate-limit.ts') },
       { find: /^holdfast\/postgres$/, replacement: path('./src/postgres.ts') },
     ],
   },

@@ -43,3 +43,14 @@ export { Averager, type AsyncAverager } from './sync/averager.js';
 export { Barrier, type AsyncBarrier, type BarrierOptions } from './sync/barrier.js';
 export { Counter, type AsyncCounter } from './sync/counter.js';
 export { Latch, type AsyncLatch, type LatchOptions } from './sync/latch.js';
+export {
+  Throttle,
+  type AsyncThrottle,
+  type PenalizeOptions,
+  type RefundOptions,
+  type ResetOptions,
+  type TakeOptions,
+  type ThrottleOptions,
+  type ThrottleResult,
+  type ThrottleWaitOptions,
+} from './sync/throttle.js';

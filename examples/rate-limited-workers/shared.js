@@ -12,7 +12,7 @@ const permits = 4;
  * The service allows 50 in any second. Between the leave to send a request and its arrival any time may pass, for as many requests as there are permits;
  * so much less is allowed here, and nothing at once after a rest.
  */
-const rate = { limit: 50 - permits - 1, per: '1s', burst: 1 };
+const rate = { limit: 50 - permits - 1, per: 1000, burst: 1 };
 
 export class Shared {
   #store;

@@ -56,6 +56,30 @@ export class ServerScope implements Scope<'server'> {
     return read(await this.#engine.get(statement, params(structure, prepared)));
   }
 
+  async change<A, P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
+    read: (row: R, prepared: A) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): Promise<T> {
+    const prepared = prepare();
+    const ask = (structure: number): Promise<R | undefined> =>
+      this.#engine.get(statement, params(structure, prepared));
+    const structure = await this.#known();
+    const row = await ask(structure);
+    return row === undefined ? this.#engine.drive(otherwise(structure, prepared)) : read(row, prepared);
+  }
+
+  async attempt<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R) => T,
+  ): Promise<T | undefined> {
+    const row = await this.#engine.get(statement, params(await this.#known()));
+    return row && read(row);
+  }
+
   async quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
     prepare: () => A,
@@ -170,8 +194,8 @@ export class ServerScope implements Scope<'server'> {
     return watchChanges(this.#waitable(), observation, signal);
   }
 
-  soon<T>(script: (structure: number) => Script<T>): Promise<T> {
-    return this.#whileWanted(script, nothing);
+  soon<T>(script: (structure: number) => Script<T>, wanted: () => void = nothing): Promise<T> {
+    return this.#whileWanted(script, wanted);
   }
 
   async quickSoon<P extends readonly Value[], T>(
@@ -191,6 +215,14 @@ export class ServerScope implements Scope<'server'> {
 
   async after<T, U>(result: Promise<T>, next: (value: T) => U): Promise<U> {
     return next(await result);
+  }
+
+  aside(script: (structure: number) => Script<void>): void {
+    if (!this.#engine.sessions.open) this.#run(script).catch(nothing);
+  }
+
+  onClose(script: (structure: number) => Script<unknown>): () => void {
+    return this.#engine.onClose(() => this.#run(script));
   }
 
   refuseInTransaction(what: string): void {
@@ -239,6 +271,12 @@ export class ServerScope implements Scope<'server'> {
     this.#engine.check();
     if (this.#setup !== undefined) await this.#engine.sessions.transact(() => this.#ensure());
     return this.#engine.find(this.#ref);
+  }
+
+  /** The structure's number, set up; it gets one if it has none. */
+  async #known(): Promise<number> {
+    const structure = await this.#find();
+    return structure === 0 ? this.#engine.sessions.transact(() => this.#ensure()) : structure;
   }
 
   /** The structure's number, set up; inside a transaction. */

@@ -28,6 +28,7 @@ export class ServerEngine implements Engine<'server'> {
   readonly #end: () => Promise<void>;
   readonly #closing: AbortController;
   readonly #refs = new StructureRefs();
+  readonly #onClose = new Set<() => Promise<unknown>>();
   #closed: Promise<void> | undefined;
   #writes = 0;
 
@@ -52,6 +53,12 @@ export class ServerEngine implements Engine<'server'> {
 
   scope({ kind, name, places = true, setup }: ScopeOptions): Scope<'server'> {
     return new ServerScope(this, this.#refs.of(kind, name, places), setup);
+  }
+
+  /** Has `action` done when the store closes, until the function that is returned is called. */
+  onClose(action: () => Promise<unknown>): () => void {
+    this.#onClose.add(action);
+    return () => this.#onClose.delete(action);
   }
 
   /** The structure's number, or 0 as long as it has none. */
@@ -138,6 +145,13 @@ export class ServerEngine implements Engine<'server'> {
   }
 
   async #close(): Promise<void> {
+    for (const action of [...this.#onClose].reverse()) {
+      try {
+        await action();
+      } catch {
+        // The server is gone, say: it is left as it would be if the process had been killed.
+      }
+    }
     this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#where}: the store is closed`));
     await this.presence.close();
     await this.#end();

@@ -53,6 +53,31 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return read(this.#engine.get(statement, params(this.#find(), prepare())));
   }
 
+  change<A, P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
+    read: (row: R, prepared: A) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): T {
+    const prepared = prepare();
+    const ask = (structure: number): R | undefined =>
+      this.#engine.get(statement, params(structure, prepared));
+    const structure = this.#find();
+    const row = structure === 0 ? this.#transact(() => ask(this.#ensure())) : ask(structure);
+    return row === undefined ? this.#engine.drive(otherwise(this.#find(), prepared)) : read(row, prepared);
+  }
+
+  async attempt<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R) => T,
+  ): Promise<T | undefined> {
+    const structure = this.#find();
+    const row = structure === 0 ? undefined : this.#engine.tryGet(statement, params(structure));
+    return row && read(row);
+  }
+
   quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
     prepare: () => A,
@@ -164,8 +189,8 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return watchChanges(this.#waitable(), observation, signal);
   }
 
-  soon<T>(script: (structure: number) => Script<T>): Promise<T> {
-    return this.#soon(script, nothing);
+  soon<T>(script: (structure: number) => Script<T>, wanted: () => void = nothing): Promise<T> {
+    return this.#soon(script, wanted);
   }
 
   async quickSoon<P extends readonly Value[], T>(
@@ -184,6 +209,14 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   after<T, U>(result: T, next: (value: T) => U): U {
     return next(result);
+  }
+
+  aside(script: (structure: number) => Script<void>): void {
+    if (!this.#engine.transactions.open) this.#soon(script).catch(nothing);
+  }
+
+  onClose(script: (structure: number) => Script<unknown>): () => void {
+    return this.#engine.onClose(() => this.#run(script));
   }
 
   refuseInTransaction(what: string): void {

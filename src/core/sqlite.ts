@@ -29,6 +29,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   readonly #directory: string;
   readonly #closing = new AbortController();
   readonly #refs = new StructureRefs();
+  readonly #onClose = new Set<() => void>();
   #closed = false;
   #writes = 0;
 
@@ -47,6 +48,12 @@ export class EmbeddedEngine implements Engine<'embedded'> {
 
   scope({ kind, name, places = true, setup }: ScopeOptions): Scope<'embedded'> {
     return new EmbeddedScope(this, this.#refs.of(kind, name, places), setup);
+  }
+
+  /** Has `action` done when the store closes, until the function that is returned is called. */
+  onClose(action: () => void): () => void {
+    this.#onClose.add(action);
+    return () => this.#onClose.delete(action);
   }
 
   /** How much this store has written. */
@@ -161,6 +168,13 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (this.#closed) return;
     if (this.transactions.open)
       throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
+    for (const action of [...this.#onClose].reverse()) {
+      try {
+        action();
+      } catch {
+        // A full disk, or a lock that does not come free: it is left as it would be if the process had been killed.
+      }
+    }
     try {
       this.presence.leave();
     } catch {

@@ -178,6 +178,23 @@ export interface Scope<K extends Kind> {
     params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): Result<K, T>;
+  /**
+   * Asks one statement that writes for its row, and reads it; where it has none, runs `otherwise`, each of its statements by itself.
+   * The structure has a number by then.
+   */
+  change<A, P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P,
+    read: (row: R, prepared: A) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): Result<K, T>;
+  /** Asks one statement that writes for its row, once, without blocking the event loop; `undefined` where it has none, or can't be asked at once. */
+  attempt<P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    params: (structure: number) => P,
+    read: (row: R) => T,
+  ): Promise<T | undefined>;
   /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. */
   quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
@@ -226,8 +243,11 @@ export interface Scope<K extends Kind> {
   wait<T>(turn: Turn<T>, what: string, options?: WaitOptions): Promise<T>;
   /** Yields what is read, now and after each change that is watched, whenever it differs from what was yielded last. */
   watch<R, T>(observation: Observation<R, T>, signal: AbortSignal | undefined): AsyncIterableIterator<T>;
-  /** Runs a script in a transaction that is begun without blocking the event loop, however long it takes. */
-  soon<T>(script: (structure: number) => Script<T>): Promise<T>;
+  /**
+   * Runs a script in a transaction that is begun without blocking the event loop, however long it takes. `wanted` throws when nobody waits
+   * for that any more.
+   */
+  soon<T>(script: (structure: number) => Script<T>, wanted?: () => void): Promise<T>;
   /** The same, where one statement that changes something may do. */
   quickSoon<P extends readonly Value[], T>(
     statement: Statement<P>,
@@ -239,6 +259,10 @@ export interface Scope<K extends Kind> {
   settled<T>(work: () => T): Result<K, T>;
   /** What comes of a result, when it is there. */
   after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
+  /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction. */
+  aside(script: (structure: number) => Script<void>): void;
+  /** Runs a script when the store closes, the last one given first, unless the function that is returned was called before. */
+  onClose(script: (structure: number) => Script<unknown>): () => void;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
   refuseInTransaction(what: string): void;
   /** @throws `TypeError` outside of a transaction of this store. */

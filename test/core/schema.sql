@@ -58,6 +58,17 @@ CREATE TABLE structures (
   capacity INTEGER,
   UNIQUE (kind, name)
 ) STRICT;
+CREATE TABLE throttles (
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  used REAL NOT NULL,
+  previous REAL NOT NULL,
+  phase REAL NOT NULL,
+  monotonic REAL NOT NULL,
+  wall REAL NOT NULL,
+  boot TEXT NOT NULL,
+  PRIMARY KEY (structure, key)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE totals (
   structure INTEGER PRIMARY KEY,
   count INTEGER NOT NULL,

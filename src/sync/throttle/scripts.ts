@@ -1,0 +1,261 @@
+import type { KeyColumn } from '../../core/key.js';
+import { all, get, run, type Script } from '../../core/script.js';
+import type { Kind } from '../../core/store.js';
+import type { Limits, Request } from './options.js';
+import { fixedWindow, gcra, slidingWindow, unused, type Rule, type Usage } from './rules.js';
+import { sql, type UsageRow } from './statements.js';
+
+/** What a {@link Throttle} answers. */
+export interface ThrottleResult {
+  /** Whether it was taken. */
+  readonly allowed: boolean;
+  /** The limit, as it was given to the constructor. */
+  readonly limit: number;
+  /** How much could be taken now. */
+  readonly remaining: number;
+  /** In how many milliseconds the same could be taken, if nobody else takes anything: 0 when it was taken. */
+  readonly retryAfter: number;
+  /** When the whole limit can be taken again, if nobody takes anything, by the wall clock of this process. */
+  readonly resetAt: Date;
+}
+
+/** A moment, by the clocks. */
+interface Moment {
+  readonly monotonic: number;
+  readonly wall: number;
+  readonly boot: string;
+}
+
+/** A place that somebody waits for. */
+export interface Reservation extends Request {
+  /** Milliseconds. */
+  readonly delay: number;
+  /** What was stored without it and with it, and when. */
+  readonly before: Usage;
+  readonly usage: Usage;
+  readonly at: Pick<Moment, 'monotonic' | 'boot'>;
+}
+
+/** How much two numbers may differ that are the same but for rounding. Who takes anything changes them by 1 or more. */
+const tolerance = 0.01;
+/** The latest moment of a Date. */
+const latest = 8_640_000_000_000_000;
+/** So many keys are looked at, to sweep them, for so many that were new. That many idle ones can't pile up, for each three in use one. */
+const batch = 64;
+const perBatch = 16;
+
+export function ruleOf({ algorithm, limit, per, burst }: Limits): Rule {
+  if (algorithm === 'gcra') return gcra(limit / per, burst);
+  return algorithm === 'fixed-window' ? fixedWindow(limit, per) : slidingWindow(limit, per);
+}
+
+/** How long ago a row was written; after a reboot only the wall clock can tell. No clock makes it less than nothing. */
+function elapsedOf([, , , monotonic, wall, boot, nowMonotonic, nowWall, nowBoot]: UsageRow): number {
+  return Math.max(0, boot === nowBoot ? nowMonotonic - monotonic : nowWall - wall);
+}
+
+const nowOf = ([, , , , , , monotonic, wall, boot]: UsageRow): Moment => ({ monotonic, wall, boot });
+
+const turnOf = ({ at, delay }: Reservation): number => at.monotonic + delay;
+
+/** What a throttle does in several statements. */
+export class ThrottleScripts {
+  readonly #rule: Rule;
+  readonly #limit: number;
+  /** Before every key. */
+  readonly #start: KeyColumn;
+  #cursor: KeyColumn | undefined;
+  #fresh = 0;
+
+  constructor(kind: Kind, limits: Limits) {
+    this.#rule = ruleOf(limits);
+    this.#limit = limits.limit;
+    this.#start = kind === 'embedded' ? -Infinity : new Uint8Array(0);
+  }
+
+  /** @param retryAfter - Milliseconds; `undefined` when it was taken. */
+  result(usage: Usage, retryAfter?: number): ThrottleResult {
+    return {
+      allowed: retryAfter === undefined,
+      limit: this.#limit,
+      remaining: this.#rule.remaining(usage),
+      // Not 0: what was refused may have come free only since.
+      retryAfter: retryAfter === undefined ? 0 : Math.max(1, Math.ceil(retryAfter)),
+      resetAt: new Date(Math.min(latest, Date.now() + Math.ceil(this.#rule.untilUnused(usage)))),
+    };
+  }
+
+  /** What `row` has come to by now. */
+  usage(row: UsageRow | undefined): Usage {
+    return row === undefined
+      ? unused
+      : this.#rule.after({ used: row[0], previous: row[1], phase: row[2] }, elapsedOf(row));
+  }
+
+  /** Whether `cost` could be taken. */
+  peeked(row: UsageRow | undefined, cost: number): ThrottleResult {
+    const usage = this.usage(row);
+    const { delay } = this.#rule.place(usage, cost);
+    return this.result(usage, delay === 0 ? undefined : delay);
+  }
+
+  /** Why it was refused. */
+  *refused(structure: number, { key, cost }: Request): Script<ThrottleResult> {
+    const row = yield* get(sql.look, structure, key);
+    const usage = this.usage(row);
+    if (row !== undefined) yield* this.#mend(structure, key, row);
+    return this.result(usage, this.#rule.place(usage, cost).delay);
+  }
+
+  *take(structure: number, { key, cost }: Request): Script<ThrottleResult> {
+    const row = yield* this.#hold(structure, key);
+    const usage = this.usage(row);
+    const place = this.#rule.place(usage, cost);
+    if (place.delay > 0) {
+      yield* this.#mend(structure, key, row);
+      return this.result(usage, place.delay);
+    }
+    yield* this.#put(structure, key, place.usage, nowOf(row));
+    return this.result(place.usage);
+  }
+
+  /** The next place, unless it is later than `patience` milliseconds: then how much later it is. */
+  *reserve(
+    structure: number,
+    { key, cost }: Request,
+    patience: () => number,
+  ): Script<Reservation | { readonly late: number }> {
+    const row = yield* this.#hold(structure, key);
+    const before = this.usage(row);
+    const { delay, usage } = this.#rule.place(before, cost);
+    if (delay > patience()) {
+      yield* this.#mend(structure, key, row);
+      return { late: delay };
+    }
+    const at = nowOf(row);
+    yield* this.#put(structure, key, usage, at);
+    return { key, cost, delay, before, usage, at };
+  }
+
+  /** Gives places back that nobody has queued behind: the last one first, for nobody may be behind the one before it then. */
+  *giveBack(structure: number, reservations: readonly Reservation[]): Script<void> {
+    const lastFirst = reservations.toSorted((a, b) => turnOf(b) - turnOf(a) || b.usage.used - a.usage.used);
+    for (const { key, before, usage, at } of lastFirst) {
+      const row = yield* get(sql.hold, structure, key);
+      if (row === undefined || row[5] !== at.boot) continue;
+      const [used, , phase, monotonic] = row;
+      const expected = this.#rule.after(usage, Math.max(0, monotonic - at.monotonic));
+      if (Math.abs(used - expected.used) > tolerance || Math.abs(phase - expected.phase) > tolerance)
+        continue;
+      const now = nowOf(row);
+      yield* this.#put(
+        structure,
+        key,
+        this.#rule.after(before, Math.max(0, now.monotonic - at.monotonic)),
+        now,
+      );
+    }
+  }
+
+  /** Changes what has been used up. */
+  *change(structure: number, key: KeyColumn, change: (usage: Usage) => Usage): Script<ThrottleResult> {
+    const row = yield* this.#hold(structure, key);
+    const usage = change(this.usage(row));
+    yield* this.#put(structure, key, usage, nowOf(row));
+    const { delay } = this.#rule.place(usage, 1);
+    return this.result(usage, delay === 0 ? undefined : delay);
+  }
+
+  *refund(structure: number, { key, cost }: Request): Script<ThrottleResult> {
+    return yield* this.change(structure, key, (usage) => this.#rule.refund(usage, cost));
+  }
+
+  *penalize(
+    structure: number,
+    { key, cost, time }: Request & { readonly time: number | undefined },
+  ): Script<ThrottleResult> {
+    return yield* this.change(structure, key, (usage) =>
+      time === undefined ? this.#rule.penalize(usage, cost) : this.#rule.block(usage, time),
+    );
+  }
+
+  *remove(structure: number, key: KeyColumn): Script<void> {
+    yield* run(sql.remove, structure, key);
+  }
+
+  /** Removes a batch of keys from `from` on; answers where the next begins, or `undefined` at the end. */
+  *removeSome(structure: number, from: KeyColumn | undefined): Script<KeyColumn | undefined> {
+    const { first, last, next } = yield* this.#page(structure, from ?? this.#start, 8 * batch);
+    yield* run(sql.removeRange, structure, first, last);
+    return next;
+  }
+
+  /** To be told when a key was taken from that had nothing used up: most likely it was not there. */
+  noteFresh(key: KeyColumn): void {
+    this.#fresh++;
+    // Not from the start: many short-lived processes would never come far.
+    this.#cursor ??= key;
+  }
+
+  /** Whether it is time to sweep. */
+  get due(): boolean {
+    return this.#fresh >= perBatch;
+  }
+
+  /** Removes keys that are as good as new, from where the sweep before has ended. */
+  *sweep(structure: number): Script<void> {
+    this.#fresh = 0;
+    const { first, last, next } = yield* this.#page(structure, this.#cursor ?? this.#start, batch);
+    this.#cursor = next ?? this.#start;
+    const { phase, used, time } = this.#rule.idle;
+    yield* run(sql.sweep, structure, first, last, phase, used, time);
+  }
+
+  *#page(
+    structure: number,
+    first: KeyColumn,
+    size: number,
+  ): Script<{ first: KeyColumn; last: KeyColumn; next: KeyColumn | undefined }> {
+    const rows = yield* all(sql.keys, structure, first, size + 1);
+    return { first, last: rows.at(size - 1)?.[0] ?? rows.at(-1)?.[0] ?? first, next: rows[size]?.[0] };
+  }
+
+  *#hold(structure: number, key: KeyColumn): Script<UsageRow> {
+    for (;;) {
+      const row = yield* get(sql.hold, structure, key);
+      if (row !== undefined) return row;
+      if ((yield* run(sql.create, structure, key)) > 0) this.noteFresh(key);
+    }
+  }
+
+  *#put(structure: number, key: KeyColumn, usage: Usage, now: Moment): Script<void> {
+    const { used, previous, phase } = usage;
+    yield* run(sql.put, used, previous, phase, now.monotonic, now.wall, now.boot, structure, key);
+  }
+
+  /**
+   * A row of another boot, or from the future of a clock that was set back, goes on from here: until the clock was where it was then, no time
+   * would pass for it.
+   */
+  *#mend(structure: number, key: KeyColumn, row: UsageRow): Script<void> {
+    const [, , , monotonic, , boot] = row;
+    const now = nowOf(row);
+    if (boot === now.boot && monotonic <= now.monotonic) return;
+    const { used, previous, phase } = this.usage(row);
+    yield* run(
+      sql.mend,
+      ...([
+        used,
+        previous,
+        phase,
+        now.monotonic,
+        now.wall,
+        now.boot,
+        structure,
+        key,
+        monotonic,
+        boot,
+      ] as const),
+    );
+  }
+}

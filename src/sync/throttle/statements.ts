@@ -1,0 +1,115 @@
+import type { KeyColumn } from '../../core/key.js';
+import { Statement } from '../../core/statement.js';
+
+/** What is stored of a key, and what the clocks say. */
+export type UsageRow = [
+  used: number,
+  previous: number,
+  phase: number,
+  monotonic: number,
+  wall: number,
+  boot: string,
+  nowMonotonic: number,
+  nowWall: number,
+  nowBoot: string,
+];
+
+/** How long ago `t` was written, by the clocks that `now` names: the monotonic one, and over a reboot the wall clock. */
+const elapsed = (greater: string, now: { monotonic: string; wall: string; boot: string }): string =>
+  `CASE WHEN t.boot = ${now.boot} THEN ${greater}(0, ${now.monotonic} - t.monotonic) ELSE ${greater}(0, ${now.wall} - t.wall) END`;
+
+const excluded = { monotonic: 'excluded.monotonic', wall: 'excluded.wall', boot: 'excluded.boot' };
+const debt = `max(0, t.used - (${elapsed('max', excluded)}) * ?) + excluded.used`;
+/** One boot there, and one clock. */
+const serverDebt = (now: string): string =>
+  `greatest(0, t.used - greatest(0, ${now} - t.monotonic) * ?) + excluded.used`;
+
+const columns = 't.used, t.previous, t.phase, t.monotonic, t.wall, t.boot, monotonic(), wall(), boot()';
+const insert = (values: string): string =>
+  `INSERT INTO throttles AS t (structure, key, used, previous, phase, monotonic, wall, boot) VALUES (${values}, monotonic(), wall(), boot())`;
+
+const idle = `t.structure = ? AND t.key >= ? AND t.key <= ?
+  AND (CASE WHEN t.boot = boot() THEN monotonic() - t.monotonic ELSE wall() - t.wall END) + t.phase * ? >= t.used * ? + ?`;
+
+export const sql = {
+  /** Adds to the debt of a key, unless it would be more than `most`. */
+  add: new Statement<
+    [structure: number, key: KeyColumn, cost: number, rate: number, rateAgain: number, most: number],
+    [used: number, monotonic: number, boot: string]
+  >(
+    `${insert('?, ?, ?, 0, 0')}
+     ON CONFLICT (structure, key) DO UPDATE SET used = ${debt}, previous = 0, phase = 0,
+       monotonic = excluded.monotonic, wall = excluded.wall, boot = excluded.boot
+     WHERE ${debt} <= ?
+     RETURNING used, monotonic, boot`,
+    // The time of VALUES is that before the row was locked: by it, what others meanwhile counted as passed would pass again. And it is
+    // asked for once for both columns, or some of it would be lost each time.
+    `${insert('?, ?, ?, 0, 0')}
+     ON CONFLICT (structure, key) DO UPDATE SET previous = 0, phase = 0,
+       (used, monotonic, wall) = (SELECT ${serverDebt('c.now')}, c.now, c.now FROM (SELECT monotonic() AS now) AS c)
+     WHERE ${serverDebt('monotonic()')} <= ?
+     RETURNING t.used, t.monotonic, t.boot`,
+  ),
+  look: new Statement<[structure: number, key: KeyColumn], UsageRow>(
+    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
+  ),
+  /** The same, and nobody else changes it until the transaction ends. Where somebody did meanwhile, PostgreSQL works out the columns again. */
+  hold: new Statement<[structure: number, key: KeyColumn], UsageRow>(
+    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
+    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ? FOR UPDATE`,
+  ),
+  create: new Statement<[structure: number, key: KeyColumn]>(
+    `${insert('?, ?, 0, 0, 0')} ON CONFLICT (structure, key) DO NOTHING`,
+  ),
+  put: new Statement<
+    [
+      used: number,
+      previous: number,
+      phase: number,
+      monotonic: number,
+      wall: number,
+      boot: string,
+      structure: number,
+      key: KeyColumn,
+    ]
+  >(
+    'UPDATE throttles SET used = ?, previous = ?, phase = ?, monotonic = ?, wall = ?, boot = ? WHERE structure = ? AND key = ?',
+  ),
+  /** The same, unless somebody was faster. */
+  mend: new Statement<
+    [
+      used: number,
+      previous: number,
+      phase: number,
+      monotonic: number,
+      wall: number,
+      boot: string,
+      structure: number,
+      key: KeyColumn,
+      wasMonotonic: number,
+      wasBoot: string,
+    ]
+  >(
+    `UPDATE throttles SET used = ?, previous = ?, phase = ?, monotonic = ?, wall = ?, boot = ?
+     WHERE structure = ? AND key = ? AND monotonic = ? AND boot = ?`,
+  ),
+  remove: new Statement<[structure: number, key: KeyColumn]>(
+    'DELETE FROM throttles WHERE structure = ? AND key = ?',
+  ),
+  keys: new Statement<[structure: number, from: KeyColumn, limit: number], [key: KeyColumn]>(
+    'SELECT key FROM throttles WHERE structure = ? AND key >= ? ORDER BY key LIMIT ?',
+    undefined,
+    { bigints: true },
+  ),
+  /** Removes the keys from `from` to `to`, inclusive, that are as good as new: see `idle` of the rules. */
+  sweep: new Statement<
+    [structure: number, from: KeyColumn, to: KeyColumn, phase: number, used: number, time: number]
+  >(
+    `DELETE FROM throttles AS t WHERE ${idle}`,
+    // What somebody is using is not idle: to wait for it could be a deadlock.
+    `DELETE FROM throttles WHERE (structure, key) IN (SELECT t.structure, t.key FROM throttles AS t WHERE ${idle} FOR UPDATE SKIP LOCKED)`,
+  ),
+  removeRange: new Statement<[structure: number, from: KeyColumn, to: KeyColumn]>(
+    'DELETE FROM throttles WHERE structure = ? AND key >= ? AND key <= ?',
+  ),
+};
