@@ -52,23 +52,15 @@ export class Acquirer<
   tryAcquire(options?: Omit<O, keyof WaitOptions>): Result<S, G | undefined> {
     const { scope } = this.#parts;
     const held = this.#heldHere();
-    if (held !== undefined && this.#again(held) === 'counted') {
-      return scope.settled(() => this.#countAgain(held, options));
-    }
     const frame = new Frame(this.#parts.subject);
     enter(frame);
-    const asked = performance.now();
-    const taken = scope.tryTurn(
-      () => this.#turn('tryAcquire()', options, held, this.#known).turn,
-      this.#what,
-    );
-    return scope.after(taken, (given) => {
-      if (given === undefined) return undefined;
-      const keeper = this.#keep(given, asked, frame);
-      // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
-      queueMicrotask(() => frame.hold(keeper));
-      return this.#parts.grant(keeper);
-    });
+    if (held === undefined || this.#again(held) !== 'counted') return this.#tryTake(options, held, frame);
+    const counted = scope.after(this.#stillHeld(held), (still) => still && this.#countAgain(still, options));
+    // A promise of a promise, on a server, is the same as the promise.
+    return scope.after(counted, (grant) => grant ?? this.#tryTake(options, undefined, frame)) as Result<
+      S,
+      G | undefined
+    >;
   }
 
   /** Who holds it, the longest first. */
@@ -96,8 +88,9 @@ export class Acquirer<
   }
 
   protected override async take(what: string, options: O | undefined, frame: Frame): Promise<G> {
-    const held = this.#heldHere();
-    const { turn, wait } = this.#turn(what, options, held, [...waiting, ...this.#known]);
+    const known = this.#heldHere();
+    const { turn, wait } = this.#turn(what, options, known, [...waiting, ...this.#known]);
+    const held = known && (await this.#stillHeld(known));
     const again = held && this.#again(held);
     if (again === 'refused') {
       throw deadlock(this.#what);
@@ -112,6 +105,26 @@ export class Acquirer<
 
   protected override check(what: string, options: O | undefined): void {
     resolveAcquireOptions(what, options, [...waiting, ...this.#known]);
+  }
+
+  #tryTake(
+    options: Options | undefined,
+    held: Keeper<S> | undefined,
+    frame: Frame,
+  ): Result<S, G | undefined> {
+    const { scope } = this.#parts;
+    const asked = performance.now();
+    const taken = scope.tryTurn(
+      () => this.#turn('tryAcquire()', options, held, this.#known).turn,
+      this.#what,
+    );
+    return scope.after(taken, (given) => {
+      if (given === undefined) return undefined;
+      const keeper = this.#keep(given, asked, frame);
+      // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
+      queueMicrotask(() => frame.hold(keeper));
+      return this.#parts.grant(keeper);
+    });
   }
 
   #turn(what: string, options: Options | undefined, held: Keeper<S> | undefined, known: readonly string[]) {
@@ -134,6 +147,11 @@ export class Acquirer<
     const { again, subject, scope } = this.#parts;
     const held = again && heldHere(subject);
     return isKeeperOf(held, scope.kind) ? held : undefined;
+  }
+
+  /** What was taken away in the meantime is no reason to refuse it, or to count it. */
+  #stillHeld(keeper: Keeper<S>): Result<S, Keeper<S> | undefined> {
+    return this.#parts.scope.after(keeper.isHeld(), (still) => (still ? keeper : undefined));
   }
 
   #again(keeper: Keeper<S>): Again | undefined {

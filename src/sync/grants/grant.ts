@@ -1,8 +1,9 @@
 import type { Script } from '../../core/script.js';
-import { nothing, type Kind, type Result } from '../../core/store.js';
+import type { Kind, Result } from '../../core/store.js';
 import type { Held } from './holding.js';
 import type { Keeper } from './keeper.js';
 import { notOwner } from './options.js';
+import { whenEnded } from './results.js';
 
 /** What {@link Grant} and {@link AsyncGrant} have in common. */
 export class GrantOf<S extends Kind> {
@@ -43,10 +44,12 @@ export class GrantOf<S extends Kind> {
   release(): Result<S, boolean> {
     const { scope } = this.#keeper;
     if (this.#released) return scope.settled(() => this.#releaseAgain());
-    return scope.after(this.#keeper.release(), (released) => {
-      this.#released = true;
-      return released;
-    });
+    // Before the answer is there: what is released twice at once must not be taken off twice.
+    this.#released = true;
+    return whenEnded(
+      () => this.#keeper.release(),
+      (failed) => (this.#released = !failed),
+    );
   }
 
   /**
@@ -67,14 +70,20 @@ export class GrantOf<S extends Kind> {
   [Symbol.dispose](): void {
     if (this.#released || this.#keeper.depth === 0 || this.#keeper.scope.closing.aborted) return;
     const released: unknown = this.release();
-    Promise.resolve(released).catch(nothing);
+    Promise.resolve(released).catch(() => this.#keeper.abandon());
   }
 
   /** Releases it, if it is still held, without blocking the event loop while others write. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    await this.#keeper.releaseSoon();
+    try {
+      await this.#keeper.releaseSoon();
+    } catch (error) {
+      this.#released = false;
+      this.#keeper.abandon();
+      throw error;
+    }
   }
 
   /**
@@ -87,15 +96,23 @@ export class GrantOf<S extends Kind> {
     next: (keeper: Keeper<S>) => G,
   ): Result<S, G | undefined> {
     const keeper = this.#keeper;
+    let exchanged = this.#released;
+    const begin = (): void => {
+      this.#refuseEnded();
+      this.#released = true;
+    };
     const script = (structure: number) => exchange(structure, keeper.held);
-    return keeper.scope.after(
-      keeper.scope.write(() => this.#refuseEnded(), script),
-      (held) => {
-        if (held === undefined) return undefined;
-        keeper.held = held;
-        this.#released = true;
-        return next(keeper);
-      },
+    return whenEnded(
+      () =>
+        keeper.changing(() =>
+          keeper.scope.after(keeper.scope.write(begin, script), (held) => {
+            if (held === undefined) return undefined;
+            keeper.held = held;
+            exchanged = true;
+            return next(keeper);
+          }),
+        ),
+      () => (this.#released = exchanged),
     );
   }
 

@@ -4,7 +4,11 @@ import { heard, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import { identityOf, renewing, type Held, type Holding } from './holding.js';
 import { notOwner } from './options.js';
+import { whenEnded } from './results.js';
 import { sql } from './statements.js';
+
+/** When to try again to release what nobody will ask for again, in milliseconds. */
+const releaseAgain = 500;
 
 /** What a {@link Keeper} keeps, and how it ends. */
 export interface KeeperParts<S extends Kind> {
@@ -33,6 +37,8 @@ export class Keeper<S extends Kind> {
   #until: number;
   #renewal: NodeJS.Timeout | undefined;
   #renewing = false;
+  /** How many calls are under way that give back or exchange what is held: what is read meanwhile may be of before or after, and says nothing. */
+  #changing = 0;
   #controller: AbortController | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -69,7 +75,25 @@ export class Keeper<S extends Kind> {
       this.depth--;
       return this.scope.settled(() => this.lost === undefined);
     }
-    return this.scope.after(this.#holding.release(this.held), (released) => this.released(released));
+    return this.changing(() =>
+      this.scope.after(this.#holding.release(this.held), (released) => this.released(released)),
+    );
+  }
+
+  /** Runs what gives back or exchanges what is held. */
+  changing<R>(work: () => R): R {
+    this.#changing++;
+    return whenEnded(work, () => this.#changing--);
+  }
+
+  /** Whether the store still has it. Otherwise it is lost from now on. */
+  isHeld(): Result<S, boolean> {
+    const { held, scope } = this;
+    const row = scope.read(nothing, () => get(sql.holds, ...identityOf(held))[Symbol.iterator]());
+    return scope.after(row, (still) => {
+      if (still?.[0] !== 1 && this.#changing === 0 && this.held === held) this.#lose(this.#gone());
+      return this.depth > 0;
+    });
   }
 
   /** Gives it back, in a transaction that may do more; to be followed by {@link released}. */
@@ -87,14 +111,27 @@ export class Keeper<S extends Kind> {
   async releaseSoon(): Promise<void> {
     // What the closing of a store has released need not be.
     if (this.depth === 0 || this.scope.closing.aborted) return;
-    if (this.depth > 1) this.depth--;
-    else this.released(await this.#holding.releaseSoon(this.held));
+    if (this.depth > 1) {
+      this.depth--;
+      return;
+    }
+    await this.changing(async () => {
+      this.released(await this.#holding.releaseSoon(this.held));
+    });
   }
 
-  /** That it was given back; gives back whether it was still held. */
+  /** Where it could not be released, and nobody will ask for it again: its lease is to run out, and until then it is tried again. */
+  abandon(): void {
+    clearInterval(this.#renewal);
+    if (this.depth === 0) return;
+    setTimeout(() => void this.releaseSoon().catch(() => this.abandon()), releaseAgain).unref();
+  }
+
+  /** That it was given back, if it was still held; tells whether it was. */
   released(released: boolean): boolean {
-    this.#end();
-    return released && this.lost === undefined;
+    if (released) this.#end();
+    else this.#lose(this.#gone());
+    return this.lost === undefined;
   }
 
   #watch(): void {
@@ -124,10 +161,7 @@ export class Keeper<S extends Kind> {
       this.#lose(new HoldfastError('ERR_CONNECTION', message));
       return;
     }
-    const row = this.scope.read(nothing, () => get(sql.holds, ...identityOf(this.held))[Symbol.iterator]());
-    await this.scope.after(row, (still) => {
-      if (still?.[0] !== 1) this.#lose(this.#gone());
-    });
+    await this.isHeld();
   }
 
   /** Where it fails, it is tried again at the next turn, as long as the lease lasts. */
@@ -136,10 +170,11 @@ export class Keeper<S extends Kind> {
     if (asked > this.#until) this.#lose(this.#gone());
     if (this.#renewing || this.depth === 0) return;
     this.#renewing = true;
+    const { held } = this;
     try {
-      const renewed = await this.scope.soon(() => renewing(this.held, lease));
+      const renewed = await this.scope.soon(() => renewing(held, lease));
       if (renewed) this.#until = asked + lease;
-      else this.#lose(this.#gone());
+      else if (this.#changing === 0 && this.held === held) this.#lose(this.#gone());
     } catch (error) {
       if (performance.now() > this.#until) this.#lose(error);
     } finally {

@@ -1,5 +1,5 @@
 import type { Script } from '../../core/script.js';
-import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
+import type { Kind, Result, Scope } from '../../core/store.js';
 import { GrantOf } from '../grants/grant.js';
 import type { Keeper } from '../grants/keeper.js';
 
@@ -35,11 +35,13 @@ export class GrantSetOf<S extends Kind> {
    * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction; `ERR_BUSY` (they are held still); `ERR_CLOSED`.
    */
   release(): Result<S, boolean> {
-    const released = this.#scope.write(
-      () => this.#scope.refuseInTransaction('release()'),
-      () => this.#releasing(),
-    );
-    return this.#scope.after(released, (all) => this.#released(all));
+    return this.#changing(() => {
+      const released = this.#scope.write(
+        () => this.#scope.refuseInTransaction('release()'),
+        () => this.#releasing(),
+      );
+      return this.#scope.after(released, (each) => this.#released(each));
+    });
   }
 
   /**
@@ -58,28 +60,44 @@ export class GrantSetOf<S extends Kind> {
   [Symbol.dispose](): void {
     if (this.#isOver()) return;
     const released: unknown = this.release();
-    Promise.resolve(released).catch(nothing);
+    Promise.resolve(released).catch(() => this.#abandon());
   }
 
   /** Releases those that are still held, without blocking the event loop while others write. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isOver()) this.#released(await this.#scope.soon(() => this.#releasing()));
+    if (this.#isOver()) return;
+    try {
+      await this.#changing(async () => this.#released(await this.#scope.soon(() => this.#releasing())));
+    } catch (error) {
+      this.#abandon();
+      throw error;
+    }
   }
 
   #isOver(): boolean {
     return this.#scope.closing.aborted || this.#keepers.every(({ depth }) => depth === 0);
   }
 
-  /** In the order in which all lock. */
-  *#releasing(): Script<boolean> {
-    let all = true;
-    for (const keeper of this.#keepers.toSorted((a, b) => a.held.structure - b.held.structure))
-      all = (yield* keeper.releasing()) && all;
-    return all;
+  #changing<R>(work: () => R): R {
+    return this.#keepers.reduce((inner, keeper) => () => keeper.changing(inner), work)();
   }
 
-  #released(all: boolean): boolean {
-    return this.#keepers.map((keeper) => keeper.released(all)).every(Boolean);
+  #abandon(): void {
+    for (const keeper of this.#keepers) keeper.abandon();
+  }
+
+  /** In the order in which all lock; tells which were still held. */
+  *#releasing(): Script<ReadonlySet<Keeper<S>>> {
+    const released = new Set<Keeper<S>>();
+    for (const keeper of this.#keepers.toSorted((a, b) => a.held.structure - b.held.structure)) {
+      if (yield* keeper.releasing()) released.add(keeper);
+    }
+    return released;
+  }
+
+  #released(released: ReadonlySet<Keeper<S>>): boolean {
+    const still = this.#keepers.map((keeper) => keeper.depth > 0 && keeper.released(released.has(keeper)));
+    return still.every(Boolean);
   }
 
   *#guarding(): Script<void> {
