@@ -10,7 +10,7 @@ import {
 } from '../core/store.js';
 import { Acquirer } from './grants/acquirer.js';
 import { Exclusive } from './grants/exclusive.js';
-import { GrantOf } from './grants/grant.js';
+import { Grant } from './grants/grant.js';
 import type { AcquireOptions, GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
 import { holderOf, holders, type Holder, type Waiter } from './grants/people.js';
@@ -41,7 +41,7 @@ class ElectionOf<S extends Kind> {
   }
 
   readonly #scope: Scope<S>;
-  readonly #candidacy: Acquirer<S, GrantOf<S>, AcquireOptions>;
+  readonly #candidacy: Acquirer<S, Grant<S>>;
 
   /** The name it was constructed with. */
   readonly name: string;
@@ -55,7 +55,7 @@ class ElectionOf<S extends Kind> {
       ...parts,
       holding: new Exclusive(parts),
       again: () => 'refused',
-      grant: (keeper) => new GrantOf(keeper, false),
+      grant: (keeper) => new Grant(keeper, false),
     });
     this.name = name;
   }
@@ -68,7 +68,7 @@ class ElectionOf<S extends Kind> {
    * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` when this asynchronous context leads already,
    * `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts.
    */
-  async campaign(options?: AcquireOptions): Promise<GrantOf<S>> {
+  async campaign(options?: AcquireOptions): Promise<Grant<S>> {
     return this.#candidacy.acquire(options);
   }
 

@@ -1,16 +1,16 @@
 import type { AsyncStore, Kind, Store, StoreOf } from '../core/store.js';
 import { Acquirer } from './grants/acquirer.js';
-import { GrantOf } from './grants/grant.js';
+import { Grant } from './grants/grant.js';
 import { Exclusive } from './grants/exclusive.js';
 import type { AcquireOptions, GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
-import { LockSetOf, type AsyncLockSet, type LockSet, type One } from './lock/set.js';
+import { LockSet, type AsyncLockSet, type One } from './lock/set.js';
 
 /** Options of {@link Lock}. */
 export interface LockOptions extends GrantingOptions {}
 
 /** What {@link Lock} and {@link AsyncLock} have in common. */
-class LockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
+class LockOf<S extends Kind> extends Acquirer<S, Grant<S>> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Lock' });
@@ -27,15 +27,15 @@ class LockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
     super({
       ...one,
       again: () => 'refused',
-      grant: (keeper) => new GrantOf(keeper, false),
+      grant: (keeper) => new Grant(keeper, false),
     });
     this.#one = one;
     this.name = name;
   }
 
   /** See {@link Lock.all}. */
-  static all<S extends Kind>(locks: readonly LockOf<S>[]): LockSetOf<S> {
-    return new LockSetOf(locks.map((lock) => lock.#one));
+  static all<S extends Kind>(locks: readonly LockOf<S>[]): LockSet<S> {
+    return new LockSet(locks.map((lock) => lock.#one));
   }
 }
 

@@ -4,7 +4,7 @@ import type { AcquireOptions, GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
 import type { Holder, Waiter } from './grants/people.js';
 import { Permits } from './grants/permits.js';
-import { ReadGrantOf, readWeight, WriteGrantOf, writeWeight } from './read-write-lock/grants.js';
+import { ReadGrant, readWeight, WriteGrant, writeWeight } from './read-write-lock/grants.js';
 
 /** Options of {@link ReadWriteLock}. */
 export interface ReadWriteLockOptions extends GrantingOptions {}
@@ -24,8 +24,8 @@ class ReadWriteLockOf<S extends Kind> {
     Object.defineProperty(this, 'name', { value: 'ReadWriteLock' });
   }
 
-  readonly #read: Acquirer<S, ReadGrantOf<S>, AcquireOptions>;
-  readonly #write: Acquirer<S, WriteGrantOf<S>, AcquireOptions>;
+  readonly #read: Acquirer<S, ReadGrant<S>>;
+  readonly #write: Acquirer<S, WriteGrant<S>>;
 
   /** The name it was constructed with. */
   readonly name: string;
@@ -39,7 +39,7 @@ class ReadWriteLockOf<S extends Kind> {
       person,
       weight: readWeight,
       again: ({ weight }) => readAgain(weight),
-      grant: (keeper) => new ReadGrantOf(keeper, holding),
+      grant: (keeper) => new ReadGrant(keeper, holding),
     });
     this.#write = new Acquirer({
       ...parts,
@@ -47,18 +47,18 @@ class ReadWriteLockOf<S extends Kind> {
       person,
       weight: writeWeight,
       again: () => 'refused',
-      grant: (keeper) => new WriteGrantOf(keeper, holding),
+      grant: (keeper) => new WriteGrant(keeper, holding),
     });
     this.name = name;
   }
 
   /** The side that many hold at a time, while nobody writes. */
-  read(): Acquirer<S, ReadGrantOf<S>, AcquireOptions> {
+  read(): Acquirer<S, ReadGrant<S>> {
     return this.#read;
   }
 
   /** The side that one holds at a time, while nobody reads. */
-  write(): Acquirer<S, WriteGrantOf<S>, AcquireOptions> {
+  write(): Acquirer<S, WriteGrant<S>> {
     return this.#write;
   }
 

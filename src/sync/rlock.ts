@@ -1,6 +1,6 @@
 import type { AsyncStore, Kind, Store, StoreOf } from '../core/store.js';
 import { Acquirer } from './grants/acquirer.js';
-import { GrantOf } from './grants/grant.js';
+import { Grant } from './grants/grant.js';
 import { Exclusive } from './grants/exclusive.js';
 import type { AcquireOptions, GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
@@ -9,7 +9,7 @@ import { granting } from './grants/parts.js';
 export interface RLockOptions extends GrantingOptions {}
 
 /** What {@link RLock} and {@link AsyncRLock} have in common. */
-class RLockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
+class RLockOf<S extends Kind> extends Acquirer<S, Grant<S>> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'RLock' });
@@ -24,7 +24,7 @@ class RLockOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquireOptions> {
       ...parts,
       holding: new Exclusive(parts),
       again: () => 'counted',
-      grant: (keeper) => new GrantOf(keeper, true),
+      grant: (keeper) => new Grant(keeper, true),
     });
     this.name = name;
   }

@@ -9,7 +9,7 @@ import {
   type StoreOf,
 } from '../core/store.js';
 import { Acquirer } from './grants/acquirer.js';
-import { GrantOf } from './grants/grant.js';
+import { Grant } from './grants/grant.js';
 import type { AcquireOptions, GrantingOptions, TryAcquireOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
 import { Permits, setPermits } from './grants/permits.js';
@@ -39,7 +39,7 @@ export interface AcquirePermitsOptions extends AcquireOptions, WeightOptions {}
 const mostPermits = 2 ** 31 - 1;
 
 /** What {@link BoundedSemaphore} and {@link AsyncBoundedSemaphore} have in common. */
-class BoundedSemaphoreOf<S extends Kind> extends Acquirer<S, GrantOf<S>, AcquirePermitsOptions> {
+class BoundedSemaphoreOf<S extends Kind> extends Acquirer<S, Grant<S>, AcquirePermitsOptions> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'BoundedSemaphore' });
@@ -59,7 +59,7 @@ class BoundedSemaphoreOf<S extends Kind> extends Acquirer<S, GrantOf<S>, Acquire
       'permits',
     ]);
     const holding = new Permits(parts, (stored) => stored || 1);
-    super({ ...parts, holding, weight: weightOf, grant: (keeper) => new GrantOf(keeper, true) });
+    super({ ...parts, holding, weight: weightOf, grant: (keeper) => new Grant(keeper, true) });
     this.#scope = parts.scope;
     this.#permits = holding;
     this.name = name;

@@ -2,10 +2,17 @@ import type { WaitOptions } from '../../core/options.js';
 import { nothing, type Kind, type Result, type Scope, type Turn } from '../../core/store.js';
 import { Acquiring } from './acquiring.js';
 import { enter, Frame, heldHere, type Subject } from './context.js';
-import type { GrantOf } from './grant.js';
+import type { Grant } from './grant.js';
 import type { Held, Holding } from './holding.js';
 import { isKeeperOf, Keeper } from './keeper.js';
-import { deadlock, resolveAcquireOptions, waiting, type Options, type Request } from './options.js';
+import {
+  deadlock,
+  resolveAcquireOptions,
+  waiting,
+  type AcquireOptions,
+  type Options,
+  type Request,
+} from './options.js';
 import { holderOf, holders, waiterOf, waiters, type Holder, type Waiter } from './people.js';
 
 /** What it means to acquire again what this asynchronous context holds already: it would wait for itself, is counted, or is let in past all who wait. */
@@ -31,8 +38,8 @@ export interface AcquirerParts<S extends Kind, G> {
 /** Takes grants, the same way for all that gives them out. */
 export class Acquirer<
   S extends Kind,
-  G extends GrantOf<S> = GrantOf<S>,
-  O extends Options = Options,
+  G extends Grant<S> = Grant<S>,
+  O extends AcquireOptions = AcquireOptions,
 > extends Acquiring<G, O> {
   readonly #parts: AcquirerParts<S, G>;
   /** What it is called in errors. */

@@ -1,10 +1,10 @@
 import { functionOf } from '../../core/options.js';
 import { nothing } from '../../core/store.js';
 import { enter, Frame, runIn, type Subject } from './context.js';
-import type { Options } from './options.js';
+import type { AcquireOptions } from './options.js';
 
 /** The calls that acquire and wait, by way of one that does. */
-export abstract class Acquiring<G extends AsyncDisposable, O extends Options> {
+export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOptions> {
   readonly #subjects: readonly Subject[];
 
   constructor(...subjects: readonly Subject[]) {

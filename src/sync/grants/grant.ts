@@ -5,8 +5,8 @@ import type { Keeper } from './keeper.js';
 import { notOwner } from './options.js';
 import { whenEnded } from './results.js';
 
-/** What {@link Grant} and {@link AsyncGrant} have in common. */
-export class GrantOf<S extends Kind> {
+/** That something is held, until it is released or lost. */
+export class Grant<S extends Kind = 'embedded'> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Grant' });
@@ -133,8 +133,5 @@ export class GrantOf<S extends Kind> {
   }
 }
 
-/** That something is held, in an embedded store, until it is released. */
-export type Grant = GrantOf<'embedded'>;
-
 /** That something is held, in a server store, until it is released or its lease runs out. */
-export type AsyncGrant = GrantOf<'server'>;
+export type AsyncGrant = Grant<'server'>;

@@ -1,10 +1,10 @@
 import type { Script } from '../../core/script.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
-import { GrantOf } from '../grants/grant.js';
+import { Grant } from '../grants/grant.js';
 import type { Keeper } from '../grants/keeper.js';
 
-/** What {@link GrantSet} and {@link AsyncGrantSet} have in common. */
-export class GrantSetOf<S extends Kind> {
+/** That several locks are held: see {@link Grant}. */
+export class GrantSet<S extends Kind = 'embedded'> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'GrantSet' });
@@ -15,12 +15,12 @@ export class GrantSetOf<S extends Kind> {
   #signal: AbortSignal | undefined;
 
   /** The grants of the single locks, in the order in which those were given: each has a fence of its own. */
-  readonly grants: readonly GrantOf<S>[];
+  readonly grants: readonly Grant<S>[];
 
   constructor(scope: Scope<S>, keepers: readonly Keeper<S>[]) {
     this.#scope = scope;
     this.#keepers = keepers;
-    this.grants = keepers.map((keeper) => new GrantOf(keeper, false));
+    this.grants = keepers.map((keeper) => new Grant(keeper, false));
   }
 
   /** Aborted as soon as one of the grants is known to be lost, with the reason: see {@link Grant.signal}. */
@@ -105,8 +105,5 @@ export class GrantSetOf<S extends Kind> {
   }
 }
 
-/** That several locks are held, in an embedded store. */
-export type GrantSet = GrantSetOf<'embedded'>;
-
 /** That several locks are held, in a server store. */
-export type AsyncGrantSet = GrantSetOf<'server'>;
+export type AsyncGrantSet = GrantSet<'server'>;

@@ -17,7 +17,7 @@ import {
 } from '../grants/options.js';
 import type { Granting } from '../grants/parts.js';
 import { sql } from '../grants/statements.js';
-import { GrantSetOf } from './grant-set.js';
+import { GrantSet } from './grant-set.js';
 
 /** One lock of several. */
 export interface One<S extends Kind> extends Granting<S> {
@@ -27,8 +27,8 @@ export interface One<S extends Kind> extends Granting<S> {
 /** What came of a try: all are held, in the order in which they were given; or one is not free. */
 type Outcome = { readonly held: readonly Held[] } | { readonly blocked: number };
 
-/** What {@link LockSet} and {@link AsyncLockSet} have in common. */
-export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireOptions> {
+/** Several locks, to be acquired as one: see {@link Lock.all}. */
+export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>, AcquireOptions> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'LockSet' });
@@ -53,7 +53,7 @@ export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireO
   }
 
   /** Acquires all, if that is possible now; `undefined` otherwise. See {@link Lock.tryAcquire}. */
-  tryAcquire(options?: TryAcquireOptions): Result<S, GrantSetOf<S> | undefined> {
+  tryAcquire(options?: TryAcquireOptions): Result<S, GrantSet<S> | undefined> {
     const { scope } = this.#first;
     const frame = this.#frame();
     enter(frame);
@@ -68,7 +68,7 @@ export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireO
       const keepers = this.#keep(outcome.held, asked, frame);
       // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
       queueMicrotask(() => frame.hold(...keepers));
-      return new GrantSetOf(this.#first.scope, keepers);
+      return new GrantSet(this.#first.scope, keepers);
     });
   }
 
@@ -80,7 +80,7 @@ export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireO
     what: string,
     options: AcquireOptions | undefined,
     frame: Frame,
-  ): Promise<GrantSetOf<S>> {
+  ): Promise<GrantSet<S>> {
     const { wait, label } = resolveAcquireOptions(what, options, waiting);
     if (this.#locks.some(({ subject }) => heldHere(subject) !== undefined)) throw deadlock(this.#what);
     const { timeout, signal } = resolveWaitOptions(what, wait);
@@ -92,7 +92,7 @@ export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireO
       if ('held' in outcome) {
         const keepers = this.#keep(outcome.held, asked, frame);
         frame.hold(...keepers);
-        return new GrantSetOf(this.#first.scope, keepers);
+        return new GrantSet(this.#first.scope, keepers);
       }
       at = outcome.blocked;
     }
@@ -178,8 +178,5 @@ export class LockSetOf<S extends Kind> extends Acquiring<GrantSetOf<S>, AcquireO
   }
 }
 
-/** Several locks of an embedded store, as one. */
-export type LockSet = LockSetOf<'embedded'>;
-
 /** Several locks of a server store, as one. */
-export type AsyncLockSet = LockSetOf<'server'>;
+export type AsyncLockSet = LockSet<'server'>;

@@ -1,5 +1,5 @@
 import type { Kind, Result, Scope } from '../../core/store.js';
-import { GrantOf } from '../grants/grant.js';
+import { Grant } from '../grants/grant.js';
 import type { Keeper } from '../grants/keeper.js';
 import type { Permits } from '../grants/permits.js';
 
@@ -7,8 +7,8 @@ import type { Permits } from '../grants/permits.js';
 export const readWeight = 1;
 export const writeWeight: number = 2 ** 31;
 
-/** What {@link ReadGrant} and {@link AsyncReadGrant} have in common. */
-export class ReadGrantOf<S extends Kind> extends GrantOf<S> {
+/** A {@link Grant} to read. */
+export class ReadGrant<S extends Kind = 'embedded'> extends Grant<S> {
   readonly #permits: Permits<S>;
 
   constructor(keeper: Keeper<S>, permits: Permits<S>) {
@@ -22,17 +22,17 @@ export class ReadGrantOf<S extends Kind> extends GrantOf<S> {
    *
    * @throws {@link HoldfastError} `ERR_NOT_OWNER` when it was released or lost, `ERR_IN_TRANSACTION` inside a transaction.
    */
-  tryUpgrade(): Result<S, WriteGrantOf<S> | undefined> {
+  tryUpgrade(): Result<S, WriteGrant<S> | undefined> {
     const permits = this.#permits;
     return this.exchange(
       (structure, held) => permits.exchange(structure, held, writeWeight),
-      (keeper) => new WriteGrantOf(keeper, permits),
+      (keeper) => new WriteGrant(keeper, permits),
     );
   }
 }
 
-/** What {@link WriteGrant} and {@link AsyncWriteGrant} have in common. */
-export class WriteGrantOf<S extends Kind> extends GrantOf<S> {
+/** A {@link Grant} to write. */
+export class WriteGrant<S extends Kind = 'embedded'> extends Grant<S> {
   readonly #scope: Scope<S>;
   readonly #permits: Permits<S>;
 
@@ -48,11 +48,11 @@ export class WriteGrantOf<S extends Kind> extends GrantOf<S> {
    *
    * @throws {@link HoldfastError} `ERR_NOT_OWNER` when it was released or lost, `ERR_IN_TRANSACTION` inside a transaction.
    */
-  downgrade(): Result<S, ReadGrantOf<S>> {
+  downgrade(): Result<S, ReadGrant<S>> {
     const permits = this.#permits;
     const exchanged = this.exchange(
       (structure, held) => permits.exchange(structure, held, readWeight),
-      (keeper) => new ReadGrantOf(keeper, permits),
+      (keeper) => new ReadGrant(keeper, permits),
     );
     return this.#scope.after(exchanged, (grant) => {
       if (grant === undefined) throw new Error('there is always room for less');
@@ -61,11 +61,7 @@ export class WriteGrantOf<S extends Kind> extends GrantOf<S> {
   }
 }
 
-/** A grant to read, in an embedded store. */
-export type ReadGrant = ReadGrantOf<'embedded'>;
 /** A grant to read, in a server store. */
-export type AsyncReadGrant = ReadGrantOf<'server'>;
-/** A grant to write, in an embedded store. */
-export type WriteGrant = WriteGrantOf<'embedded'>;
+export type AsyncReadGrant = ReadGrant<'server'>;
 /** A grant to write, in a server store. */
-export type AsyncWriteGrant = WriteGrantOf<'server'>;
+export type AsyncWriteGrant = WriteGrant<'server'>;
