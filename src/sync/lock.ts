@@ -2,7 +2,7 @@ import type { AsyncStore, Kind, Store, StoreOf } from '../core/store.js';
 import { Acquirer } from './grants/acquirer.js';
 import { Grant } from './grants/grant.js';
 import { Exclusive } from './grants/exclusive.js';
-import type { AcquireOptions, GrantingOptions } from './grants/options.js';
+import type { GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
 import { LockSet, type AsyncLockSet, type One } from './lock/set.js';
 

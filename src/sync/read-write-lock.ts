@@ -1,6 +1,6 @@
 import type { AsyncStore, Kind, Result, Store, StoreOf } from '../core/store.js';
 import { Acquirer, type Again } from './grants/acquirer.js';
-import type { AcquireOptions, GrantingOptions } from './grants/options.js';
+import type { GrantingOptions } from './grants/options.js';
 import { granting } from './grants/parts.js';
 import type { Holder, Waiter } from './grants/people.js';
 import { Permits } from './grants/permits.js';
