@@ -20,7 +20,7 @@ let failures = 0;
 while (log.length < Number(rounds)) {
   const came = process.hrtime.bigint();
   const dice = random();
-  const time = 1 + random() * 30;
+  const time = 1 + Math.floor(random() * 30);
   // As often as not somebody of the others gives up, too.
   const options = dice < 0.05 ? { timeout: time } : dice < 0.1 ? { signal: AbortSignal.timeout(time) } : {};
   try {

@@ -339,6 +339,37 @@ forEachEngine((engine) => {
       await noTrace(raw, store);
     });
 
+    test('all of a round pass or none, while some give up, are paused, or reset it at random', async () => {
+      const { raw, store } = await opened(5, 1);
+      const rounds = engine.name === 'embedded' ? 400 : 100;
+      const random = randomFrom(seed);
+      const processes = Array.from({ length: 5 }, (_, i) =>
+        startProcess('sync-random-rounds.js', engine.location(store), 5, rounds, seed + i),
+      );
+      const results = Promise.all(
+        processes.map((process) => process.result<{ log: Entry[]; failures: number }>()),
+      );
+      results.catch(() => undefined);
+      while (processes.every(({ child }) => child.exitCode === null)) {
+        const process = processes[Math.floor(random() * processes.length)];
+        process?.pause();
+        await pause(random() * 20);
+        process?.resume();
+        await pause(random() * 60);
+      }
+      const all = await results;
+      const message = `SEED=${seed}`;
+      // Each takes part in every round that is passed, so its n-th is the n-th of all.
+      for (let round = 0; round < rounds; round++)
+        checkRound(all.map(({ log }) => log[round]!), `${message}, round ${round}`); // prettier-ignore
+      expect(
+        all.reduce((sum, { failures }) => sum + failures, 0),
+        message,
+      ).toBeGreaterThan(0);
+      await until(async () => (await waiting(raw)) === 0);
+      await noTrace(raw, store);
+    });
+
     test.each([0, 1, 2])(
       'is broken for the rest when one is killed, whatever its place: %i',
       async (victim) => {
