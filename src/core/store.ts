@@ -96,7 +96,7 @@ export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 export interface Turn<T> {
   /**
    * Kept with the waiter for others to see: what it waits for. 0 is for observers. A script, where joining the line changes something
-   * itself: it runs in the transaction that joins, with the structure locked.
+   * itself: it runs behind `take`, in the same transaction.
    */
   readonly mode: number | ((structure: number) => Script<number>);
   /** Kept with the waiter for people to read. */

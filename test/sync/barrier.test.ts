@@ -288,6 +288,19 @@ forEachEngine((engine) => {
       expect(await Promise.all(ended)).toEqual([broken, broken, broken]);
     });
 
+    test('ends for who gives up while nothing can be written, and is broken as soon as it can', async () => {
+      const { raw, barriers, barrier } = await opened(3);
+      const [first] = await arrive(barriers.slice(1));
+      const controller = new AbortController();
+      const [quitter] = await arrive([barrier], { signal: controller.signal });
+      await raw(engine.name === 'embedded' ? 'BEGIN IMMEDIATE' : 'BEGIN');
+      if (engine.name === 'server') await raw('SELECT id FROM structures FOR UPDATE');
+      controller.abort(new Error('enough'));
+      expect(await quitter).toEqual(failed({ message: 'enough' }));
+      await raw('ROLLBACK');
+      expect(await first).toEqual(broken);
+    });
+
     test('refuses to wait inside a transaction', async () => {
       const { store, barrier } = await opened(1);
       let outcome: Promise<unknown> | undefined;
