@@ -35,6 +35,9 @@ const leaveAgain = 500;
 /** How long whoever gives up waits for its place in the line to go, in milliseconds. */
 const leaveWithin = 1000;
 
+/** How long whoever gives up tries to find out what it has come to, where others go by that, in milliseconds. */
+const decideWithin = 5000;
+
 /** What an engine offers to those who wait. */
 export interface Waitable {
   /** A transaction that writes, begun without blocking the event loop; with `wanted`, which throws when nobody waits for that any more, however long it takes. */
@@ -264,7 +267,10 @@ class Line<T> {
     if (waiter === undefined) return undefined;
     if (this.#turn.binding === true && !this.#engine.closing.aborted) {
       try {
-        return await this.#engine.soon((structure) => this.#takeOrLeave(structure, waiter));
+        return await this.#engine.soon(
+          (structure) => this.#takeOrLeave(structure, waiter),
+          within(decideWithin),
+        );
       } catch {
         // Nobody can say what it has come to: the place is to go all the same.
       }
@@ -281,6 +287,14 @@ class Line<T> {
     if (present && taken === undefined) yield* this.#turn.passOn(structure);
     return taken;
   }
+}
+
+/** Throws once that time is over. */
+function within(milliseconds: number): () => void {
+  const deadline = performance.now() + milliseconds;
+  return () => {
+    if (performance.now() > deadline) throw timedOut('leaving');
+  };
 }
 
 /** Where the answer to the joining was lost, there may be a place that nobody knows of. */

@@ -20,6 +20,23 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 100_000);
 
 type Outcome = PromiseSettledResult<number>;
 
+/** What a party logs of a round it has passed, by the clock that all processes of the machine share. */
+interface Entry {
+  readonly came: bigint;
+  readonly number: number;
+  readonly went: bigint;
+}
+
+/** Nobody has gone on before the last came, and each has a number of its own. */
+function checkRound(entries: readonly Entry[], message: string): void {
+  const lastCame = entries.reduce((last, { came }) => (came > last ? came : last), 0n);
+  for (const { went } of entries) expect(went, message).toBeGreaterThan(lastCame);
+  expect(
+    entries.map(({ number }) => number).toSorted((a, b) => a - b),
+    message,
+  ).toEqual(entries.map((_, i) => i));
+}
+
 const passed = (value: number) => ({ status: 'fulfilled', value });
 const failed = (reason: object) => ({ status: 'rejected', reason: expect.objectContaining(reason) });
 const broken = failed({ code: 'ERR_BROKEN' });
@@ -271,6 +288,19 @@ forEachEngine((engine) => {
       expect(await Promise.all(ended)).toEqual([broken, broken, broken]);
     });
 
+    test('ends for who gives up while nothing can be written, and is broken as soon as it can', async () => {
+      const { raw, barriers, barrier } = await opened(3);
+      const [first] = await arrive(barriers.slice(1));
+      const controller = new AbortController();
+      const [quitter] = await arrive([barrier], { signal: controller.signal });
+      await raw(engine.name === 'embedded' ? 'BEGIN IMMEDIATE' : 'BEGIN');
+      if (engine.name === 'server') await raw('SELECT id FROM structures FOR UPDATE');
+      controller.abort(new Error('enough'));
+      expect(await quitter).toEqual(failed({ message: 'enough' }));
+      await raw('ROLLBACK');
+      expect(await first).toEqual(broken);
+    });
+
     test('refuses to wait inside a transaction', async () => {
       const { store, barrier } = await opened(1);
       let outcome: Promise<unknown> | undefined;
@@ -314,14 +344,41 @@ forEachEngine((engine) => {
     test('no party of eight is let through early, and their numbers are those of a round', async () => {
       const { raw, store } = await opened(8, 1);
       const rounds = engine.name === 'embedded' ? 300 : 60;
-      interface Entry { came: bigint; number: number; went: bigint } // prettier-ignore
       const logs = await inProcesses<Entry[]>(8, 'sync-rounds.js', engine.location(store), 8, rounds);
       for (let round = 0; round < rounds; round++) {
-        const entries = logs.map((log) => log[round]!);
-        const lastCame = entries.reduce((last, { came }) => (came > last ? came : last), 0n);
-        for (const { went } of entries) expect(went, `round ${round}`).toBeGreaterThan(lastCame);
-        expect(new Set(entries.map(({ number }) => number))).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7]));
+        checkRound(logs.map((log) => log[round]!), `round ${round}`); // prettier-ignore
       }
+      await until(async () => (await waiting(raw)) === 0);
+      await noTrace(raw, store);
+    });
+
+    test('all of a round pass or none, while some give up, are paused, or reset it at random', async () => {
+      const { raw, store } = await opened(5, 1);
+      const rounds = engine.name === 'embedded' ? 400 : 100;
+      const random = randomFrom(seed);
+      const processes = Array.from({ length: 5 }, (_, i) =>
+        startProcess('sync-random-rounds.js', engine.location(store), 5, rounds, seed + i),
+      );
+      const results = Promise.all(
+        processes.map((process) => process.result<{ log: Entry[]; failures: number }>()),
+      );
+      results.catch(() => undefined);
+      while (processes.every(({ child }) => child.exitCode === null)) {
+        const process = processes[Math.floor(random() * processes.length)];
+        process?.pause();
+        await pause(random() * 20);
+        process?.resume();
+        await pause(random() * 60);
+      }
+      const all = await results;
+      const message = `SEED=${seed}`;
+      // Each takes part in every round that is passed, so its n-th is the n-th of all.
+      for (let round = 0; round < rounds; round++)
+        checkRound(all.map(({ log }) => log[round]!), `${message}, round ${round}`); // prettier-ignore
+      expect(
+        all.reduce((sum, { failures }) => sum + failures, 0),
+        message,
+      ).toBeGreaterThan(0);
       await until(async () => (await waiting(raw)) === 0);
       await noTrace(raw, store);
     });
