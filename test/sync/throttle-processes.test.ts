@@ -28,7 +28,7 @@ forEachEngine((engine) => {
       ['take', { limit: 200, per: '1s', burst: 20 }],
       ['take', { limit: 40, per: '500ms' }],
     ] as const)('admits no more than burst + W · rate in any span W: %s, %o', async (how, options) => {
-      const { store, location } = await opened(options);
+      const { location } = await opened(options);
       const sent = await inProcesses<Admission[]>(
         4,
         'sync-throttle.js',
