@@ -43,6 +43,8 @@ const latest = 8_640_000_000_000_000;
 /** So many keys are looked at, to sweep them, for so many that were new: idle ones are then half as many as those in use, at most. */
 const batch = 192;
 const perBatch = 64;
+/** How long a key stays that is as good as new, in milliseconds, at most: it may be in use, and would be back at once. */
+const longestGrace = 10_000;
 /** How many keys a transaction removes at most when all are reset: a few milliseconds of the write lock. */
 const removedAtOnce = 500;
 
@@ -64,6 +66,7 @@ const turnOf = ({ at, delay }: Reservation): number => at.monotonic + delay;
 export class ThrottleScripts {
   readonly #rule: Rule;
   readonly #limit: number;
+  readonly #grace: number;
   /** Before every key. */
   readonly #start: KeyColumn;
   #cursor: KeyColumn | undefined;
@@ -72,6 +75,7 @@ export class ThrottleScripts {
   constructor(kind: Kind, limits: Limits) {
     this.#rule = ruleOf(limits);
     this.#limit = limits.limit;
+    this.#grace = Math.min(limits.per, longestGrace);
     this.#start = kind === 'embedded' ? -Infinity : new Uint8Array(0);
   }
 
@@ -217,7 +221,7 @@ export class ThrottleScripts {
     if (now === undefined || last === undefined) return;
     const [monotonic, wall, boot] = now;
     const { phase, used, time } = this.#rule.idle;
-    yield* run(sql.sweep, structure, first, last[0], boot, monotonic, wall, phase, used, time);
+    yield* run(sql.sweep, structure, first, last[0], boot, monotonic, wall, phase, used, time + this.#grace);
   }
 
   *#hold(structure: number, key: KeyColumn): Script<UsageRow> {
