@@ -34,7 +34,7 @@ const limit = Number.MAX_SAFE_INTEGER;
  * opened it share them, and they survive restarts. Windows are fixed, and begin with the first hit of a key. The store is
  * not closed with the middleware.
  *
- * Each method rejects with the {@link HoldfastError} of the store: `ERR_CLOSED`, `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`, `ERR_IO`, `ERR_CORRUPT`;
+ * Each method rejects with the `HoldfastError` of the store: `ERR_CLOSED`, `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`, `ERR_IO`, `ERR_CORRUPT`;
  * on a server `ERR_CONNECTION`, `ERR_CONFLICT`. The middleware answers with an error then, or lets the request pass where its
  * `passOnStoreError` is set.
  *

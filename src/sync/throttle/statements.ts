@@ -58,7 +58,7 @@ const idle = `t.structure = ? AND t.key >= ? AND t.key <= ?
   AND (CASE WHEN t.boot = ? THEN ? - t.monotonic ELSE ? - t.wall END) + t.phase * ? >= t.used * ? + ?`;
 
 export const sql = {
-  /** Adds to the debt of a key, unless it would be more than `most`. To give back one column costs half as much as three. */
+  /** Adds to the debt of a key, unless it would be more than `most`. A take needs one column of it, which is read faster than three. */
   add: adding<[used: number]>('t.used'),
   reserve: adding<[used: number, monotonic: number, boot: string]>('t.used, t.monotonic, t.boot'),
   look: new Statement<[structure: number, key: KeyColumn], UsageRow>(
@@ -122,8 +122,8 @@ export const sql = {
     'SELECT monotonic(), wall(), boot()',
   ),
   /**
-   * Removes the keys from `from` to `to`, inclusive, that are as good as new: see `idle` of the rules. The time is given: to ask for it once for each row
-   * would take longer than all the rest.
+   * Removes the keys from `from` to `to`, inclusive, that are as good as new: see `idle` of the rules. The time is given, not asked for
+   * with each row.
    */
   sweep: new Statement<
     [
