@@ -48,6 +48,10 @@ export async function redis(report, directory) {
   return {
     name: 'Redis',
     isAsync: true,
+    async connect() {
+      const client = await connected(createClient, port);
+      return { client, close: () => client.destroy() };
+    },
     async open() {
       const client = await connected(createClient, port);
       return {

@@ -89,6 +89,40 @@ function processesPart({ rows }) {
 }
 
 /** @param {any} result @returns {Part} */
+function throttlePart({ peers, rows }) {
+  const [base, ...others] = peers;
+  return {
+    title: 'Rate limits (× is the time against the same statement by hand)',
+    columns: ['1 000 keys', base, ...others.flatMap((name) => [name, '×']), 'target'],
+    rows: rows.map(({ name, target, figures }) => [
+      name,
+      duration(figures[0].median),
+      ...figures.slice(1).flatMap((figure) => [duration(figure.median), ratio(figure.ratio)]),
+      verdict(figures[1]?.ratio, target),
+    ]),
+  };
+}
+
+/** @param {any} result @returns {Part} */
+function heldPart({ held: { processes, seconds, wanted, rate, unfairness } }) {
+  const off = Math.abs(rate / wanted - 1) * 100;
+  return {
+    title: `Rate held: ${processes} processes wait for their turns for ${seconds} s`,
+    columns: ['a second', 'wanted', 'had', 'off', 'target', 'most against fewest of a process'],
+    rows: [
+      [
+        'turns',
+        String(wanted),
+        rate.toFixed(1),
+        `${off.toFixed(2)} %`,
+        verdict(off, 1, '%'),
+        ratio(unfairness),
+      ],
+    ],
+  };
+}
+
+/** @param {any} result @returns {Part} */
 function bellPart({ times, rows }) {
   return {
     title: `Bell, ${times} times (from just before the commit in one process to the callback in another)`,
@@ -119,6 +153,7 @@ export function partsOf(results) {
   if (results.growth) parts.push(growthPart(results.growth));
   if (results.processes) parts.push(processesPart(results.processes));
   if (results.bell) parts.push(bellPart(results.bell));
+  if (results.throttle) parts.push(throttlePart(results.throttle), heldPart(results.throttle));
   return parts;
 }
 

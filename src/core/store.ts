@@ -95,10 +95,8 @@ export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 /** How a structure waits for its turn. Each script runs in a transaction of its own; `waiter` is this waiter's place in the line. */
 export interface Turn<T> {
   /**
-  /**
    * Kept with the waiter for others to see: what it waits for, 0 or more. Less is for observers, who stand in no one's way. A script, where
    * joining the line changes something itself: it runs behind {@link Turn.take} in the transaction that joins, with the structure locked.
-   */
    */
   readonly mode: number | ((structure: number) => Script<number>);
   /** Kept with the waiter for people to read. */

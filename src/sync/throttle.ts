@@ -212,7 +212,7 @@ class ThrottleOf<S extends Kind> {
     if (!this.#isDebt) return undefined;
     const { key, cost, timeout } = request;
     return this.#scope.attempt(
-      sql.add,
+      sql.reserve,
       (structure) => this.#addition(structure, request, timeout),
       ([used, monotonic, boot]) =>
         enter({

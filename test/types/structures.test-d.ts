@@ -3,16 +3,19 @@ import { expectTypeOf } from 'vitest';
 import {
   Deque,
   Index,
+  Throttle,
   open,
   type AsyncDeque,
   type AsyncIndex,
   type AsyncStore,
+  type AsyncThrottle,
   type Key,
   type Kind,
   type Result,
   type Store,
   type StoredKey,
   type StructureInfo,
+  type ThrottleResult,
 } from 'holdfast';
 import { connect } from 'holdfast/postgres';
 
@@ -223,3 +226,36 @@ export async function iteratedJobs(): Promise<void> {
   for await (const job of theirJobs) expectTypeOf(job).toEqualTypeOf<User>();
   for await (const job of jobs) expectTypeOf(job).toEqualTypeOf<User>();
 }
+
+/* Throttle */
+
+const api = new Throttle(store, 'api', { limit: 100, per: '1m', burst: 10 });
+const theirApi = new Throttle(server, 'api', { limit: 100, per: 1000, algorithm: 'fixed-window' });
+expectTypeOf(api).toEqualTypeOf<Throttle>();
+expectTypeOf(theirApi).toEqualTypeOf<AsyncThrottle>();
+expectTypeOf(api.take()).toEqualTypeOf<ThrottleResult>();
+expectTypeOf(theirApi.take({ key: ['a', 1], cost: 2 })).toEqualTypeOf<Promise<ThrottleResult>>();
+expectTypeOf(api.peek({ key: 1n })).toEqualTypeOf<ThrottleResult>();
+expectTypeOf(theirApi.penalize({ for: '1m' })).toEqualTypeOf<Promise<ThrottleResult>>();
+expectTypeOf(api.reset).returns.toBeVoid();
+expectTypeOf(theirApi.resetAll()).toEqualTypeOf<Promise<void>>();
+expectTypeOf(api.wait({ timeout: '5s' })).toEqualTypeOf<Promise<void>>();
+expectTypeOf(api.wrap(async (a: number) => String(a))).toEqualTypeOf<(a: number) => Promise<string>>();
+expectTypeOf(api.wrap((a: number) => a)).toEqualTypeOf<(a: number) => Promise<number>>();
+expectTypeOf(theirApi.headers(api.take())).toEqualTypeOf<Record<string, string>>();
+expectTypeOf(api.take().resetAt).toEqualTypeOf<Date>();
+
+// @ts-expect-error a limit is needed
+use(new Throttle(store, 'api', { per: '1m' }));
+// @ts-expect-error options are needed
+use(new Throttle(store, 'api'));
+// @ts-expect-error a duration needs a unit
+use(new Throttle(store, 'api', { limit: 1, per: '1' }));
+// @ts-expect-error no such algorithm
+use(new Throttle(store, 'api', { limit: 1, per: '1s', algorithm: 'token-bucket' }));
+// @ts-expect-error a date is no key
+api.take({ key: new Date() });
+// @ts-expect-error a misspelt option
+api.take({ costs: 1 });
+// @ts-expect-error taking does not wait
+api.take({ timeout: 1 });

@@ -1,5 +1,5 @@
 import type { KeyColumn } from '../../core/key.js';
-import { all, get, run, type Script } from '../../core/script.js';
+import { get, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
 import type { Limits, Request } from './options.js';
 import { fixedWindow, gcra, slidingWindow, unused, type Rule, type Usage } from './rules.js';
@@ -40,9 +40,13 @@ export interface Reservation extends Request {
 const tolerance = 0.01;
 /** The latest moment of a Date. */
 const latest = 8_640_000_000_000_000;
-/** So many keys are looked at, to sweep them, for so many that were new. That many idle ones can't pile up, for each three in use one. */
-const batch = 64;
-const perBatch = 16;
+/** So many keys are looked at, to sweep them, for so many that were new: idle ones are then half as many as those in use, at most. */
+const batch = 192;
+const perBatch = 64;
+/** How long a key stays that is as good as new, in milliseconds, at most: it may be in use, and would be back at once. */
+const longestGrace = 10_000;
+/** How many keys a transaction removes at most when all are reset: a few milliseconds of the write lock. */
+const removedAtOnce = 500;
 
 export function ruleOf({ algorithm, limit, per, burst }: Limits): Rule {
   if (algorithm === 'gcra') return gcra(limit / per, burst);
@@ -62,6 +66,7 @@ const turnOf = ({ at, delay }: Reservation): number => at.monotonic + delay;
 export class ThrottleScripts {
   readonly #rule: Rule;
   readonly #limit: number;
+  readonly #grace: number;
   /** Before every key. */
   readonly #start: KeyColumn;
   #cursor: KeyColumn | undefined;
@@ -70,6 +75,7 @@ export class ThrottleScripts {
   constructor(kind: Kind, limits: Limits) {
     this.#rule = ruleOf(limits);
     this.#limit = limits.limit;
+    this.#grace = Math.min(limits.per, longestGrace);
     this.#start = kind === 'embedded' ? -Infinity : new Uint8Array(0);
   }
 
@@ -185,9 +191,11 @@ export class ThrottleScripts {
 
   /** Removes a batch of keys from `from` on; answers where the next begins, or `undefined` at the end. */
   *removeSome(structure: number, from: KeyColumn | undefined): Script<KeyColumn | undefined> {
-    const { first, last, next } = yield* this.#page(structure, from ?? this.#start, 8 * batch);
-    yield* run(sql.removeRange, structure, first, last);
-    return next;
+    const first = from ?? this.#start;
+    const behind = yield* get(sql.keyBehind, structure, first, removedAtOnce);
+    const last = behind ?? (yield* get(sql.lastKey, structure));
+    if (last !== undefined) yield* run(sql.removeRange, structure, first, last[0]);
+    return behind?.[0];
   }
 
   /** To be told when a key was taken from that had nothing used up: most likely it was not there. */
@@ -205,19 +213,15 @@ export class ThrottleScripts {
   /** Removes keys that are as good as new, from where the sweep before has ended. */
   *sweep(structure: number): Script<void> {
     this.#fresh = 0;
-    const { first, last, next } = yield* this.#page(structure, this.#cursor ?? this.#start, batch);
-    this.#cursor = next ?? this.#start;
+    const first = this.#cursor ?? this.#start;
+    const now = yield* get(sql.now);
+    const behind = yield* get(sql.keyBehind, structure, first, batch);
+    const last = behind ?? (yield* get(sql.lastKey, structure));
+    this.#cursor = behind?.[0] ?? this.#start;
+    if (now === undefined || last === undefined) return;
+    const [monotonic, wall, boot] = now;
     const { phase, used, time } = this.#rule.idle;
-    yield* run(sql.sweep, structure, first, last, phase, used, time);
-  }
-
-  *#page(
-    structure: number,
-    first: KeyColumn,
-    size: number,
-  ): Script<{ first: KeyColumn; last: KeyColumn; next: KeyColumn | undefined }> {
-    const rows = yield* all(sql.keys, structure, first, size + 1);
-    return { first, last: rows.at(size - 1)?.[0] ?? rows.at(-1)?.[0] ?? first, next: rows[size]?.[0] };
+    yield* run(sql.sweep, structure, first, last[0], boot, monotonic, wall, phase, used, time + this.#grace);
   }
 
   *#hold(structure: number, key: KeyColumn): Script<UsageRow> {

@@ -1,5 +1,5 @@
 import type { KeyColumn } from '../../core/key.js';
-import { Statement } from '../../core/statement.js';
+import { Statement, type Row } from '../../core/statement.js';
 
 /** What is stored of a key, and what the clocks say. */
 export type UsageRow = [
@@ -28,28 +28,39 @@ const columns = 't.used, t.previous, t.phase, t.monotonic, t.wall, t.boot, monot
 const insert = (values: string): string =>
   `INSERT INTO throttles AS t (structure, key, used, previous, phase, monotonic, wall, boot) VALUES (${values}, monotonic(), wall(), boot())`;
 
-const idle = `t.structure = ? AND t.key >= ? AND t.key <= ?
-  AND (CASE WHEN t.boot = boot() THEN monotonic() - t.monotonic ELSE wall() - t.wall END) + t.phase * ? >= t.used * ? + ?`;
+type Addition = [
+  structure: number,
+  key: KeyColumn,
+  cost: number,
+  rate: number,
+  rateAgain: number,
+  most: number,
+];
 
-export const sql = {
-  /** Adds to the debt of a key, unless it would be more than `most`. */
-  add: new Statement<
-    [structure: number, key: KeyColumn, cost: number, rate: number, rateAgain: number, most: number],
-    [used: number, monotonic: number, boot: string]
-  >(
+function adding<R extends Row>(returning: string): Statement<Addition, R> {
+  return new Statement(
     `${insert('?, ?, ?, 0, 0')}
      ON CONFLICT (structure, key) DO UPDATE SET used = ${debt}, previous = 0, phase = 0,
        monotonic = excluded.monotonic, wall = excluded.wall, boot = excluded.boot
      WHERE ${debt} <= ?
-     RETURNING used, monotonic, boot`,
+     RETURNING ${returning.replaceAll('t.', '')}`,
     // The time of VALUES is that before the row was locked: by it, what others meanwhile counted as passed would pass again. And it is
     // asked for once for both columns, or some of it would be lost each time.
     `${insert('?, ?, ?, 0, 0')}
      ON CONFLICT (structure, key) DO UPDATE SET previous = 0, phase = 0,
        (used, monotonic, wall) = (SELECT ${serverDebt('c.now')}, c.now, c.now FROM (SELECT monotonic() AS now) AS c)
      WHERE ${serverDebt('monotonic()')} <= ?
-     RETURNING t.used, t.monotonic, t.boot`,
-  ),
+     RETURNING ${returning}`,
+  );
+}
+
+const idle = `t.structure = ? AND t.key >= ? AND t.key <= ?
+  AND (CASE WHEN t.boot = ? THEN ? - t.monotonic ELSE ? - t.wall END) + t.phase * ? >= t.used * ? + ?`;
+
+export const sql = {
+  /** Adds to the debt of a key, unless it would be more than `most`. A take needs one column of it, which is read faster than three. */
+  add: adding<[used: number]>('t.used'),
+  reserve: adding<[used: number, monotonic: number, boot: string]>('t.used, t.monotonic, t.boot'),
   look: new Statement<[structure: number, key: KeyColumn], UsageRow>(
     `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
   ),
@@ -96,14 +107,36 @@ export const sql = {
   remove: new Statement<[structure: number, key: KeyColumn]>(
     'DELETE FROM throttles WHERE structure = ? AND key = ?',
   ),
-  keys: new Statement<[structure: number, from: KeyColumn, limit: number], [key: KeyColumn]>(
-    'SELECT key FROM throttles WHERE structure = ? AND key >= ? ORDER BY key LIMIT ?',
+  /** The key that lies `offset` keys behind another. */
+  keyBehind: new Statement<[structure: number, from: KeyColumn, offset: number], [key: KeyColumn]>(
+    'SELECT key FROM throttles WHERE structure = ? AND key >= ? ORDER BY key LIMIT 1 OFFSET ?',
     undefined,
     { bigints: true },
   ),
-  /** Removes the keys from `from` to `to`, inclusive, that are as good as new: see `idle` of the rules. */
+  lastKey: new Statement<[structure: number], [key: KeyColumn]>(
+    'SELECT key FROM throttles WHERE structure = ? ORDER BY key DESC LIMIT 1',
+    undefined,
+    { bigints: true },
+  ),
+  now: new Statement<[], [monotonic: number, wall: number, boot: string]>(
+    'SELECT monotonic(), wall(), boot()',
+  ),
+  /**
+   * Removes the keys from `from` to `to`, inclusive, that are as good as new: see `idle` of the rules. The time is given, not asked for
+   * with each row.
+   */
   sweep: new Statement<
-    [structure: number, from: KeyColumn, to: KeyColumn, phase: number, used: number, time: number]
+    [
+      structure: number,
+      from: KeyColumn,
+      to: KeyColumn,
+      boot: string,
+      monotonic: number,
+      wall: number,
+      phase: number,
+      used: number,
+      time: number,
+    ]
   >(
     `DELETE FROM throttles AS t WHERE ${idle}`,
     // What somebody is using is not idle: to wait for it could be a deadlock.

@@ -1,4 +1,5 @@
 import { HoldfastError, Index, open } from 'holdfast';
+import { HoldfastStore } from 'holdfast/express-rate-limit';
 import { connect } from 'holdfast/postgres';
 
 interface User {
@@ -25,4 +26,11 @@ export async function server(): Promise<string> {
     if (error instanceof HoldfastError && error.code === 'ERR_CLOSED') return 'closed';
     throw error;
   }
+}
+
+export async function counted(): Promise<number> {
+  using store = open('./data');
+  const counts = new HoldfastStore(store, { prefix: 'site' });
+  counts.init({ windowMs: 60_000 });
+  return (await counts.increment('127.0.0.1')).totalHits;
 }
