@@ -152,8 +152,13 @@ export class Acquirer<S extends Kind, G extends GrantOf<S> = GrantOf<S>, O exten
       );
     }
     if (held !== undefined && again === 'counted') return held.again();
-    const asked = performance.now();
-    const taken = await this.#parts.scope.wait(turn, this.#what, wait);
+    // Not from the call on: it may wait for longer than a lease lasts.
+    let asked = performance.now();
+    const take: typeof turn.take = (structure, waiter) => {
+      asked = performance.now();
+      return turn.take(structure, waiter);
+    };
+    const taken = await this.#parts.scope.wait({ ...turn, take }, this.#what, wait);
     const keeper = this.#keep(taken, asked, frame);
     frame.hold(keeper);
     return keeper;
