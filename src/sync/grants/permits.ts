@@ -3,6 +3,7 @@ import type { Kind, Result, Scope, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
 import { identityOf, mayOvertake, type Held, type Holding, type HoldingParts } from './holding.js';
 import { notOwner, type Request } from './options.js';
+import { holders } from './people.js';
 import { sql } from './statements.js';
 
 /** What is left of `free` for whoever waits: the first in line decides, so that a large request is not starved by small ones. */
@@ -78,9 +79,11 @@ export class Permits<S extends Kind> implements Holding<S> {
     return count;
   }
 
-  /** How much is free; never less than 0, though the permits may have become fewer than are held. */
+  /** How much is free, with what the dead have left; never less than 0, though the permits may have become fewer than are held. */
   *available(structure: number): Script<number> {
-    return Math.max(0, (yield* this.#state(structure, 0)).free);
+    const capacity = this.#capacity((yield* get(sql.capacity, structure))?.[0] ?? 0);
+    const held = yield* holders(structure);
+    return Math.max(0, capacity - held.reduce((sum, row) => sum + row[7], 0));
   }
 
   /**
