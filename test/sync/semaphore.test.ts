@@ -98,9 +98,7 @@ forEachEngine((engine) => {
       const { semaphore, theirs, raw } = await opened(4);
       const small: Promise<unknown>[] = [];
       const one = () => small.push(semaphore.use(() => pause(150)));
-      one();
-      one();
-      await until(async () => (await semaphore.available) === 2);
+      const held = await semaphore.acquire({ weight: 2 });
       const large = settled(theirs.acquire({ weight: 4, timeout: 20_000 }));
       await untilWaiting(raw, 1);
       let done = false;
@@ -108,6 +106,7 @@ forEachEngine((engine) => {
       for (let i = 0; i < 400 && !done; i++) {
         one();
         await pause(40);
+        if (i === 10) await held.release();
       }
       const result = await large;
       expect(result).toMatchObject({ status: 'fulfilled' });
@@ -144,11 +143,13 @@ forEachEngine((engine) => {
       const waits = [semaphore.acquire(), theirs.acquire(), theirs.acquire({ weight: 1 })];
       await untilWaiting(raw, 3);
       const agent = await Agent.start(engine, store);
-      await agent.tryAcquire({ kind: 'BoundedSemaphore', name: 'it', options: { permits: 4 } });
+      await agent.tryAcquire({ kind: 'BoundedSemaphore', name: 'it', options: { permits: 5 } });
       const grants = await Promise.all(waits);
       expect(await semaphore.available).toBe(0);
       for (const grant of [held, ...grants]) await grant.release();
       expect(await theirs.available).toBe(4);
+      await agent.process.kill9();
+      await until(async () => (await theirs.available) === 5);
     });
 
     test('has fewer permits from then on, also for who waits, and none is given until enough have come back', async () => {
@@ -189,6 +190,7 @@ forEachEngine((engine) => {
       await other.close();
       expect(await semaphore.available).toBe(5);
       expect(await semaphore.holders()).toEqual([]);
+      await (await semaphore.acquire()).release();
       expect(await raw('SELECT weight AS n FROM holds WHERE slot > 0')).toEqual([]);
     });
 
