@@ -24,6 +24,10 @@ const sql = {
     `SELECT o.id, o.token FROM waiters w JOIN owners o ON o.id = w.owner
      WHERE w.structure = ? AND w.id < ? AND w.mode >= 0 ORDER BY w.id DESC LIMIT 1`,
   ),
+  first: new Statement<[structure: number], [owner: number, token: string]>(
+    `SELECT o.id, o.token FROM waiters w JOIN owners o ON o.id = w.owner
+     WHERE w.structure = ? AND w.mode >= 0 ORDER BY w.id LIMIT 1`,
+  ),
 };
 
 /** The place of who is not in line yet: behind everybody. A number that both databases compare with their own. */
@@ -95,20 +99,30 @@ function* deadHolders<T>({ hold }: Turn<T>, structure: number): Script<number[]>
   return hold === undefined ? [] : yield* theDead(yield* hold.holders(structure));
 }
 
+/** The dead among those who keep others from taking at once: who holds it, and who is first in line. */
+function* deadInTheWay<T>(turn: Turn<T>, structure: number): Script<number[]> {
+  if (turn.hold === undefined) return [];
+  const holders = yield* turn.hold.holders(structure);
+  const first = yield* all(sql.first, structure);
+  return yield* theDead([...holders, ...first]);
+}
+
 /** Whether {@link takeNow} might succeed; only reads. */
 export function* mayTakeNow<T>(turn: Turn<T>, structure: number): Script<boolean> {
   if (yield* turn.ready(structure, endOfLine)) return true;
-  return (yield* deadHolders(turn, structure)).length > 0;
+  return (yield* deadInTheWay(turn, structure)).length > 0;
 }
 
 /** Takes a turn without waiting for it. */
 export function* takeNow<T>(turn: Turn<T>, structure: number): Script<{ readonly value: T } | undefined> {
-  const taken = yield* turn.take(structure, endOfLine);
-  if (taken !== undefined) return taken;
-  const dead = yield* deadHolders(turn, structure);
-  if (dead.length === 0) return undefined;
-  for (const one of dead) yield* bury(one);
-  return yield* turn.take(structure, endOfLine);
+  for (;;) {
+    const taken = yield* turn.take(structure, endOfLine);
+    if (taken !== undefined) return taken;
+    // Behind a dead one that was first in line there may be another.
+    const dead = yield* deadInTheWay(turn, structure);
+    if (dead.length === 0) return undefined;
+    for (const one of dead) yield* bury(one);
+  }
 }
 
 /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` when the caller is inside one. */

@@ -46,7 +46,7 @@ export function apart<T>(work: () => Promise<T>): Promise<T> {
 
 const later: (() => unknown)[] = [];
 // Begun here, outside of every asynchronous context that holds something.
-setInterval(() => later.shift()?.(), 1).unref();
+setInterval(() => setImmediate(() => later.shift()?.()), 1).unref();
 
 /** Runs `work` a little later, outside of all that its caller holds, and of what its caller is inside of. */
 export const outside = (work: () => unknown): void => void later.push(work);

@@ -103,8 +103,13 @@ export class Acquirer<
       throw deadlock(this.#what);
     }
     if (held !== undefined && again === 'counted') return this.#parts.grant(held.again());
-    const asked = performance.now();
-    const taken = await this.#parts.scope.wait(turn, this.#what, wait);
+    // Not from the call on: it may wait for longer than a lease lasts.
+    let asked = performance.now();
+    const take: typeof turn.take = (structure, waiter) => {
+      asked = performance.now();
+      return turn.take(structure, waiter);
+    };
+    const taken = await this.#parts.scope.wait({ ...turn, take }, this.#what, wait);
     const keeper = this.#keep(taken, asked, frame);
     frame.hold(keeper);
     return this.#parts.grant(keeper);

@@ -54,8 +54,11 @@ const shortestLease = 100;
 const serverLease = 30_000;
 
 /** In milliseconds; `null` without a lease. */
-export function resolveLease(kind: Kind, lease: Duration | undefined): number | null {
-  const ms = milliseconds('lease', lease ?? (kind === 'server' ? serverLease : Infinity));
+export function resolveLease(
+  kind: Kind,
+  lease: Duration = kind === 'server' ? serverLease : Infinity,
+): number | null {
+  const ms = milliseconds('lease', lease);
   if (ms < shortestLease)
     throw new RangeError(`lease must be ${shortestLease} ms or more, not ${shown(lease)}`);
   if (ms < Infinity) return ms;

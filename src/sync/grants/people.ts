@@ -26,16 +26,20 @@ export interface Holder extends Waiter {
 
 /** Those who hold, the longest first; without the dead, whom nobody has buried yet. */
 export function* holders(structure: number): Script<PersonRow[]> {
+  return yield* theLiving(yield* all(sql.holdingPeople, structure));
+}
+
+/** Those who wait, in line; without the dead. */
+export function* waiters(structure: number): Script<PersonRow[]> {
+  return yield* theLiving(yield* all(sql.waitingPeople, structure));
+}
+
+function* theLiving(people: readonly PersonRow[]): Script<PersonRow[]> {
   const living: PersonRow[] = [];
-  for (const row of yield* all(sql.holdingPeople, structure)) {
+  for (const row of people) {
     if (yield* alive(row[0], row[1])) living.push(row);
   }
   return living;
-}
-
-/** Those who wait, in line. */
-export function* waiters(structure: number): Script<PersonRow[]> {
-  return yield* all(sql.waitingPeople, structure);
 }
 
 export function holderOf(row: PersonRow): Holder {

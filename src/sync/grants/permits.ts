@@ -3,6 +3,7 @@ import type { Kind, Result, Scope, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
 import { identityOf, mayOvertake, type Held, type Holding, type HoldingParts } from './holding.js';
 import { notOwner, type Request } from './options.js';
+import { holders } from './people.js';
 import { sql } from './statements.js';
 
 /** What is left of `free` for whoever waits: the first in line decides, so that a large request is not starved by small ones. */
@@ -10,6 +11,7 @@ interface State {
   readonly capacity: number;
   readonly free: number;
   readonly aheadWeight: number;
+  readonly headWeight: number;
   readonly aheadWaited: number | null;
   readonly idle: number | null;
 }
@@ -81,9 +83,11 @@ export class Permits<S extends Kind> implements Holding<S> {
     return count;
   }
 
-  /** How much is free; never less than 0, though the permits may have become fewer than are held. */
+  /** How much is free, with what the dead have left; never less than 0, though the permits may have become fewer than are held. */
   *available(structure: number): Script<number> {
-    return Math.max(0, (yield* this.#state(structure, 0)).free);
+    const capacity = this.#capacity((yield* get(sql.capacity, structure))?.[0] ?? 0);
+    const held = yield* holders(structure);
+    return Math.max(0, capacity - held.reduce((sum, row) => sum + row[7], 0));
   }
 
   /**
@@ -137,10 +141,13 @@ export class Permits<S extends Kind> implements Holding<S> {
   }
 
   *#mayTake(structure: number, waiter: number, { weight, overtakes }: Request): Script<boolean> {
-    const { capacity, free, aheadWeight, aheadWaited, idle } = yield* this.#state(structure, waiter);
+    const state = yield* this.#state(structure, waiter);
+    const { capacity, free, aheadWeight, headWeight, aheadWaited } = state;
     if (weight > capacity)
       throw new RangeError(`weight must be at most the number of permits, ${capacity}, not ${weight}`);
     if (weight > free) return false;
+    // What the first in line has no room for yet is not kept for it in vain: passed each time that nothing has changed for a while, it would starve.
+    const idle = headWeight <= free ? state.idle : 0;
     return (
       aheadWaited === null ||
       overtakes ||
@@ -151,9 +158,19 @@ export class Permits<S extends Kind> implements Holding<S> {
 
   *#state(structure: number, waiter: number): Script<State> {
     const capacity = this.#capacity((yield* get(sql.capacity, structure))?.[0] ?? 0);
-    const row = yield* get(sql.permitState, structure, structure, waiter, structure, waiter, structure);
-    const [used = 0, aheadWeight = 0, aheadWaited = null, idle = null] = row ?? [];
-    return { capacity, free: capacity - used, aheadWeight, aheadWaited, idle };
+    const row = yield* get(
+      sql.permitState,
+      structure,
+      structure,
+      waiter,
+      structure,
+      waiter,
+      structure,
+      waiter,
+      structure,
+    );
+    const [used = 0, aheadWeight = 0, headWeight = 0, aheadWaited = null, idle = null] = row ?? [];
+    return { capacity, free: capacity - used, aheadWeight, headWeight, aheadWaited, idle };
   }
 
   /** What the dead have left, and whose lease has run out: it no more counts, and must not be in the way of a slot's number. */

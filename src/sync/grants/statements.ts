@@ -41,8 +41,9 @@ const freeLock = (condition: string): string =>
 const unwatched = 'NOT EXISTS (SELECT 1 FROM structures s WHERE s.id = holds.structure AND s.waiting > 0)';
 
 /** How long the first in line, of those ahead of a waiter, has waited; how long nothing was taken or given back. */
-const aheadWaited = `(SELECT monotonic() - w.since FROM waiters w
-    WHERE w.structure = ? AND w.id < ? AND w.mode > 0 ORDER BY w.id LIMIT 1)`;
+const ahead = (what: string): string =>
+  `(SELECT ${what} FROM waiters w WHERE w.structure = ? AND w.id < ? AND w.mode > 0 ORDER BY w.id LIMIT 1)`;
+const aheadWaited = ahead('monotonic() - w.since');
 const idle = '(SELECT monotonic() - h.since FROM holds h WHERE h.structure = ? AND h.slot = 0)';
 const heldWeight = `coalesce((SELECT sum(h.weight) FROM holds h WHERE h.structure = ? AND h.slot > 0 AND ${valid}), 0)`;
 
@@ -63,7 +64,7 @@ export const sql = {
     `SELECT CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE h.structure = ? AND h.slot = 0 AND ${valid}) THEN 1 ELSE 0 END,
        ${aheadWaited}, ${idle}`,
   ),
-  /** The same of permits: how many there are and are held, and how much those ahead wait for. */
+  /** The same of permits: how many are held, and how much those ahead, and the first of them, wait for. */
   permitState: new Statement<
     [
       structure: number,
@@ -72,12 +73,14 @@ export const sql = {
       structure: number,
       waiter: number,
       structure: number,
+      waiter: number,
+      structure: number,
     ],
-    [used: number, aheadWeight: number, aheadWaited: number | null, idle: number | null]
+    [used: number, aheadWeight: number, headWeight: number, aheadWaited: number | null, idle: number | null]
   >(
     `SELECT CAST(${heldWeight} AS bigint),
        CAST(coalesce((SELECT sum(w.mode) FROM waiters w WHERE w.structure = ? AND w.id < ? AND w.mode > 0), 0) AS bigint),
-       ${aheadWaited}, ${idle}`,
+       coalesce(${ahead('w.mode')}, 0), ${aheadWaited}, ${idle}`,
   ),
   capacity: new Statement<[structure: number], [capacity: number | null, waiting: number]>(
     'SELECT capacity, waiting FROM structures WHERE id = ?',

@@ -85,10 +85,16 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     if (this.#locks.some(({ subject }) => heldHere(subject) !== undefined)) throw deadlock(this.#what);
     const { timeout, signal } = resolveWaitOptions(what, wait);
     const deadline = performance.now() + timeout;
+    let asked = 0;
     for (let at = 0; ;) {
-      const asked = performance.now();
-      const left: WaitOptions = { timeout: Math.max(0, deadline - asked), signal };
-      const outcome = await this.#of(at).scope.wait(this.#turn(at, label), this.#what, left);
+      const left: WaitOptions = { timeout: Math.max(0, deadline - performance.now()), signal };
+      const turn = this.#turn(at, label);
+      // Not from the call on: it may wait for longer than a lease lasts.
+      const take: typeof turn.take = (structure, waiter) => {
+        asked = performance.now();
+        return turn.take(structure, waiter);
+      };
+      const outcome = await this.#of(at).scope.wait({ ...turn, take }, this.#what, left);
       if ('held' in outcome) {
         const keepers = this.#keep(outcome.held, asked, frame);
         frame.hold(...keepers);
