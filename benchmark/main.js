@@ -13,19 +13,20 @@ import { asMarkdown, asText, partsOf } from './lib/report.js';
 import { cleanUp, temporaryDirectory } from './lib/temporary.js';
 import { measureBell } from './sections/bell.js';
 import { measureGrowth } from './sections/growth.js';
+import { measureLocks } from './sections/locks.js';
 import { measureOperations } from './sections/operations.js';
 import { measureProcesses } from './sections/processes.js';
 import { measureThrottle } from './sections/throttle.js';
 
 const usage = `Usage: npm run bench -- [options]
-  --only=<section>   operations, growth, processes, bell or throttle; may be given more than once
+  --only=<section>   operations, growth, processes, bell, locks or throttle; may be given more than once
   --quick            smaller stores and fewer rounds, to see that everything runs: its figures are no good
   --against=<dir>    another build of Holdfast (its dist directory), measured in the same rounds
   --no-peers         without lmdb, Redis and rate-limiter-flexible
   --markdown=<file>  writes the tables as Markdown, too
   --json=<file>      writes every figure as JSON, too`;
 
-const sections = ['operations', 'growth', 'processes', 'bell', 'throttle'];
+const sections = ['operations', 'growth', 'processes', 'bell', 'locks', 'throttle'];
 
 function readOptions() {
   const { values } = parseArgs({
@@ -84,6 +85,10 @@ async function measure({ only, quick, peers, against }, build) {
     results.growth = await measureGrowth({ ...common, library: await import(build) });
   if (only.includes('processes')) results.processes = await measureProcesses(common);
   if (only.includes('bell')) results.bell = await measureBell(common);
+  if (only.includes('locks')) {
+    const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
+    results.locks = await measureLocks({ ...common, redis: server });
+  }
   if (only.includes('throttle')) {
     const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
     results.throttle = await measureThrottle({ ...common, peers, redis: server });

@@ -47,6 +47,7 @@ export async function redis(report, directory) {
   if (server === undefined) return void report.missing.push('redis-server on the PATH');
   return {
     name: 'Redis',
+    port,
     isAsync: true,
     async connect() {
       const client = await connected(createClient, port);

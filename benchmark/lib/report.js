@@ -146,6 +146,51 @@ function bellPart({ times, rows }) {
   };
 }
 
+/** @param {any} result @returns {Part[]} */
+function locksParts({ alone, contended, deaths }) {
+  const ms = (value) => `${digits(value)} ms`;
+  const targets = { tryAcquire: 1.4, acquire: 1.4 };
+  return [
+    {
+      title:
+        'A lock that nobody else wants: taken and given back (× is the time against the same two statements by hand)',
+      columns: ['by', 'time', '×', 'target'],
+      rows: alone.map(({ name, median, ratio: times }) => [
+        name in targets || name === 'use' ? `Lock, ${name}` : name,
+        duration(median),
+        ratio(times),
+        verdict(times, targets[name]),
+      ]),
+    },
+    {
+      title: 'One lock that several processes want without pause',
+      columns: [
+        'processes, held for',
+        'taken a second',
+        'hand-over p50',
+        'p99',
+        'longest wait',
+        'most against fewest',
+        'targets',
+      ],
+      rows: contended.map((row) => [
+        `${row.processes}, ${row.hold} ms${row.fair === '' ? '' : ', fair: true'}`,
+        row.throughput.toFixed(0),
+        ms(row.p50),
+        ms(row.p99),
+        ms(row.longest),
+        ratio(row.unfairness),
+        [verdict(row.p50, 1, 'ms'), verdict(row.longest, 50, 'ms'), verdict(row.unfairness, 1.3)].join(', '),
+      ]),
+    },
+    {
+      title: `From the holder’s kill -9 to the next holder, ${deaths.times} times`,
+      columns: ['p50', 'p99', 'longest', 'target of p99'],
+      rows: [[ms(deaths.p50), ms(deaths.p99), ms(deaths.longest), verdict(deaths.p99, 50, 'ms')]],
+    },
+  ];
+}
+
 /** @param {any} results @returns {Part[]} */
 export function partsOf(results) {
   const parts = [];
@@ -153,6 +198,7 @@ export function partsOf(results) {
   if (results.growth) parts.push(growthPart(results.growth));
   if (results.processes) parts.push(processesPart(results.processes));
   if (results.bell) parts.push(bellPart(results.bell));
+  if (results.locks) parts.push(...locksParts(results.locks));
   if (results.throttle) parts.push(throttlePart(results.throttle), heldPart(results.throttle));
   return parts;
 }

@@ -15,7 +15,7 @@ async function measureAlone(build, quick, redisPort) {
     ['acquire', await holdfastLock(build, directory(), 'acquire')],
     ['use', await holdfastLock(build, directory(), 'use')],
     ['proper-lockfile', await properLockfile(directory())],
-    ['redlock', redisPort && (await redlock(redisPort))],
+    ['redlock', redisPort === undefined ? undefined : await redlock(redisPort)],
   ];
   const candidates = found.filter(([, candidate]) => candidate);
   const perRound = 40;
@@ -114,8 +114,8 @@ async function waitsFor(build, directory) {
   await new Promise((resolve) => setTimeout(resolve, 100 * Math.random()));
 }
 
-/** @param {{ build: string, quick: boolean, redisPort?: number, progress(what: string): void }} options */
-export async function measureLocks({ build, quick, redisPort, progress }) {
+/** @param {{ build: string, quick: boolean, redis?: { readonly port: number }, progress(what: string): void }} options */
+export async function measureLocks({ build, quick, redis, progress }) {
   progress('locks: alone');
   const alone = await measureAlone(build, quick, redisPort);
   const contended = [];
