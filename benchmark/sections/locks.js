@@ -117,7 +117,7 @@ async function waitsFor(build, directory) {
 /** @param {{ build: string, quick: boolean, redis?: { readonly port: number }, progress(what: string): void }} options */
 export async function measureLocks({ build, quick, redis, progress }) {
   progress('locks: alone');
-  const alone = await measureAlone(build, quick, redisPort);
+  const alone = await measureAlone(build, quick, redis?.port);
   const contended = [];
   for (const fair of ['', 'fair']) {
     for (const hold of [0, 1]) {
