@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { catalog, checkNumber, structureInfo, StructureRefs, type StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
 import type { PgResult } from './postgres-driver.js';
@@ -7,6 +8,9 @@ import type { Sessions } from './postgres-sessions.js';
 import type { Script, Step } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
 import type { Engine, Scope, ScopeOptions, StructureInfo } from './store.js';
+
+/** How long closing waits for what is to be done before, in milliseconds: the server may be gone. */
+const leaveWithin = 1000;
 
 /** What a server engine is made of. */
 export interface ServerParts {
@@ -145,6 +149,13 @@ export class ServerEngine implements Engine<'server'> {
   }
 
   async #close(): Promise<void> {
+    await Promise.race([this.#leave(), sleep(leaveWithin, undefined, { ref: false })]);
+    this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#where}: the store is closed`));
+    await this.presence.close();
+    await this.#end();
+  }
+
+  async #leave(): Promise<void> {
     for (const action of [...this.#onClose].reverse()) {
       try {
         await action();
@@ -152,9 +163,6 @@ export class ServerEngine implements Engine<'server'> {
         // The server is gone, say: it is left as it would be if the process had been killed.
       }
     }
-    this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#where}: the store is closed`));
-    await this.presence.close();
-    await this.#end();
   }
 
   async #query(statement: Statement, params: readonly Value[]): Promise<PgResult> {

@@ -40,11 +40,11 @@ forEachEngine((engine) => {
     test('it takes as long as it must, and never less', async () => {
       const { throttle } = await opened({ limit: 5, per: 50, algorithm });
       await throttle.take({ cost: 5 });
-      const { retryAfter } = await throttle.peek();
       const start = performance.now();
+      const { retryAfter } = await throttle.peek();
       await throttle.wait();
-      // The time between the two calls had passed before the wait.
-      expect(performance.now() - start).toBeGreaterThan(retryAfter - 1 - 20);
+      // Rounded up to a millisecond.
+      expect(performance.now() - start).toBeGreaterThan(retryAfter - 1);
     });
 
     test('who comes first is first, whatever it costs', async () => {
@@ -70,7 +70,7 @@ forEachEngine((engine) => {
       const before = await due(throttle);
       for (const timeout of [0, 1, '10m'] as const)
         await expect(throttle.wait({ timeout })).rejects.toThrow(withCode('ERR_TIMEOUT'));
-      expect(await due(throttle)).toBeCloseTo(before, -1);
+      expect(await due(throttle)).toBeCloseTo(before, -2);
     });
 
     test('who gives up gives its place back', async () => {
@@ -83,7 +83,7 @@ forEachEngine((engine) => {
       while ((await due(throttle)) < before + 600) await pause(1);
       controller.abort(new Error('enough'));
       await failure;
-      expect(await due(throttle)).toBeCloseTo(before, -1);
+      expect(await due(throttle)).toBeCloseTo(before, -2);
     });
 
     test('many who give up together give all of their places back', async () => {
@@ -111,10 +111,10 @@ forEachEngine((engine) => {
       const before = await due(throttle);
       first.abort(new Error('first'));
       await expect(gone).rejects.toThrow('first');
-      expect(await due(throttle)).toBeCloseTo(before, -1);
+      expect(await due(throttle)).toBeCloseTo(before, -2);
       second.abort(new Error('second'));
       await expect(behind).rejects.toThrow('second');
-      expect(await due(throttle)).toBeCloseTo(between, -1);
+      expect(await due(throttle)).toBeCloseTo(between, -2);
     });
 
     test('closing the store ends it, and gives the places back', async () => {
@@ -129,7 +129,7 @@ forEachEngine((engine) => {
       await store.close();
       await Promise.all(failures);
       const again = new Throttle(await engine.reopen(store), 'api', slow);
-      expect(await due(again)).toBeCloseTo(before, -1);
+      expect(await due(again)).toBeCloseTo(before, -2);
     });
 
     test('a signal that is aborted already ends it before anything is reserved', async () => {

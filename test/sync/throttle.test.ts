@@ -296,9 +296,9 @@ forEachEngine((engine) => {
     test('answers at once on an embedded store, and with a promise on a server', async () => {
       const { store } = await opened();
       const throttle = new Throttle(store, 'api', { limit: 3, per: '1h' });
-      expect(throttle.take() instanceof Promise).toBe(!isEmbedded(store));
-      expect(throttle.peek() instanceof Promise).toBe(!isEmbedded(store));
-      await throttle.peek();
+      const answers = [throttle.take(), throttle.peek()];
+      for (const answer of answers) expect(answer instanceof Promise).toBe(!isEmbedded(store));
+      await Promise.all(answers);
     });
 
     test('uses up no number of those that structures with rows have', async () => {
