@@ -89,14 +89,16 @@ export class GrantOf<S extends Kind> {
   ): Result<S, G | undefined> {
     const keeper = this.#keeper;
     const script = (structure: number) => exchange(structure, keeper.held);
-    return keeper.scope.after(
-      keeper.scope.write(() => this.#refuseEnded(), script),
-      (held) => {
-        if (held === undefined) return undefined;
-        keeper.held = held;
-        this.#released = true;
-        return next(keeper);
-      },
+    return keeper.changing(() =>
+      keeper.scope.after(
+        keeper.scope.write(() => this.#refuseEnded(), script),
+        (held) => {
+          if (held === undefined) return undefined;
+          keeper.held = held;
+          this.#released = true;
+          return next(keeper);
+        },
+      ),
     );
   }
 

@@ -33,6 +33,8 @@ export class Keeper<S extends Kind> {
   #until: number;
   #renewal: NodeJS.Timeout | undefined;
   #renewing = false;
+  /** While it is given back or exchanged, that it is not held as it was is no loss: who waits here is rung before the answer is known. */
+  #changing = false;
   #controller: AbortController | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -69,7 +71,23 @@ export class Keeper<S extends Kind> {
       this.depth--;
       return this.scope.settled(() => this.lost === undefined);
     }
-    return this.scope.after(this.#holding.release(this.held), (released) => this.#released(released));
+    return this.changing(() =>
+      this.scope.after(this.#holding.release(this.held), (released) => this.#released(released)),
+    );
+  }
+
+  /** Runs what gives it back, or exchanges it. Where that fails, it is held still. */
+  changing<T>(change: () => Result<S, T>): Result<S, T> {
+    this.#changing = true;
+    const done = (): void => void (this.#changing = false);
+    let changed: Result<S, T> | undefined;
+    try {
+      changed = change();
+      return changed;
+    } finally {
+      if (changed instanceof Promise) changed.then(done, done);
+      else done();
+    }
   }
 
   /** The same without blocking the event loop, and however long it takes. */
@@ -77,7 +95,16 @@ export class Keeper<S extends Kind> {
     // What the closing of a store has released need not be.
     if (this.depth === 0 || this.scope.closing.aborted) return;
     if (this.depth > 1) this.depth--;
-    else this.#released(await this.scope.soon((structure) => this.#holding.releasing(structure, this.held)));
+    else await this.#releaseSoon();
+  }
+
+  async #releaseSoon(): Promise<void> {
+    this.#changing = true;
+    try {
+      this.#released(await this.scope.soon((structure) => this.#holding.releasing(structure, this.held)));
+    } finally {
+      this.#changing = false;
+    }
   }
 
   #released(released: boolean): boolean {
@@ -112,10 +139,16 @@ export class Keeper<S extends Kind> {
       this.#lose(new HoldfastError('ERR_CONNECTION', message));
       return;
     }
-    const row = this.scope.read(nothing, () => get(sql.holds, ...identityOf(this.held))[Symbol.iterator]());
+    const { held } = this;
+    const row = this.scope.read(nothing, () => get(sql.holds, ...identityOf(held))[Symbol.iterator]());
     await this.scope.after(row, (still) => {
-      if (still?.[0] !== 1) this.#lose(this.#gone());
+      if (still?.[0] !== 1) this.#miss(held);
     });
+  }
+
+  /** What was held is held no more. */
+  #miss(held: Held): void {
+    if (!this.#changing && held === this.held) this.#lose(this.#gone());
   }
 
   /** Where it fails, it is tried again at the next turn, as long as the lease lasts. */
@@ -124,10 +157,11 @@ export class Keeper<S extends Kind> {
     if (asked > this.#until) this.#lose(this.#gone());
     if (this.#renewing || this.depth === 0) return;
     this.#renewing = true;
+    const { held } = this;
     try {
-      const renewed = await this.scope.soon(() => renewing(this.held, lease));
+      const renewed = await this.scope.soon(() => renewing(held, lease));
       if (renewed) this.#until = asked + lease;
-      else this.#lose(this.#gone());
+      else this.#miss(held);
     } catch (error) {
       if (performance.now() > this.#until) this.#lose(error);
     } finally {
