@@ -26,6 +26,8 @@ const models: Readonly<Record<string, Model>> = {
 forEachEngine((engine) => {
   const seconds = Number(given ?? (engine.name === 'embedded' ? 3 : 2));
   const most = engine.name === 'embedded' ? 8 : 4;
+  // To start a process, and to connect it, takes a good part of a second on a busy machine.
+  const kills = engine.name === 'embedded' ? 1.5 : 0.7;
 
   describe('histories of processes that are killed, stopped and give up', () => {
     for (const [i, [subject, model]] of Object.entries(models).entries()) {
@@ -37,7 +39,7 @@ forEachEngine((engine) => {
           const processes = 2 + Math.floor(random() * (most - 1));
           const tasks = 1 + Math.floor(random() * 2);
           const location = engine.location(await engine.open());
-          const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds });
+          const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
           const { violations, summary } = check(entries, model);
           const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
           if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);

@@ -80,7 +80,7 @@ export class Rounds {
     }
     const signal = this.#abortLater(op, at, plan.abortAfter);
     this.#log.write('asking', op, { weight, timeout });
-    if (plan.lookAtLine) void this.#lookAtLine(op, at, label);
+    const looking = plan.lookAtLine ? this.#lookAtLine(op, at, label) : undefined;
     try {
       await this.#wait(op, plan, { label, timeout, signal }, at);
     } catch (error) {
@@ -90,6 +90,7 @@ export class Rounds {
       if (code !== 'ERR_TIMEOUT' && code !== 'given up') throw error;
     } finally {
       at.done = true;
+      await looking;
     }
   }
 
@@ -145,7 +146,7 @@ export class Rounds {
    * @param {string} label
    */
   async #lookAtLine(op, at, label) {
-    for (let looks = 0; looks < 8; looks++) {
+    for (let looks = 0; looks < 20; looks++) {
       await nextTurn();
       if (at.done) return;
       /** @type {{ label?: string }[]} */
