@@ -1,0 +1,275 @@
+// @ts-check
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+
+/** @typedef {import('./shapes.js').Grant} Grant */
+/** @typedef {{ op: number, grant: Grant, weight: number }} Holding */
+/** @typedef {ReturnType<typeof plannedRound>} Plan */
+
+/**
+ * All that chance decides of a round, drawn at once: what is drawn then depends on the seed alone, not on how fast the machine is.
+ *
+ * @param {() => number} random
+ * @param {import('./shapes.js').Subject} subject
+ * @param {number} deaths How likely it is that the process dies while it holds.
+ */
+export function plannedRound(random, subject, deaths) {
+  const weight = subject.weight(random);
+  const how = ['release', 'release', 'dispose', 'use', 'try'][Math.floor(random() * 5)];
+  const limit = random();
+  const after = random() * 25;
+  return {
+    weight,
+    how,
+    timeout: limit < 0.15 ? after : undefined,
+    abortAfter: limit > 0.85 ? after : undefined,
+    slow: random() < 0.3 ? random() / 5 : 0,
+    hold: random() < 0.5 ? 0 : random() * 2,
+    think: random() < 0.3 ? 0 : random() * 3,
+    again: random() < 0.3,
+    innerLast: random() < 0.5,
+    exchange: random() < 0.3,
+    listen: random() < 0.05,
+    lookAtLine: random() < 0.5,
+    dies: random() < deaths ? Math.floor(random() * 3) : undefined,
+  };
+}
+
+/** A round that waits until it is served. */
+export const patientRound = { how: 'release', timeout: undefined, abortAfter: undefined, dies: undefined };
+
+/** @param {number} ms */
+async function pause(ms) {
+  if (ms >= 1) return sleep(ms);
+  for (const end = performance.now() + ms; performance.now() < end;);
+  return undefined;
+}
+
+/** Acquires, holds and releases, and logs it. */
+export class Rounds {
+  #subject;
+  #log;
+  #number;
+  #label;
+
+  /**
+   * @param {import('./shapes.js').Subject} subject
+   * @param {import('./log.js').Log} log
+   * @param {import('./number.js').PlainNumber} number
+   * @param {number} process
+   */
+  constructor(subject, log, number, process) {
+    this.#subject = subject;
+    this.#log = log;
+    this.#number = number;
+    this.#label = `process ${process}, `;
+  }
+
+  /** @param {Plan} plan */
+  async round(plan) {
+    const { weight, how, timeout } = plan;
+    const op = this.#log.nextOp();
+    const at = { done: false };
+    const label = `${this.#label}${op}`;
+    const { tryAcquire } = this.#subject;
+    if (how === 'try' && tryAcquire !== undefined) {
+      this.#log.write('asking', op, { weight, tries: true });
+      const grant = await tryAcquire(weight, { label });
+      if (grant === undefined) this.#log.write('ended', op, { code: 'refused' });
+      else await this.#hold({ op, grant, weight }, plan);
+      return;
+    }
+    const signal = this.#abortLater(op, at, plan.abortAfter);
+    this.#log.write('asking', op, { weight, timeout });
+    const looking = plan.lookAtLine ? this.#lookAtLine(op, at, label) : undefined;
+    try {
+      await this.#wait(op, plan, { label, timeout, signal }, at);
+    } catch (error) {
+      if (at.done) throw error;
+      const { code = 'none' } = /** @type {{ code?: string }} */ (error);
+      this.#log.write('ended', op, { code });
+      if (code !== 'ERR_TIMEOUT' && code !== 'given up') throw error;
+    } finally {
+      at.done = true;
+      await looking;
+    }
+  }
+
+  /**
+   * @param {number} op
+   * @param {Plan} plan
+   * @param {object} options
+   * @param {{ done: boolean }} at
+   */
+  async #wait(op, plan, options, at) {
+    const { weight } = plan;
+    const { acquire, use } = this.#subject;
+    if (plan.how !== 'use' || use === undefined) {
+      const grant = await acquire(weight, options);
+      at.done = true;
+      await this.#hold({ op, grant, weight }, plan);
+      return;
+    }
+    /** @type {Holding | undefined} */
+    let held;
+    const work = async (/** @type {Grant} */ grant) => {
+      at.done = true;
+      held = await this.#holdOnce({ op, grant, weight }, { ...plan, exchange: false, innerLast: false });
+      this.#log.write('releasing', op);
+    };
+    await use(weight, work, options);
+    if (held !== undefined) this.#log.write('released', op, { held: true });
+  }
+
+  /**
+   * Aborts a wait later, and says so before.
+   *
+   * @param {number} op
+   * @param {{ done: boolean }} at
+   * @param {number | undefined} after
+   */
+  #abortLater(op, at, after) {
+    if (after === undefined) return undefined;
+    const controller = new AbortController();
+    setTimeout(() => {
+      if (at.done) return;
+      this.#log.write('givingUp', op);
+      controller.abort(Object.assign(new Error('given up'), { code: 'given up' }));
+    }, after);
+    return controller.signal;
+  }
+
+  /**
+   * Tells that an attempt stands in line, once others can see it.
+   *
+   * @param {number} op
+   * @param {{ done: boolean }} at
+   * @param {string} label
+   */
+  async #lookAtLine(op, at, label) {
+    for (let looks = 0; looks < 20; looks++) {
+      await nextTurn();
+      if (at.done) return;
+      /** @type {{ label?: string }[]} */
+      const line = (await this.#subject.waiters?.()) ?? [];
+      if (!line.some((waiter) => waiter.label === label)) continue;
+      this.#log.write('inLine', op);
+      return;
+    }
+  }
+
+  /**
+   * @param {Holding} holding
+   * @param {Plan} plan
+   */
+  async #hold(holding, plan) {
+    const { op, grant } = await this.#holdOnce(holding, plan);
+    this.#log.write('releasing', op);
+    let held = true;
+    if (plan.how === 'dispose' && Symbol.asyncDispose in grant)
+      await /** @type {any} */ (grant)[Symbol.asyncDispose]();
+    else held = /** @type {boolean} */ (await grant.release());
+    this.#log.write('released', op, { held });
+  }
+
+  /**
+   * @param {Holding} holding
+   * @param {Plan} plan
+   * @returns {Promise<Holding>} What is to be released.
+   */
+  async #holdOnce(holding, plan) {
+    this.#begin(holding, plan.listen);
+    await this.#work(holding, plan);
+    if (plan.again && holding.weight === 1) return this.#again(holding, plan);
+    if (plan.exchange && 'tryUpgrade' in holding.grant) return this.#exchange(holding, 'tryUpgrade', plan);
+    if (plan.exchange && 'downgrade' in holding.grant) return this.#exchange(holding, 'downgrade', plan);
+    return holding;
+  }
+
+  /**
+   * @param {Holding} holding
+   * @param {boolean} [listen]
+   */
+  #begin({ op, grant }, listen) {
+    this.#log.write('holding', op, { fence: String(grant.fence) });
+    if (listen) grant.signal?.addEventListener('abort', () => this.#log.write('lost', op));
+  }
+
+  /**
+   * Changes the number in the file, as whoever is alone may do; whoever is not only reads it, twice.
+   *
+   * @param {Holding} holding
+   * @param {Plan} plan
+   */
+  async #work({ op, weight }, { slow, hold, dies }) {
+    if (dies === 0) this.#die();
+    const value = this.#number.read();
+    if (weight < this.#subject.capacity) {
+      this.#log.write('read', op, { value });
+      await pause(hold);
+      this.#log.write('read', op, { value: this.#number.read() });
+      return;
+    }
+    this.#log.write('writing', op, { value });
+    await pause(slow);
+    if (dies === 1) this.#die();
+    this.#number.write(value + 1);
+    if (dies === 2) this.#die();
+    this.#log.write('wrote', op, { value: value + 1 });
+    await pause(hold);
+  }
+
+  /** As if somebody had killed it just now. */
+  #die() {
+    this.#log.write('killing', 0);
+    process.kill(process.pid, 'SIGKILL');
+  }
+
+  /**
+   * Acquires again what it holds.
+   *
+   * @param {Holding} holding
+   * @param {Plan} plan
+   * @returns {Promise<Holding>}
+   */
+  async #again(holding, plan) {
+    const { again, acquire } = this.#subject;
+    if (again === undefined) return holding;
+    if (again === 'let in') {
+      const op = this.#log.nextOp();
+      this.#log.write('asking', op, { weight: 1, overtakes: true });
+      const grant = await acquire(1, {});
+      await this.#hold({ op, grant, weight: 1 }, { ...plan, again: false, exchange: false });
+      return holding;
+    }
+    const grant = await acquire(1, {});
+    this.#log.write('again', holding.op, { fence: String(grant.fence) });
+    await pause(plan.hold);
+    const [first, last] = plan.innerLast ? [holding.grant, grant] : [grant, holding.grant];
+    await first.release();
+    await this.#work(holding, plan);
+    return { ...holding, grant: last };
+  }
+
+  /**
+   * Exchanges what it reads with for what it writes with, or back.
+   *
+   * @param {Holding} holding
+   * @param {'tryUpgrade' | 'downgrade'} how
+   * @param {Plan} plan
+   * @returns {Promise<Holding>}
+   */
+  async #exchange(holding, how, plan) {
+    const weight = how === 'downgrade' ? 1 : this.#subject.capacity;
+    const op = this.#log.nextOp();
+    this.#log.write('asking', op, { weight, overtakes: true, exchanges: holding.op });
+    const grant = await holding.grant[how]?.();
+    if (grant === undefined) {
+      this.#log.write('ended', op, { code: 'refused' });
+      return holding;
+    }
+    const exchanged = { op, grant, weight };
+    this.#begin(exchanged);
+    await this.#work(exchanged, plan);
+    return exchanged;
+  }
+}

@@ -1,0 +1,25 @@
+// @ts-check
+import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock } from 'holdfast';
+import { broken } from './broken.js';
+import { electionShape, lockShape, readWriteShape, semaphoreShape } from './shapes.js';
+
+const name = 'tested';
+const permits = 4;
+const fair = true;
+
+/**
+ * What the histories are of, by the name that a test gives.
+ *
+ * @type {Record<string, (store: import('holdfast').AsyncStore, directory: string) => import('./shapes.js').Subject>}
+ */
+export const subjects = {
+  lock: (store) => lockShape(new Lock(store, name)),
+  'fair lock': (store) => lockShape(new Lock(store, name, { fair })),
+  rlock: (store) => ({ ...lockShape(new RLock(store, name)), again: 'counted' }),
+  'read-write lock': (store) => readWriteShape(new ReadWriteLock(store, name)),
+  'fair read-write lock': (store) => readWriteShape(new ReadWriteLock(store, name, { fair })),
+  semaphore: (store) => semaphoreShape(new BoundedSemaphore(store, name, { permits }), permits),
+  'fair semaphore': (store) => semaphoreShape(new BoundedSemaphore(store, name, { permits, fair }), permits),
+  election: (store) => electionShape(new Election(store, name)),
+  ...broken,
+};

@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { derivedSeed, randomFrom } from '../support/random.js';
+import { forEachEngine } from '../support/stores.js';
+import { check, type Model } from './history/checker.js';
+import { recordHistory } from './history/runner.js';
+import { bargingAllowed, strict } from './history/waiting.js';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const given = process.env['HISTORY_SECONDS'];
+const permits = 4;
+/** As `readWriteShape` of `test/processes/history/shapes.js` has it. */
+const readersAtMost = 1_000;
+
+/** What is tested, and what is promised of it. */
+const models: Readonly<Record<string, Model>> = {
+  lock: { capacity: 1, order: bargingAllowed },
+  'fair lock': { capacity: 1, order: strict },
+  rlock: { capacity: 1, order: bargingAllowed },
+  'read-write lock': { capacity: readersAtMost, order: bargingAllowed },
+  'fair read-write lock': { capacity: readersAtMost, order: strict },
+  semaphore: { capacity: permits, order: bargingAllowed },
+  'fair semaphore': { capacity: permits, order: strict },
+  election: { capacity: 1, order: strict },
+};
+
+forEachEngine((engine) => {
+  const seconds = Number(given ?? (engine.name === 'embedded' ? 3 : 2));
+  const most = engine.name === 'embedded' ? 8 : 4;
+  // To start a process, and to connect it, takes a good part of a second on a busy machine.
+  const kills = engine.name === 'embedded' ? 1.5 : 0.7;
+
+  describe('histories of processes that are killed, stopped and give up', () => {
+    for (const [i, [subject, model]] of Object.entries(models).entries()) {
+      test(
+        `${subject}: what is held excludes, fences grow, who came first goes first, and nobody is forgotten`,
+        { timeout: seconds * 1000 + 90_000 },
+        async () => {
+          const random = randomFrom(derivedSeed(seed, i));
+          const processes = 2 + Math.floor(random() * (most - 1));
+          const tasks = 1 + Math.floor(random() * 2);
+          const location = engine.location(await engine.open());
+          const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
+          const { violations, summary } = check(entries, model);
+          const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
+          if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
+          expect(violations, which).toEqual({});
+          expect(summary.grants, which).toBeGreaterThan(20);
+        },
+      );
+    }
+  });
+});
