@@ -38,11 +38,11 @@ export interface AsyncRLock extends RLockOf<'server'> {}
 
 /**
  * The re-entrant lock `name`: an {@link RLock} in an embedded store, an {@link AsyncRLock} in a server store. A {@link Lock} whose holder is an asynchronous
- * context, which may acquire it again: it is free once each of its grants, which have the same `fence`, was released. Two requests
- * that one process serves exclude each other. To release a grant twice throws `ERR_NOT_OWNER`.
+ * context, that of the work given to `use` (or of a function of `wrap`): in it, `use`, `acquire` and `tryAcquire` count. It is free once each of its
+ * grants, which have the same `fence`, was released; to release one twice throws `ERR_NOT_OWNER`. Two requests that one process serves
+ * exclude each other. What is acquired outside of `use` is a holder of its own, as with a {@link Lock}.
  *
- * A context includes what it starts: tasks that one holder runs side by side do not exclude each other. What was acquired by `acquire` or
- * `tryAcquire` is known for held after the next `await`.
+ * A context includes what it starts: tasks that the work of one `use` runs side by side do not exclude each other.
  *
  * @example
  * const lock = new RLock(store, 'accounts');

@@ -1,7 +1,7 @@
 import type { WaitOptions } from '../../core/options.js';
 import { nothing, type Kind, type Result, type Scope, type Turn } from '../../core/store.js';
-import { Acquiring } from './acquiring.js';
-import { enter, Frame, heldHere, type Subject } from './context.js';
+import { Acquiring, type Acquired } from './acquiring.js';
+import { heldHere, type Subject } from './context.js';
 import type { Grant } from './grant.js';
 import type { Held, Holding } from './holding.js';
 import { isKeeperOf, Keeper } from './keeper.js';
@@ -57,17 +57,10 @@ export class Acquirer<
    * @throws `TypeError` or `RangeError` for options that don't exist; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
    */
   tryAcquire(options?: Omit<O, keyof WaitOptions>): Result<S, G | undefined> {
+    const known = this.#heldHere();
+    if (known === undefined || this.#again(known) !== 'counted') return this.#tryTake(options, known);
     const { scope } = this.#parts;
-    const held = this.#heldHere();
-    const frame = new Frame(this.#parts.subject);
-    enter(frame);
-    if (held === undefined || this.#again(held) !== 'counted') return this.#tryTake(options, held, frame);
-    const counted = scope.after(this.#stillHeld(held), (still) => still && this.#countAgain(still, options));
-    // A promise of a promise, on a server, is the same as the promise.
-    return scope.after(counted, (grant) => grant ?? this.#tryTake(options, undefined, frame)) as Result<
-      S,
-      G | undefined
-    >;
+    return scope.after(this.#stillHeld(known), (held) => held && this.#countAgain(held, options));
   }
 
   /** Who holds it, the longest first. */
@@ -94,15 +87,13 @@ export class Acquirer<
     return this.#parts.scope.write(nothing, (structure) => this.#parts.holding.force(structure));
   }
 
-  protected override async take(what: string, options: O | undefined, frame: Frame): Promise<G> {
+  protected override async take(what: string, options: O | undefined): Promise<Acquired<G>> {
     const known = this.#heldHere();
     const { turn, wait } = this.#turn(what, options, known, [...waiting, ...this.#known]);
     const held = known && (await this.#stillHeld(known));
     const again = held && this.#again(held);
-    if (again === 'refused') {
-      throw deadlock(this.#what);
-    }
-    if (held !== undefined && again === 'counted') return this.#parts.grant(held.again());
+    if (again === 'refused') throw deadlock(this.#what);
+    if (held !== undefined && again === 'counted') return this.#acquired(held.again());
     // Not from the call on: it may wait for longer than a lease lasts.
     let asked = performance.now();
     const take: typeof turn.take = (structure, waiter) => {
@@ -110,33 +101,25 @@ export class Acquirer<
       return turn.take(structure, waiter);
     };
     const taken = await this.#parts.scope.wait({ ...turn, take }, this.#what, wait);
-    const keeper = this.#keep(taken, asked, frame);
-    frame.hold(keeper);
-    return this.#parts.grant(keeper);
+    return this.#acquired(this.#keep(taken, asked));
   }
 
   protected override check(what: string, options: O | undefined): void {
     resolveAcquireOptions(what, options, [...waiting, ...this.#known]);
   }
 
-  #tryTake(
-    options: Options | undefined,
-    held: Keeper<S> | undefined,
-    frame: Frame,
-  ): Result<S, G | undefined> {
+  #acquired(keeper: Keeper<S>): Acquired<G> {
+    return { grant: this.#parts.grant(keeper), held: [keeper] };
+  }
+
+  #tryTake(options: Options | undefined, held: Keeper<S> | undefined): Result<S, G | undefined> {
     const { scope } = this.#parts;
     const asked = performance.now();
     const taken = scope.tryTurn(
       () => this.#turn('tryAcquire()', options, held, this.#known).turn,
       this.#what,
     );
-    return scope.after(taken, (given) => {
-      if (given === undefined) return undefined;
-      const keeper = this.#keep(given, asked, frame);
-      // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
-      queueMicrotask(() => frame.hold(keeper));
-      return this.#parts.grant(keeper);
-    });
+    return scope.after(taken, (given) => given && this.#parts.grant(this.#keep(given, asked)));
   }
 
   #turn(what: string, options: Options | undefined, held: Keeper<S> | undefined, known: readonly string[]) {
@@ -175,8 +158,8 @@ export class Acquirer<
     return this.#parts.grant(keeper.again());
   }
 
-  #keep(held: Held, asked: number, frame: Frame): Keeper<S> {
+  #keep(held: Held, asked: number): Keeper<S> {
     const { scope, holding, lease } = this.#parts;
-    return new Keeper({ scope, holding, held, what: this.#what, lease, ended: () => frame.end() }, asked);
+    return new Keeper({ scope, holding, held, what: this.#what, lease }, asked);
   }
 }

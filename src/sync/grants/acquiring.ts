@@ -1,7 +1,13 @@
 import { functionOf } from '../../core/options.js';
 import { nothing } from '../../core/store.js';
-import { enter, Frame, runIn, type Subject } from './context.js';
+import { runHolding, type Subject } from './context.js';
 import type { AcquireOptions } from './options.js';
+
+/** What was acquired: what its user gets, and what is held of each subject. */
+export interface Acquired<G> {
+  readonly grant: G;
+  readonly held: readonly object[];
+}
 
 /** The calls that acquire and wait, by way of one that does. */
 export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOptions> {
@@ -14,33 +20,27 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOpti
   /**
    * Acquires it; waits until it is free. Nothing is polled: whoever releases it wakes the first who waits.
    *
-   * What is acquired belongs to the caller's asynchronous context (as `AsyncLocalStorage.enterWith` has it): also to what is started from
-   * then on, and to a caller that doesn't await. {@link use} is exact.
-   *
-   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` when it would wait for its own asynchronous
-   * context, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts;
+   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` inside of {@link use} of the same, which it would wait
+   * for; `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts;
    * `TypeError` or `RangeError` for options that don't exist.
    */
-  acquire(options?: O): Promise<G> {
-    const frame = new Frame(...this.#subjects);
-    const taking = this.take('acquire()', options, frame);
-    enter(frame);
-    return taking;
+  async acquire(options?: O): Promise<G> {
+    return (await this.take('acquire()', options)).grant;
   }
 
   /**
-   * Acquires it, runs `work`, and releases it, also when `work` throws. The grant's `signal` tells `work` when it was lost.
+   * Acquires it, runs `work`, and releases it, also when `work` throws. The grant's `signal` tells `work` when it was lost. In the
+   * asynchronous context of `work` it is known to be held: to acquire it there again would wait for itself, and throws `ERR_DEADLOCK`.
    *
    * @returns What `work` returns.
    * @throws What {@link acquire} and `work` throw.
    */
   async use<T>(work: (grant: G) => T | PromiseLike<T>, options?: O): Promise<T> {
     functionOf('work', work);
-    const frame = new Frame(...this.#subjects);
-    const grant = await this.take('use()', options, frame);
+    const { grant, held } = await this.take('use()', options);
     let result: T;
     try {
-      result = await runIn(frame, () => work(grant));
+      result = await runHolding(this.#subjects, held, () => work(grant));
     } catch (error) {
       // What the work threw says more than why it could not be released.
       await Promise.resolve(grant[Symbol.asyncDispose]()).catch(nothing);
@@ -63,8 +63,7 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOpti
     };
   }
 
-  /** Acquires; tells the frame what is held, and when no more. */
-  protected abstract take(what: string, options: O | undefined, frame: Frame): Promise<G>;
+  protected abstract take(what: string, options: O | undefined): Promise<Acquired<G>>;
 
   /** @throws `TypeError` or `RangeError` for options that don't exist. */
   protected abstract check(what: string, options: O | undefined): void;

@@ -7,67 +7,43 @@ export interface Subject {
   readonly name: string;
 }
 
-/** That something is held, or about to be, in an asynchronous context and in all that it starts. */
-export class Frame {
-  readonly parent: Frame | undefined = nearestHeld();
-  readonly #subjects: readonly Subject[];
-  #held: readonly object[] | undefined;
-  #ended = false;
-
-  constructor(...subjects: readonly Subject[]) {
-    this.#subjects = subjects;
-  }
-
-  /** Whether it is held by now. */
-  get isHeld(): boolean {
-    return this.#held !== undefined;
-  }
-
-  /** What is held of a subject here. */
-  of({ store, kind, name }: Subject): object | undefined {
-    const index = this.#subjects.findIndex((s) => s.store === store && s.kind === kind && s.name === name);
-    return this.#held?.[index];
-  }
-
-  /** @param held - What is held of each subject. */
-  hold(...held: readonly object[]): void {
-    if (!this.#ended) this.#held = held;
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#held = undefined;
-  }
+/** What is held in an asynchronous context, and in all that it starts, until it ends. */
+interface Frame {
+  readonly parent: Frame | undefined;
+  readonly subjects: readonly Subject[];
+  /** What is held of each. */
+  readonly held: readonly object[];
+  ended: boolean;
 }
 
 const current = new AsyncLocalStorage<Frame>();
 
-/**
- * Only what is held counts, so that chains stay short; and not what is still waited for: two tasks that are started one after the other,
- * each of which begins with `acquire`, are not one inside the other.
- */
-function nearestHeld(): Frame | undefined {
-  let frame = current.getStore();
-  while (frame !== undefined && !frame.isHeld) frame = frame.parent;
-  return frame;
-}
-
-/** What is held of `subject` in this context, as it was told to {@link Frame.hold}. */
-export function heldHere(subject: Subject): object | undefined {
-  let frame = nearestHeld();
-  while (frame !== undefined && frame.of(subject) === undefined) frame = frame.parent;
-  return frame?.of(subject);
+/** What is held of `subject` in this context. */
+export function heldHere({ store, kind, name }: Subject): object | undefined {
+  for (let frame = current.getStore(); frame !== undefined; frame = frame.parent) {
+    if (frame.ended) continue;
+    const index = frame.subjects.findIndex((s) => s.store === store && s.kind === kind && s.name === name);
+    if (index >= 0) return frame.held[index];
+  }
+  return undefined;
 }
 
 /**
- * Makes the frame that of the rest of this asynchronous context. A function that is called, and not awaited, shares it with its caller from
- * then on: that is how `AsyncLocalStorage.enterWith` works. {@link runIn} does not leak.
+ * Runs `work` in a context in which something is held.
+ *
+ * Only a function can be given a context of its own. `AsyncLocalStorage.enterWith` would change that of the caller, and of its caller where that
+ * doesn't await: of two tasks that are started side by side, the second would be taken for a part of the first.
  */
-export function enter(frame: Frame): void {
-  current.enterWith(frame);
-}
-
-/** Runs `work` in a context of its own. */
-export function runIn<R>(frame: Frame, work: () => R): R {
-  return current.run(frame, work);
+export async function runHolding<T>(
+  subjects: readonly Subject[],
+  held: readonly object[],
+  work: () => T | PromiseLike<T>,
+): Promise<T> {
+  const frame: Frame = { parent: current.getStore(), subjects, held, ended: false };
+  try {
+    return await current.run(frame, work);
+  } finally {
+    // What it has started and goes on does not hold it any more.
+    frame.ended = true;
+  }
 }

@@ -19,8 +19,6 @@ export interface KeeperParts<S extends Kind> {
   readonly what: string;
   /** Milliseconds; `null` without. */
   readonly lease: number | null;
-  /** Called once it is released, or known to be lost. */
-  readonly ended: () => void;
 }
 
 /** Keeps what was granted: renews its lease, notices when it is lost, and releases it when the last of its grants is. */
@@ -32,7 +30,6 @@ export class Keeper<S extends Kind> {
   depth = 1;
   lost: unknown;
   readonly #holding: Holding<S>;
-  readonly #ended: () => void;
   /** By `performance.now()`. */
   #until: number;
   #renewal: NodeJS.Timeout | undefined;
@@ -43,12 +40,11 @@ export class Keeper<S extends Kind> {
   #unwatch: (() => void) | undefined;
 
   /** @param asked - When it was asked for, by `performance.now()`: from then on the lease may count. */
-  constructor({ scope, holding, held, what, lease, ended }: KeeperParts<S>, asked: number) {
+  constructor({ scope, holding, held, what, lease }: KeeperParts<S>, asked: number) {
     this.scope = scope;
     this.held = held;
     this.what = what;
     this.#holding = holding;
-    this.#ended = ended;
     this.#until = asked + (lease ?? Infinity);
     if (lease !== null) this.#renewal = setInterval(() => void this.#renew(lease), lease / 3).unref();
   }
@@ -198,7 +194,6 @@ export class Keeper<S extends Kind> {
     this.depth = 0;
     clearInterval(this.#renewal);
     this.#unwatch?.();
-    this.#ended();
   }
 }
 

@@ -3,8 +3,8 @@ import { resolveWaitOptions, type WaitOptions } from '../../core/options.js';
 import { all, lock, owner, type Script } from '../../core/script.js';
 import type { Kind, Result, Turn } from '../../core/store.js';
 import { bury, endOfLine, ringAll, theDead } from '../../core/waiting.js';
-import { Acquiring } from '../grants/acquiring.js';
-import { enter, Frame, heldHere } from '../grants/context.js';
+import { Acquiring, type Acquired } from '../grants/acquiring.js';
+import { heldHere } from '../grants/context.js';
 import type { Exclusive } from '../grants/exclusive.js';
 import type { Held } from '../grants/holding.js';
 import { Keeper } from '../grants/keeper.js';
@@ -55,21 +55,15 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
   /** Acquires all, if that is possible now; `undefined` otherwise. See {@link Lock.tryAcquire}. */
   tryAcquire(options?: TryAcquireOptions): Result<S, GrantSet<S> | undefined> {
     const { scope } = this.#first;
-    const frame = this.#frame();
-    enter(frame);
     const asked = performance.now();
     const prepare = () => {
       scope.refuseInTransaction(this.#what);
       return resolveAcquireOptions('tryAcquire()', options).label;
     };
     const taken = scope.write(prepare, (_, label) => this.#takeOrBury(label));
-    return scope.after(taken, (outcome) => {
-      if ('blocked' in outcome) return undefined;
-      const keepers = this.#keep(outcome.held, asked, frame);
-      // Not before the caller has gone on: other tasks that it starts at once are not inside this one.
-      queueMicrotask(() => frame.hold(...keepers));
-      return new GrantSet(this.#first.scope, keepers);
-    });
+    return scope.after(taken, (outcome) =>
+      'blocked' in outcome ? undefined : this.#acquired(outcome.held, asked).grant,
+    );
   }
 
   /**
@@ -79,8 +73,7 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
   protected override async take(
     what: string,
     options: AcquireOptions | undefined,
-    frame: Frame,
-  ): Promise<GrantSet<S>> {
+  ): Promise<Acquired<GrantSet<S>>> {
     const { wait, label } = resolveAcquireOptions(what, options, waiting);
     if (this.#locks.some(({ subject }) => heldHere(subject) !== undefined)) throw deadlock(this.#what);
     const { timeout, signal } = resolveWaitOptions(what, wait);
@@ -95,11 +88,7 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
         return turn.take(structure, waiter);
       };
       const outcome = await this.#of(at).scope.wait({ ...turn, take }, this.#what, left);
-      if ('held' in outcome) {
-        const keepers = this.#keep(outcome.held, asked, frame);
-        frame.hold(...keepers);
-        return new GrantSet(this.#first.scope, keepers);
-      }
+      if ('held' in outcome) return this.#acquired(outcome.held, asked);
       at = outcome.blocked;
     }
   }
@@ -110,10 +99,6 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
 
   #of(index: number): One<S> {
     return this.#locks[index] ?? this.#first;
-  }
-
-  #frame(): Frame {
-    return new Frame(...this.#locks.map(({ subject }) => subject));
   }
 
   #turn(at: number, label: string | undefined): Turn<Outcome> {
@@ -173,14 +158,12 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     return numbers;
   }
 
-  #keep(held: readonly Held[], asked: number, frame: Frame): Keeper<S>[] {
-    return held.map((one, i) => {
+  #acquired(held: readonly Held[], asked: number): Acquired<GrantSet<S>> {
+    const keepers = held.map((one, i) => {
       const { scope, holding, lease } = this.#of(i);
-      return new Keeper(
-        { scope, holding, held: one, what: this.#what, lease, ended: () => frame.end() },
-        asked,
-      );
+      return new Keeper({ scope, holding, held: one, what: this.#what, lease }, asked);
     });
+    return { grant: new GrantSet(this.#first.scope, keepers), held: keepers };
   }
 }
 
