@@ -1,6 +1,6 @@
 import { boolean, knownKeys } from '../../core/options.js';
 import { scopeOf, type Kind, type ScopeOptions, type StoreOf } from '../../core/store.js';
-import type { Subject } from './context.js';
+import { followContexts, type Subject } from './context.js';
 import type { HoldingParts } from './holding.js';
 import { resolveLease, type GrantingOptions } from './options.js';
 
@@ -20,6 +20,7 @@ export function granting<S extends Kind>(
   knownKeys(`options of ${what}`, options, ['lease', 'fair', ...known]);
   const { fair = false } = options;
   boolean('fair', fair);
+  followContexts();
   const scope = scopeOf(store, { ...ref, places: false });
   const lease = resolveLease(scope.kind, options.lease);
   return { scope, fair, lease, subject: { store, kind: ref.kind, name: ref.name } };
