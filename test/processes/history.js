@@ -32,7 +32,7 @@ async function run(task) {
   // A task must not be inside what another one holds.
   await sleep(0);
   const random = randomFrom(derivedSeed(seed, number, task));
-  const rounds = new Rounds(subject, log, plain, number);
+  const rounds = subject.rounds?.(log) ?? new Rounds(subject, log, plain, number);
   while (!stopping) {
     const plan = plannedRound(random, subject, deaths);
     await rounds.round(plan);

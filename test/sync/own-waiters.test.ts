@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { expect, test } from 'vitest';
 import { BoundedSemaphore, Lock, ReadWriteLock } from '../../src/index.js';
+import { startProcess } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
 import { until } from '../structures/helpers.js';
 
@@ -55,5 +56,10 @@ forEachEngine((engine) => {
     await (await next).release();
     expect(signal.aborted).toBe(false);
     expect(await reading.release()).toBe(true);
+  });
+
+  test('tasks of a process exclude each other from its first acquire() on', async () => {
+    const location = engine.location(await engine.open());
+    expect(await startProcess('sync-first-tasks.js', location).result()).toBe(1);
   });
 });

@@ -19,6 +19,8 @@
  * @property {(weight: number, work: (grant: Grant) => Promise<void>, options: object) => Promise<void>} [use]
  * @property {() => any} [waiters]
  * @property {'counted' | 'let in'} [again] What becomes of who acquires again what it holds (and reads).
+ * @property {(log: import('./log.js').Log) => { round(plan: import('./rounds.js').Plan): Promise<void> }} [rounds] What gives out no
+ *   grants, such as a meeting point, has rounds of its own; what they write down is checked by a module of its own in `test/sync/history/`.
  */
 
 /** @type {(lock: import('holdfast').AsyncLock | import('holdfast').AsyncRLock) => Subject} */
