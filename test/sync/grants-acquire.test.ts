@@ -145,7 +145,6 @@ forEachEngine((engine) => {
       expect(result).toEqual({ answer: 42 });
       expect(await make(other).holders()).toEqual([]);
       expect(await make(store).use(() => 'at once')).toBe('at once');
-      expect(await make(store).use(() => undefined)).toBe(undefined);
     });
 
     test('use releases also when the work throws, or rejects, with what it threw', async () => {
@@ -210,15 +209,13 @@ forEachEngine((engine) => {
         [{ weight: 1.5 }, Error],
       ];
       for (const [options, error] of bad) {
-        await expect(giver.acquire(options as never), JSON.stringify(options)).rejects.toThrow(
-          error as never,
-        );
-        await expect(giver.use(() => 1, options as never)).rejects.toThrow(error as never);
+        await expect(giver.acquire(options as never), JSON.stringify(options)).rejects.toThrow(error);
+        await expect(giver.use(() => 1, options as never)).rejects.toThrow(error);
       }
       for (const [options] of bad.slice(0, 6))
-        await refused(store, () => giver.tryAcquire(options as never), TypeError);
+        await refused(store, () => giver.tryAcquire(options), TypeError);
       for (const [options, error] of bad.slice(6))
-        await refused(store, () => giver.tryAcquire(options as never), error);
+        await refused(store, () => giver.tryAcquire(options), error);
       for (const options of [null, 1, 'now', [], new Map()]) {
         await expect(giver.acquire(options as never)).rejects.toThrow(TypeError);
         await refused(store, () => giver.tryAcquire(options as never), TypeError);

@@ -3,7 +3,7 @@ import { Lock } from '../../src/index.js';
 import { pause } from '../structures/helpers.js';
 import { inProcesses } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
-import { Agent, apart, exclusive, outside, twoStores, untilWaiting } from './helpers.js';
+import { Agent, apart, exclusive, outside, twoStores, untilWaiting, type PartRef } from './helpers.js';
 
 forEachEngine((engine) => {
   test('with fair: true it is strictly first come, first served, across processes', async () => {
@@ -31,15 +31,15 @@ forEachEngine((engine) => {
     }
   });
 
-  describe.each(Object.entries(exclusive))('%s', (_, make) => {
+  describe.each(Object.entries(exclusive))('%s', (name, make) => {
     test('with fair: true no newcomer takes what is free while somebody waits', async () => {
       const { store, other, raw } = await twoStores(engine);
       const options = { fair: true };
       const agent = await Agent.start(engine, store);
       const held = await make(store, 'it', options).acquire();
-      const kind = { Lock: 'Lock', RLock: 'RLock', 'ReadWriteLock.write': 'write' } as const;
+      const kind = name === 'ReadWriteLock.write' ? 'write' : (name as PartRef['kind']);
       const call = agent.acquire({
-        kind: kind[_ as keyof typeof kind] ?? 'BoundedSemaphore',
+        kind,
         name: 'it',
         options,
       });

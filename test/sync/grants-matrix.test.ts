@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock, type AsyncStore } from '../../src/index.js';
+import {
+  BoundedSemaphore,
+  Election,
+  Lock,
+  ReadWriteLock,
+  RLock,
+  type AsyncGrant,
+  type AsyncStore,
+} from '../../src/index.js';
 import { refused, transact, waiting, withCode } from '../structures/helpers.js';
 import { engines, forEachEngine } from '../support/stores.js';
 import { apart, givers, twoStores, type Giver } from './helpers.js';
@@ -76,6 +84,31 @@ forEachEngine((engine) => {
     },
   );
 
+  test('what need not wait is answered at once on an embedded store, and with a promise on a server', async () => {
+    const store = await engine.open();
+    const server = engine.name === 'server';
+    for (const [name, call] of Object.entries({ ...reads, ...forces })) {
+      const answer = call(store);
+      expect(answer instanceof Promise, name).toBe(server);
+      await answer;
+    }
+    for (const [kind, make] of Object.entries(givers)) {
+      const tried = make(store, `its own ${kind}`).tryAcquire() as unknown;
+      expect(tried instanceof Promise, kind).toBe(server);
+      const released = ((await tried) as AsyncGrant).release() as unknown;
+      expect(released instanceof Promise, kind).toBe(server);
+      expect(await released).toBe(true);
+    }
+    for (const call of [
+      () => new Lock(store, 'that').acquire(),
+      () => new Lock(store, 'this').use(() => 1),
+    ]) {
+      const waits = call() as Promise<unknown>;
+      expect(waits).toBeInstanceOf(Promise);
+      await waits;
+    }
+  });
+
   test.each(Object.entries(takes))(
     'a store that was closed refuses %s, with a rejection',
     async (_, call) => {
@@ -105,7 +138,8 @@ forEachEngine((engine) => {
   test.each(Object.entries({ ...reads, ...forces }))('a transaction allows %s', async (_, call) => {
     const store = await engine.open();
     const found = await transact(store, function* () {
-      return [yield call(store)];
+      const answer: unknown = yield call(store);
+      return [answer];
     });
     expect(found).toHaveLength(1);
   });

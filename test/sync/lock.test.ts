@@ -37,7 +37,7 @@ forEachEngine((engine) => {
       const timed = lock.wrap(
         () =>
           new Promise((resolve, reject) => {
-            setTimeout(() => inner().then(resolve, reject), 1);
+            setTimeout(() => void inner().then(resolve, reject), 1);
           }),
       );
       await expect(timed()).rejects.toThrow(deadlock);
@@ -227,7 +227,7 @@ forEachEngine((engine) => {
   test('a Lock shows its name, and is one thing under it for every store', async () => {
     const { store, other } = await twoStores(engine);
     expect(new Lock(store, 'deploy').name).toBe('deploy');
-    expect(String(new Lock(store, 'deploy').constructor.name)).toBe('Lock');
+    expect(new Lock(store, 'deploy').constructor.name).toBe('Lock');
     const grant = await new Lock(store, 'deploy').acquire();
     expect(grant.constructor.name).toBe('Grant');
     expect(await new Lock(other, 'deploy').tryAcquire()).toBe(undefined);

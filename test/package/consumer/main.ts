@@ -1,4 +1,14 @@
-import { HoldfastError, Index, open } from 'holdfast';
+import {
+  BoundedSemaphore,
+  Election,
+  HoldfastError,
+  Index,
+  Lock,
+  open,
+  ReadWriteLock,
+  RLock,
+  type Grant,
+} from 'holdfast';
 import { connect } from 'holdfast/postgres';
 
 interface User {
@@ -25,4 +35,13 @@ export async function server(): Promise<string> {
     if (error instanceof HoldfastError && error.code === 'ERR_CLOSED') return 'closed';
     throw error;
   }
+}
+
+export async function synchronized(): Promise<bigint> {
+  using store = open('./data');
+  const grant: Grant | undefined = new Lock(store, 'it').tryAcquire();
+  grant?.release();
+  const term = await new Election(store, 'it').campaign({ label: 'a' });
+  await new BoundedSemaphore(store, 'it', { permits: 2 }).use(() => new RLock(store, 'it').use(() => 1));
+  return new ReadWriteLock(store, 'it').read().use(({ fence }) => fence + term.fence);
 }
