@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, executionAsyncResource } from 'node:async_hooks';
 
 /** What is taken: the same lock of the same store, through whichever object. */
 export interface Subject {
@@ -61,7 +61,29 @@ export function heldHere(subject: Subject): unknown {
  * then on: that is how `AsyncLocalStorage.enterWith` works. {@link runIn} does not leak.
  */
 export function enter(frame: Frame): void {
+  const before = current.getStore();
   current.enterWith(frame);
+  leaveLater(before);
+}
+
+/** Callbacks that have entered a frame, and have not ended. */
+const entered = new WeakSet<object>();
+
+/**
+ * Until Node 24 `enterWith` writes to what Node calls the resource of the running callback: one and the same for all ticks of a timer, and for all
+ * messages of a connection. Each of them would then be inside what an earlier one holds; of an `RLock`, all would hold it at once. What was
+ * started in the meantime, and what awaits, has a copy by the time that this takes the frame away. (From Node 24 on there is no such property.)
+ */
+function leaveLater(before: Frame | undefined): void {
+  const { kResourceStore } = current as unknown as { kResourceStore?: symbol };
+  if (kResourceStore === undefined) return;
+  const resource = executionAsyncResource() as Record<symbol, Frame | undefined>;
+  if (entered.has(resource)) return;
+  entered.add(resource);
+  queueMicrotask(() => {
+    entered.delete(resource);
+    resource[kResourceStore] = before;
+  });
 }
 
 /** Runs `work` in a context of its own. */
