@@ -70,7 +70,7 @@ export const catalog = {
   ownerOf: new Statement<[token: string], [id: number]>('SELECT id FROM owners WHERE token = ?'),
   tokenOf: new Statement<[id: number], [token: string]>('SELECT token FROM owners WHERE id = ?'),
   owners: new Statement<[], [id: number, token: string]>('SELECT id, token FROM owners'),
-  /** Whoever is first in a line in which an owner waits or holds, but for itself: to be woken when that owner goes. */
+  /** Whoever is first in a line in which an owner waits or holds, but for itself, and who observes ahead of that: to be woken when that owner goes. */
   heirs: new Statement<[dead: number, dead: number, dead: number, dead: number], [owner: number]>(heirs('?')),
   /** PostgreSQL only: removes an owner, and wakes its heirs. */
   leave: new Statement<[id: number, prefix: string]>(
@@ -100,7 +100,8 @@ function heirs(dead: string): string {
   return `SELECT DISTINCT w.owner FROM waiters w WHERE w.owner <> ${dead}
     AND (EXISTS (SELECT 1 FROM waiters d WHERE d.structure = w.structure AND d.owner = ${dead})
       OR EXISTS (SELECT 1 FROM holds h WHERE h.structure = w.structure AND h.owner = ${dead}))
-    AND NOT EXISTS (SELECT 1 FROM waiters a WHERE a.structure = w.structure AND a.id < w.id AND a.owner <> ${dead})`;
+    AND NOT EXISTS (SELECT 1 FROM waiters a
+      WHERE a.structure = w.structure AND a.mode >= 0 AND a.id < w.id AND a.owner <> ${dead})`;
 }
 
 /** The items of a structure, if it is a deque, are consecutive: their number and bytes are read off both ends. */

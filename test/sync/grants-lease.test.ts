@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Election, Index, Lock, type AsyncStore, type Clock } from '../../src/index.js';
-import { pause, until, withCode } from '../structures/helpers.js';
+import { pause, transact, until, withCode } from '../structures/helpers.js';
 import { engines, forEachEngine } from '../support/stores.js';
 import { Agent, apart, exclusive, givers, twoStores, untilWaiting } from './helpers.js';
 
@@ -166,9 +166,8 @@ describe('embedded, with a clock of the test’s own', () => {
       clock.wall += step;
       expect(await new Lock(other, 'it').tryAcquire()).toBe(undefined);
       expect(await new Lock(other, 'that').tryAcquire()).toBe(undefined);
-      store.transaction(() => {
-        void grant.guard();
-        return undefined as never;
+      await transact(store, function* () {
+        yield grant.guard();
       });
     }
     clock.wall -= 3_600_000;

@@ -111,7 +111,7 @@ forEachEngine((engine) => {
 
     test('does not let a stream of readers starve a writer, though each reads for long', async () => {
       const { lock, theirs } = await opened();
-      let done = false;
+      let done = false as boolean;
       const readers: Promise<unknown>[] = [];
       const stream = (async () => {
         while (!done && readers.length < 200) {
@@ -131,7 +131,7 @@ forEachEngine((engine) => {
 
     test('does not let a stream of writers starve a reader', async () => {
       const { lock, theirs, raw } = await opened();
-      let done = false;
+      let done = false as boolean;
       let written = 0;
       const writer = async (): Promise<void> => {
         while (!done && written < 5_000) {

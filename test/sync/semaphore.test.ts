@@ -101,7 +101,7 @@ forEachEngine((engine) => {
       const held = await semaphore.acquire({ weight: 2 });
       const large = settled(theirs.acquire({ weight: 4, timeout: 20_000 }));
       await untilWaiting(raw, 1);
-      let done = false;
+      let done = false as boolean;
       void large.then(() => (done = true));
       for (let i = 0; i < 400 && !done; i++) {
         one();

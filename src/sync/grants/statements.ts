@@ -26,10 +26,12 @@ const valid = `h.owner IS NOT NULL AND (h.until IS NULL OR h.until > monotonic()
 
 const isGrant = 'structure = ? AND slot = ? AND owner = ? AND fence = ?';
 
+const takenLock = 'VALUES (?, 0, ?, 1, 1, monotonic(), monotonic() + CAST(? AS double precision), ?)';
+
 /** The slot that stays, and keeps the fence: see `holds` in the schema. */
-const takeLock = (condition: string): string =>
+const takeLock = (condition: string, row = takenLock): string =>
   `INSERT INTO holds (structure, slot, owner, fence, weight, since, until, label)
-   VALUES (?, 0, ?, 1, 1, monotonic(), monotonic() + CAST(? AS double precision), ?)
+   ${row}
    ON CONFLICT (structure, slot) DO UPDATE SET owner = excluded.owner, fence = holds.fence + 1,
      since = excluded.since, until = excluded.until, label = excluded.label ${condition}
    RETURNING fence`;
@@ -51,6 +53,12 @@ export const sql = {
   /** Takes a lock that is free and that nobody waits for. */
   takeLockUnwatched: new Statement<Take, [fence: number]>(
     takeLock(`WHERE holds.owner IS NULL AND ${unwatched}`),
+    // To come upon a row that a guard has locked is to wait for its transaction: what is held is left alone.
+    takeLock(
+      `WHERE holds.owner IS NULL AND ${unwatched}`,
+      `SELECT CAST(? AS bigint), 0, CAST(? AS bigint), 1, 1, monotonic(), monotonic() + CAST(? AS double precision), CAST(? AS text)
+       WHERE NOT EXISTS (SELECT 1 FROM holds h WHERE h.structure = $1 AND h.slot = 0 AND h.owner IS NOT NULL)`,
+    ),
   ),
   /** Takes a lock, whoever has it. */
   takeLock: new Statement<Take, [fence: number]>(takeLock('')),

@@ -1,4 +1,14 @@
-import { HoldfastError, Index, open } from 'holdfast';
+import {
+  BoundedSemaphore,
+  Election,
+  HoldfastError,
+  Index,
+  Lock,
+  open,
+  ReadWriteLock,
+  RLock,
+  type Grant,
+} from 'holdfast';
 import { HoldfastStore } from 'holdfast/express-rate-limit';
 import { connect } from 'holdfast/postgres';
 
@@ -33,4 +43,13 @@ export async function counted(): Promise<number> {
   const counts = new HoldfastStore(store, { prefix: 'site' });
   counts.init({ windowMs: 60_000 });
   return (await counts.increment('127.0.0.1')).totalHits;
+}
+
+export async function synchronized(): Promise<bigint> {
+  using store = open('./data');
+  const grant: Grant | undefined = new Lock(store, 'it').tryAcquire();
+  grant?.release();
+  const term = await new Election(store, 'it').campaign({ label: 'a' });
+  await new BoundedSemaphore(store, 'it', { permits: 2 }).use(() => new RLock(store, 'it').use(() => 1));
+  return new ReadWriteLock(store, 'it').read().use(({ fence }) => fence + term.fence);
 }
