@@ -54,7 +54,6 @@ class ElectionOf<S extends Kind> {
     this.#candidacy = new Acquirer({
       ...parts,
       holding: new Exclusive(parts),
-      again: () => 'refused',
       grant: (keeper) => new Grant(keeper, false),
     });
     this.name = name;
@@ -65,8 +64,8 @@ class ElectionOf<S extends Kind> {
    * has waited longest leads at once.
    *
    * @param options - `label` tells others who leads.
-   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` when this asynchronous context leads already,
-   * `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts.
+   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside
+   * a transaction; the signal's reason when it aborts.
    */
   async campaign(options?: AcquireOptions): Promise<Grant<S>> {
     return this.#candidacy.acquire(options);

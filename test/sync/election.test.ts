@@ -75,14 +75,6 @@ forEachEngine((engine) => {
       expect(await waiting(raw)).toBe(0);
     });
 
-    test('refuses a second campaign of who leads, which would wait for itself', async () => {
-      const { election } = await opened();
-      const term = await election.campaign();
-      await expect(election.campaign()).rejects.toThrow(withCode('ERR_DEADLOCK'));
-      await term.release();
-      await (await election.campaign()).release();
-    });
-
     test('elects the next at once when the leader dies, and tells who', async () => {
       const { store, election, raw } = await opened();
       const [first, second] = [await Agent.start(engine, store), await Agent.start(engine, store)];

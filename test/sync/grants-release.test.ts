@@ -233,11 +233,12 @@ forEachEngine((engine) => {
   test('the inner of two grants of an RLock, released twice at once, leaves the outer one', async () => {
     const { store, other } = await twoStores(engine);
     const lock = new RLock(store, 'it');
-    const outer = await lock.acquire();
-    const inner = await lock.acquire();
-    await Promise.allSettled([(async () => inner.release())(), (async () => inner.release())()]);
-    expect(await new RLock(other, 'it').tryAcquire()).toBe(undefined);
-    expect(await outer.release()).toBe(true);
+    await lock.use(async (outer) => {
+      const inner = await lock.acquire();
+      await Promise.allSettled([(async () => inner.release())(), (async () => inner.release())()]);
+      expect(await new RLock(other, 'it').tryAcquire()).toBe(undefined);
+      expect(await outer.release()).toBe(true);
+    });
   });
 
   test('a grant of permits, released twice at once, gives back its own permits alone', async () => {

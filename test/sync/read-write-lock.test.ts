@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ReadWriteLock } from '../../src/index.js';
 import { pause, settled, withCode } from '../structures/helpers.js';
 import { forEachEngine } from '../support/stores.js';
-import { apart, outside, twoStores, untilWaiting } from './helpers.js';
+import { outside, twoStores, untilWaiting } from './helpers.js';
 
 /** Begins `work` outside of what the caller holds. */
 const begin = <T>(work: () => Promise<T>): Promise<T> =>
@@ -178,13 +178,13 @@ forEachEngine((engine) => {
         await expect(lock.read().use(() => 1)).rejects.toThrow(deadlock);
         expect(await lock.read().tryAcquire()).toBe(undefined);
       });
-      const reading = await lock.read().acquire();
-      const nested = await lock.read().acquire();
-      await expect(lock.write().acquire()).rejects.toThrow(deadlock);
-      await reading.release();
-      await expect(lock.write().acquire({ timeout: 50 })).rejects.toThrow(deadlock);
-      await nested.release();
-      await (await lock.write().acquire()).release();
+      await lock.read().use(async (reading) => {
+        const nested = await lock.read().acquire();
+        await expect(lock.write().acquire({ timeout: 50 })).rejects.toThrow(deadlock);
+        await nested.release();
+        await reading.release();
+        await (await lock.write().acquire()).release();
+      });
     });
   });
 
@@ -280,14 +280,12 @@ forEachEngine((engine) => {
 
     test('leaves the context a reader: it may read again, and not write', async () => {
       const { lock } = await opened();
-      const reading = await apart(async () => {
-        const writing = await lock.write().acquire();
+      await lock.write().use(async (writing) => {
         const downgraded = await writing.downgrade();
         expect(await lock.read().use(() => 'again')).toBe('again');
         await expect(lock.write().acquire()).rejects.toThrow(withCode('ERR_DEADLOCK'));
-        return downgraded;
+        expect(await downgraded.release()).toBe(true);
       });
-      expect(await reading.release()).toBe(true);
       expect(await lock.holders()).toEqual([]);
     });
   });

@@ -23,25 +23,19 @@ forEachEngine((engine) => {
       expect((await new RLock(other, 'it').tryAcquire())?.fence).toBe(2n);
     });
 
-    test('is taken again by acquire, use and tryAcquire after an awaited acquire or tryAcquire', async () => {
+    test('is taken again by acquire, use and tryAcquire inside of use', async () => {
       const { store, other } = await twoStores(engine);
       const lock = new RLock(store, 'it');
-      const first = await lock.acquire();
-      const grants = [first, await lock.acquire(), await lock.tryAcquire()];
-      expect(grants.map((grant) => grant?.fence)).toEqual([1n, 1n, 1n]);
-      expect(await lock.use(({ fence }) => fence)).toBe(1n);
-      for (const grant of grants) {
-        expect(await new RLock(other, 'it').tryAcquire()).toBe(undefined);
-        expect(await grant?.release()).toBe(true);
-      }
-      const tried = await lock.tryAcquire();
-      await pause(0);
-      const again = await lock.tryAcquire();
-      expect([tried?.fence, again?.fence]).toEqual([2n, 2n]);
-      await tried?.release();
-      expect(await lock.holders()).toHaveLength(1);
-      await again?.release();
-      expect(await lock.holders()).toEqual([]);
+      await lock.use(async (first) => {
+        const grants = [first, await lock.acquire(), await lock.tryAcquire()];
+        expect(grants.map((grant) => grant?.fence)).toEqual([1n, 1n, 1n]);
+        expect(await lock.use(({ fence }) => fence)).toBe(1n);
+        for (const grant of grants) {
+          expect(await new RLock(other, 'it').tryAcquire()).toBe(undefined);
+          expect(await grant?.release()).toBe(true);
+        }
+        expect((await new RLock(other, 'it').tryAcquire())?.fence).toBe(2n);
+      });
     });
 
     test.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 0, 2]], [[1, 2, 0]]])(
@@ -49,11 +43,13 @@ forEachEngine((engine) => {
       async (order) => {
         const { store, other } = await twoStores(engine);
         const lock = new RLock(store, 'it');
-        const grants = [await lock.acquire(), await lock.acquire(), await lock.acquire()];
-        for (const [released, i] of order.entries()) {
-          expect(await new RLock(other, 'it').tryAcquire(), `${released} released`).toBe(undefined);
-          expect(await grants[i]?.release()).toBe(true);
-        }
+        await lock.use(async (first) => {
+          const grants = [first, await lock.acquire(), await lock.acquire()];
+          for (const [released, i] of order.entries()) {
+            expect(await new RLock(other, 'it').tryAcquire(), `${released} released`).toBe(undefined);
+            expect(await grants[i]?.release()).toBe(true);
+          }
+        });
         expect((await new RLock(other, 'it').tryAcquire())?.fence).toBe(2n);
       },
     );
@@ -61,15 +57,27 @@ forEachEngine((engine) => {
     test('can’t be released more often than it was taken', async () => {
       const { store, other } = await twoStores(engine);
       const lock = new RLock(store, 'it');
-      const outer = await lock.acquire();
-      const inner = await lock.acquire();
-      await inner.release();
-      await expect(async () => inner.release()).rejects.toThrow(withCode('ERR_NOT_OWNER'));
-      await inner[Symbol.asyncDispose]();
-      inner[Symbol.dispose]();
-      expect(await new RLock(other, 'it').tryAcquire()).toBe(undefined);
-      expect(await outer.release()).toBe(true);
-      await expect(async () => outer.release()).rejects.toThrow(withCode('ERR_NOT_OWNER'));
+      await lock.use(async (outer) => {
+        const inner = await lock.acquire();
+        await inner.release();
+        await expect(async () => inner.release()).rejects.toThrow(withCode('ERR_NOT_OWNER'));
+        await inner[Symbol.asyncDispose]();
+        inner[Symbol.dispose]();
+        expect(await new RLock(other, 'it').tryAcquire()).toBe(undefined);
+        expect(await outer.release()).toBe(true);
+        await expect(async () => outer.release()).rejects.toThrow(withCode('ERR_NOT_OWNER'));
+      });
+    });
+
+    test('is acquired outside of use by a holder of its own, which does not let in its caller', async () => {
+      const store = await engine.open();
+      const lock = new RLock(store, 'it');
+      const task = async () => lock.acquire();
+      const grant = await task();
+      expect(await lock.tryAcquire()).toBe(undefined);
+      const later = settled(lock.acquire());
+      await grant.release();
+      expect(await later).toMatchObject({ status: 'fulfilled', value: { fence: 2n } });
     });
 
     test('is held by one of two requests that a process serves, never by both', async () => {
@@ -102,12 +110,17 @@ forEachEngine((engine) => {
       const task = async (): Promise<void> => {
         for (let i = 0; i < 10; i++) {
           const grant = await lock.acquire();
-          const again = await lock.acquire();
           expect(++inside).toBe(1);
           await pause(0);
           inside--;
           await grant.release();
-          await again.release();
+          await lock.use(async () => {
+            const again = await lock.acquire();
+            expect(++inside).toBe(1);
+            await pause(0);
+            inside--;
+            await again.release();
+          });
         }
       };
       await Promise.all([task(), task(), task()]);
@@ -167,26 +180,29 @@ forEachEngine((engine) => {
       const { store, other } = await twoStores(engine);
       const lock = new RLock(store, 'it');
       const theirs = new RLock(other, 'it');
-      const robbed = await lock.acquire();
-      const inner = await lock.acquire();
-      await theirs.forceRelease();
-      const thief = await apart(() => theirs.acquire());
-      expect(await lock.tryAcquire()).toBe(undefined);
-      await expect(lock.acquire({ timeout: 0 })).rejects.toThrow(withCode('ERR_TIMEOUT'));
-      expect(robbed.signal.aborted).toBe(true);
-      expect(inner.signal.aborted).toBe(true);
-      expect(await inner.release()).toBe(false);
-      expect(await robbed.release()).toBe(false);
-      await thief.release();
-      expect((await lock.acquire()).fence).toBe(3n);
+      await lock.use(async (robbed) => {
+        const inner = await lock.acquire();
+        await theirs.forceRelease();
+        const thief = await theirs.acquire();
+        expect(await lock.tryAcquire()).toBe(undefined);
+        await expect(lock.acquire({ timeout: 0 })).rejects.toThrow(withCode('ERR_TIMEOUT'));
+        expect(robbed.signal.aborted).toBe(true);
+        expect(inner.signal.aborted).toBe(true);
+        expect(await inner.release()).toBe(false);
+        expect(await robbed.release()).toBe(false);
+        await thief.release();
+        expect((await lock.acquire()).fence).toBe(3n);
+      });
     });
 
     test('has the same signal for all of its grants', async () => {
       const store = await engine.open();
       const lock = new RLock(store, 'it');
-      const outer = await lock.acquire();
-      const inner = await lock.acquire();
-      expect(inner.signal).toBe(outer.signal);
+      await lock.use(async (outer) => {
+        const inner = await lock.acquire();
+        expect(inner.signal).toBe(outer.signal);
+        await inner.release();
+      });
     });
   });
 });
