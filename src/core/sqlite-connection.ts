@@ -15,6 +15,9 @@ interface Known {
 /** Shortest and longest pause between two tries for a lock, in milliseconds. Measured: docs/internals.md. */
 const firstPause = 0.05;
 const longestPause = 1;
+/** Those that a call makes, which must not block the event loop. */
+const shortPause = 0.03;
+const shortTries = 4;
 /** The most tries in a row, after a pause. */
 const mostTries = 32;
 
@@ -145,6 +148,18 @@ export class Connection {
     const outcome = withoutStackTraces(() => tryInARow(() => this.#begin.run(), tries));
     if (outcome !== undefined && 'failure' in outcome) throw translated(outcome.failure, this.#path);
     return outcome !== undefined;
+  }
+
+  /**
+   * The same with short pauses, of a tenth of a millisecond together: mostly the one who is writing is about to be done. Timers can't
+   * do less than a millisecond.
+   */
+  tryBeginShortly(): boolean {
+    for (let tries = shortTries; ; tries--) {
+      if (this.tryBegin(1)) return true;
+      if (tries === 0) return false;
+      Atomics.wait(sleeping, 0, 0, shortPause * (0.5 + Math.random()));
+    }
   }
 
   /** Starts a transaction that sees one state of the store. */

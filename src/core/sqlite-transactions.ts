@@ -105,7 +105,9 @@ export class Transactions {
     if (this.#pause !== undefined) return false;
     const now = performance.now();
     needStack();
-    if (this.#connection.tryBegin(triesAfter(now - (this.#busySince ?? now)))) {
+    const isFirst = this.#busySince === undefined;
+    const tries = triesAfter(now - (this.#busySince ?? now));
+    if (isFirst ? this.#connection.tryBeginShortly() : this.#connection.tryBegin(tries)) {
       this.#busySince = undefined;
       this.#nextPause = firstPause;
       return true;
