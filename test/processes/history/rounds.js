@@ -75,7 +75,7 @@ export class Rounds {
       this.#log.write('asking', op, { weight, tries: true });
       const grant = await tryAcquire(weight, { label });
       if (grant === undefined) this.#log.write('ended', op, { code: 'refused' });
-      else await this.#hold({ op, grant, weight }, plan);
+      else await this.#hold({ op, grant, weight }, { ...plan, again: false });
       return;
     }
     const signal = this.#abortLater(op, at, plan.abortAfter);
@@ -106,7 +106,8 @@ export class Rounds {
     if (plan.how !== 'use' || use === undefined) {
       const grant = await acquire(weight, options);
       at.done = true;
-      await this.#hold({ op, grant, weight }, plan);
+      // To acquire again what it holds is for the work of `use`.
+      await this.#hold({ op, grant, weight }, { ...plan, again: false });
       return;
     }
     /** @type {Holding | undefined} */
