@@ -87,7 +87,7 @@ async function measure({ only, quick, peers, against }, build) {
   if (only.includes('bell')) results.bell = await measureBell(common);
   if (only.includes('locks')) {
     const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
-    results.locks = await measureLocks({ ...common, redis: server });
+    results.locks = await measureLocks({ ...common, peers, redis: server });
   }
   if (only.includes('throttle')) {
     const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;

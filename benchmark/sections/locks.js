@@ -1,6 +1,7 @@
 // Locks: alone, by turns with the same work by hand and with peers; several processes at one lock; and the death of who holds it.
 import { quantile, clock, sideBySide } from '../lib/measure.js';
 import { ended, nextMessage, removeDirectory, startScript, temporaryDirectory } from '../lib/temporary.js';
+import { diskCacheAlone, diskCacheContended, hasDiskCache } from '../candidates/diskcache.js';
 import { byHandLock, holdfastLock, properLockfile, redlock } from '../candidates/locks.js';
 
 async function measureAlone(build, quick, redisPort) {
@@ -81,6 +82,20 @@ function summary(results, seconds) {
   };
 }
 
+/** The medians of several runs, and the worst of their longest waits. */
+function together(runs) {
+  const median = (what) =>
+    quantile(
+      runs.map((run) => run[what] ?? NaN),
+      0.5,
+    );
+  return {
+    ...Object.fromEntries(['throughput', 'p50', 'p99', 'unfairness'].map((what) => [what, median(what)])),
+    longest: median('longest'),
+    worst: Math.max(...runs.map(({ longest }) => longest)),
+  };
+}
+
 /** From just before the holder is killed to the next holder, in milliseconds. */
 async function inherit(build, times) {
   const directory = temporaryDirectory();
@@ -114,18 +129,30 @@ async function waitsFor(build, directory) {
   await new Promise((resolve) => setTimeout(resolve, 100 * Math.random()));
 }
 
-/** @param {{ build: string, quick: boolean, redis?: { readonly port: number }, progress(what: string): void }} options */
-export async function measureLocks({ build, quick, redis, progress }) {
+/** @param {{ build: string, quick: boolean, peers: boolean, redis?: { readonly port: number }, progress(what: string): void }} options */
+export async function measureLocks({ build, quick, peers, redis, progress }) {
   progress('locks: alone');
   const alone = await measureAlone(build, quick, redis?.port);
+  const peer = peers && hasDiskCache();
+  if (peer) {
+    // In a process of its own, and so not by turns.
+    const median = await diskCacheAlone(quick ? 500 : 5000);
+    alone.push({ name: 'DiskCache', median, ratio: median / alone[0].median });
+  }
   const contended = [];
-  for (const fair of ['', 'fair']) {
-    for (const hold of [0, 1]) {
-      for (const processes of [2, 4, 8]) {
-        progress(`locks: ${processes} processes, ${hold} ms ${fair}`);
-        const run = await contend(build, processes, hold, fair, quick ? 1 : 4);
-        contended.push({ processes, hold, fair, ...run });
+  for (const by of ['', 'fair', ...(peer ? ['DiskCache'] : [])]) {
+    for (const [hold, processes] of [0, 1].flatMap((ms) => [2, 4, 8].map((n) => [ms, n]))) {
+      progress(`locks: ${processes} processes, ${hold} ms ${by}`);
+      const seconds = quick ? 1 : 4;
+      const runs = [];
+      for (let i = 0; i < (quick ? 1 : 3); i++) {
+        runs.push(
+          by === 'DiskCache'
+            ? await diskCacheContended(processes, hold, seconds)
+            : await contend(build, processes, hold, by, seconds),
+        );
       }
+      contended.push({ processes, hold, by, ...together(runs) });
     }
   }
   progress('locks: death');

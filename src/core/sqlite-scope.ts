@@ -29,7 +29,7 @@ import { watchChanges } from './watching.js';
 const freshness = 0.02;
 
 /** How often whoever is first in line asks whether those who hold live, in milliseconds. To ask takes 50 µs. */
-const probing = 20;
+const probing = 10;
 
 /** The embedded engine as one structure sees it. */
 export class EmbeddedScope implements Scope<'embedded'> {

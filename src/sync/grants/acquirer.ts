@@ -94,13 +94,15 @@ export class Acquirer<
     const again = held && this.#again(held);
     if (again === 'refused') throw deadlock(this.#what);
     if (held !== undefined && again === 'counted') return this.#acquired(held.again());
+    const { scope, lease } = this.#parts;
+    if (lease === null) return this.#acquired(this.#keep(await scope.wait(turn, this.#what, wait), 0));
     // Not from the call on: it may wait for longer than a lease lasts.
     let asked = performance.now();
     const take: typeof turn.take = (structure, waiter) => {
       asked = performance.now();
       return turn.take(structure, waiter);
     };
-    const taken = await this.#parts.scope.wait({ ...turn, take }, this.#what, wait);
+    const taken = await scope.wait({ ...turn, take }, this.#what, wait);
     return this.#acquired(this.#keep(taken, asked));
   }
 
