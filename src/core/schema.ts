@@ -37,6 +37,7 @@ export const placeMask: number = places - 1;
  * Meeting points. A waiter of a latch or a barrier has the round it waits for as its `mode`; once `round` has grown beyond that, it may go,
  * whenever it comes to look: to let all go is one UPDATE. A party's arrival at a barrier is its row in `waiters`: if fewer rows wait for the
  * round than have `arrived`, one has died or left, and the round is broken. `broken` is the last round that was, 0 for none.
+ *
  * Throttles. What has been used up of a limit by a key: see src/sync/throttle/rules.ts. It was so at the moment that `monotonic` and `wall`
  * tell, the former under the name of the `boot`: who comes later works out what time has changed since. Without a row nothing has
  * been used; the key of all who give none is an empty blob, which no key is encoded as. No index but the primary key: to take

@@ -363,7 +363,8 @@ export interface AsyncIndex<K extends Key, V> extends IndexOf<'server', K, V> {
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
  * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
- * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then.
+ * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
  *
  * @example
  * const users = new Index<string, User>(store, 'users');

@@ -119,7 +119,8 @@ export interface AsyncBarrier extends BarrierOf<'server'> {
  * rounds later. On a server, one whose connection is lost while it waits is as good as dead; it gets `ERR_BROKEN`.
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
- * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then.
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
  *
  * @example
  * const step = new Barrier(store, 'step', { parties: 4 });

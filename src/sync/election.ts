@@ -109,6 +109,10 @@ export interface AsyncElection extends ElectionOf<'server'> {}
  * The election `name`: an {@link Election} in an embedded store, an {@link AsyncElection} in a server store. Of all candidates, in whichever process, one
  * leads at a time.
  *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
+ *
  * @example
  * const election = new Election(store, 'scheduler');
  * const term = await election.campaign({ label: 'worker 7' });

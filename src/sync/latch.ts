@@ -107,7 +107,8 @@ export interface AsyncLatch extends LatchOf<'server'> {
  * be waited for once more gets a name of its own, say with the number of the run in it. Whoever dies has counted down what it has counted down.
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
- * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then.
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
  *
  * @example
  * const ready = new Latch(store, 'ready', { count: 3 });

@@ -48,6 +48,14 @@ export interface AsyncLock extends LockOf<'server'> {}
 /**
  * The lock `name`: a {@link Lock} in an embedded store, an {@link AsyncLock} in a server store. One owner holds it at a time; an owner is an open
  * store. If its process dies it is free at once; if that is only stopped, it is not.
+ *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
+ *
+ * @example
+ * const deploy = new Lock(store, 'deploy');
+ * await deploy.use(async ({ signal, fence }) => { … });
  */
 export const Lock: {
   new (store: Store, name: string, options?: LockOptions): Lock;

@@ -94,6 +94,10 @@ export interface AsyncReadWriteLock extends ReadWriteLockOf<'server'> {}
  * milliseconds waits behind it. Who reads may read again in the same asynchronous context; who reads and asks to write, or writes and
  * asks for either, would wait for itself and gets `ERR_DEADLOCK`: see `tryUpgrade` and `downgrade` of the grants.
  *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
+ *
  * @example
  * const config = new ReadWriteLock(store, 'config');
  * await config.read().use(async () => { … });

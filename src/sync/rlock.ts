@@ -44,6 +44,10 @@ export interface AsyncRLock extends RLockOf<'server'> {}
  *
  * A context includes what it starts: tasks that the work of one `use` runs side by side do not exclude each other.
  *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
+ *
  * @example
  * const lock = new RLock(store, 'accounts');
  * const audit = lock.wrap(async () => { … });

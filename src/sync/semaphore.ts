@@ -93,6 +93,10 @@ export interface AsyncBoundedSemaphore extends BoundedSemaphoreOf<'server'> {
  * permits and no more. Each permit has an owner, so that none is lost with a process that dies; to release one twice throws
  * `ERR_NOT_OWNER`. Of those who wait, the first decides: a large request is not starved by small ones.
  *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_IO`;
+ * on an embedded store `ERR_BUSY`, `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
+ *
  * @example
  * const downloads = new BoundedSemaphore(store, 'downloads', { permits: 5 });
  * await downloads.use(async ({ signal }) => { … });

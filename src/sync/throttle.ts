@@ -256,7 +256,8 @@ export interface AsyncThrottle extends ThrottleOf<'server'> {}
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
  * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
- * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then.
+ * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
  *
  * @example
  * const api = new Throttle(store, 'api', { limit: 100, per: '1m' });

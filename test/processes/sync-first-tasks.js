@@ -1,5 +1,5 @@
 // @ts-check
-// Two tasks that are started before anything was ever acquired here acquire at the same moment. Sends how many held it at a time.
+// Three tasks that are started before anything was ever acquired here acquire at the same moment. Sends how many held it at a time.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RLock } from 'holdfast';
 import { args, openStore, send } from './child.js';

@@ -52,9 +52,10 @@ export class Acquirer<
   }
 
   /**
-   * Acquires it, if that is possible now; `undefined` otherwise. Never waits for who holds it; what the dead held is free.
+   * Acquires it, if that is possible now; `undefined` otherwise, also inside of `use` of the same {@link Lock}. Never waits for who holds it; what the
+   * dead held is free. On an embedded store it may block for a moment while another process writes, at most for `busyTimeout`.
    *
-   * @throws `TypeError` or `RangeError` for options that don't exist; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
    */
   tryAcquire(options?: Omit<O, keyof WaitOptions>): Result<S, G | undefined> {
     const known = this.#heldHere();
@@ -81,7 +82,9 @@ export class Acquirer<
 
   /**
    * Takes it from whoever holds it, and gives it to who waits: for people who know better than the program. The signals of the grants
-   * that are lost abort. Tells how many there were.
+   * that are lost abort. Inside a transaction it is done when that is committed.
+   *
+   * @returns How many grants there were.
    */
   forceRelease(): Result<S, number> {
     return this.#parts.scope.write(nothing, (structure) => this.#parts.holding.force(structure));

@@ -20,9 +20,9 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOpti
   /**
    * Acquires it; waits until it is free. Nothing is polled: whoever releases it wakes the first who waits.
    *
-   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` inside of {@link use} of the same, which it would wait
+   * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_DEADLOCK` inside of {@link use} of the same lock, which it would wait
    * for; `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts;
-   * `TypeError` or `RangeError` for options that don't exist.
+   * `TypeError` or `RangeError` for options that don't exist, or make no sense.
    */
   async acquire(options?: O): Promise<G> {
     return (await this.take('acquire()', options)).grant;
@@ -30,7 +30,8 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOpti
 
   /**
    * Acquires it, runs `work`, and releases it, also when `work` throws. The grant's `signal` tells `work` when it was lost. In the
-   * asynchronous context of `work` it is known to be held: to acquire it there again would wait for itself, and throws `ERR_DEADLOCK`.
+   * asynchronous context of `work` it is known to be held: to acquire a lock there again would wait for itself, and throws `ERR_DEADLOCK`; an
+   * {@link RLock} counts, and who reads may read again. Of a {@link BoundedSemaphore} it is another permit, and may be waited for in vain.
    *
    * @returns What `work` returns.
    * @throws What {@link acquire} and `work` throw.
@@ -50,7 +51,7 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOpti
     return result;
   }
 
-  /** A function that runs `fn` as {@link use} does, each time it is called. */
+  /** A function that runs `fn` as {@link use} does, each time it is called. @throws `TypeError` or `RangeError`, at once, as {@link use}. */
   wrap<A extends unknown[], T>(
     fn: (...args: A) => T | PromiseLike<T>,
     options?: O,

@@ -9,6 +9,7 @@ export interface Waiter {
   readonly host: string;
   /** The thread in the process: 0 is the main one, workers have `threadId`. */
   readonly thread: number;
+  /** By the clock of whoever asks. */
   readonly since: Date;
   /** As it was given when acquiring. */
   readonly label: string | undefined;

@@ -52,7 +52,11 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     this.#what = `locks ${names.map((name) => JSON.stringify(name)).join(', ')}`;
   }
 
-  /** Acquires all, if that is possible now; `undefined` otherwise. See {@link Lock.tryAcquire}. */
+  /**
+   * Acquires all, if that is possible now; `undefined` otherwise. See `tryAcquire` of {@link Lock}.
+   *
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
+   */
   tryAcquire(options?: TryAcquireOptions): Result<S, GrantSet<S> | undefined> {
     const { scope } = this.#first;
     const asked = performance.now();
