@@ -35,9 +35,15 @@ class LockOf<S extends Kind> extends Acquirer<S, Grant<S>> {
 
   /** See {@link Lock.all}. */
   static all<S extends Kind>(locks: readonly LockOf<S>[]): LockSet<S> {
+    // What JavaScript, or a cast, may pass.
+    const given: unknown = locks;
+    if (!Array.isArray(given) || !given.every((lock: unknown) => isObject(lock) && #one in lock))
+      throw new TypeError('Lock.all() takes an array of locks, each made by new Lock()');
     return new LockSet(locks.map((lock) => lock.#one));
   }
 }
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 /** A lock in an embedded store. */
 export interface Lock extends LockOf<'embedded'> {}

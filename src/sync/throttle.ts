@@ -132,9 +132,10 @@ class ThrottleOf<S extends Kind> {
   ): (...args: A) => Promise<T> {
     functionOf('work', work);
     const request = this.#requests.wait(options);
-    return async (...args) => {
-      await this.#wait(request, 'a function of wrap()');
-      return work(...args);
+    const wait = (): Promise<unknown> => this.#wait(request, 'a function of wrap()');
+    return async function wrapped(this: unknown, ...args: A) {
+      await wait();
+      return work.apply(this, args);
     };
   }
 

@@ -20,6 +20,15 @@ forEachEngine((engine) => {
   });
 
   describe('a lease', () => {
+    test('of months is renewed in its time, and not without pause', async () => {
+      const { store, raw } = await twoStores(engine);
+      const grant = await new Lock(store, 'it', { lease: '90d' }).acquire();
+      const until = await raw('SELECT until FROM holds WHERE until IS NOT NULL');
+      await pause(100);
+      expect(await raw('SELECT until FROM holds WHERE until IS NOT NULL')).toEqual(until);
+      await grant.release();
+    });
+
     test('is renewed for as long as the process runs', async () => {
       const { store, other } = await twoStores(engine);
       const lasting = async (make: (typeof exclusive)[string]): Promise<void> => {

@@ -290,6 +290,21 @@ forEachEngine((engine) => {
     });
   });
 
+  test('use leaves nothing held, whatever its grant was exchanged for', async () => {
+    const { lock } = await opened();
+    await lock.read().use((reading) => reading.tryUpgrade());
+    expect(await lock.holders()).toEqual([]);
+    await lock.write().use(async (writing) => (await writing.downgrade()).fence);
+    expect(await lock.holders()).toEqual([]);
+    await expect(
+      lock.read().use(async (reading) => {
+        await reading.tryUpgrade();
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    expect(await lock.holders()).toEqual([]);
+  });
+
   test('an exchange is refused inside a transaction', async () => {
     const { store, lock } = await opened();
     const reading = await begin(() => lock.read().acquire());

@@ -284,6 +284,18 @@ forEachEngine((engine) => {
       expect(await throttle.peek()).toMatchObject({ remaining: 3 });
     });
 
+    test('wraps a function, which keeps its this and its arguments', async () => {
+      const { store } = await opened();
+      const throttle = new Throttle(store, 'api', { limit: 3, per: '1h' });
+      const object = {
+        base: 1,
+        add: throttle.wrap(function (this: { base: number }, n: number) {
+          return this.base + n;
+        } as (n: number) => number),
+      };
+      expect(await object.add(2)).toBe(3);
+    });
+
     test('does not know a store that was closed', async () => {
       const { store } = await opened();
       const throttle = new Throttle(store, 'api', { limit: 3, per: '1h' });

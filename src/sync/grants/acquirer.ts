@@ -114,7 +114,13 @@ export class Acquirer<
   }
 
   #acquired(keeper: Keeper<S>): Acquired<G> {
-    return { grant: this.#parts.grant(keeper), held: [keeper] };
+    const grant = this.#parts.grant(keeper);
+    const release = async (): Promise<void> => {
+      await grant[Symbol.asyncDispose]();
+      // What it was exchanged for. (What is counted is given back by each of its grants.)
+      if (this.#again(keeper) !== 'counted') await keeper.releaseSoon();
+    };
+    return { grant, held: [keeper], release };
   }
 
   #tryTake(options: Options | undefined, held: Keeper<S> | undefined): Result<S, G | undefined> {

@@ -3,14 +3,15 @@ import { nothing } from '../../core/store.js';
 import { runHolding, type Subject } from './context.js';
 import type { AcquireOptions } from './options.js';
 
-/** What was acquired: what its user gets, and what is held of each subject. */
+/** What was acquired: what its user gets, what is held of each subject, and how `use` gives it back, whatever became of the grant. */
 export interface Acquired<G> {
   readonly grant: G;
   readonly held: readonly object[];
+  readonly release: () => Promise<void>;
 }
 
 /** The calls that acquire and wait, by way of one that does. */
-export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOptions> {
+export abstract class Acquiring<G, O extends AcquireOptions> {
   readonly #subjects: readonly Subject[];
 
   constructor(...subjects: readonly Subject[]) {
@@ -38,16 +39,16 @@ export abstract class Acquiring<G extends AsyncDisposable, O extends AcquireOpti
    */
   async use<T>(work: (grant: G) => T | PromiseLike<T>, options?: O): Promise<T> {
     functionOf('work', work);
-    const { grant, held } = await this.take('use()', options);
+    const { grant, held, release } = await this.take('use()', options);
     let result: T;
     try {
       result = await runHolding(this.#subjects, held, () => work(grant));
     } catch (error) {
       // What the work threw says more than why it could not be released.
-      await Promise.resolve(grant[Symbol.asyncDispose]()).catch(nothing);
+      await release().catch(nothing);
       throw error;
     }
-    await grant[Symbol.asyncDispose]();
+    await release();
     return result;
   }
 

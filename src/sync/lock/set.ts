@@ -7,7 +7,7 @@ import { Acquiring, type Acquired } from '../grants/acquiring.js';
 import { heldHere } from '../grants/context.js';
 import type { Exclusive } from '../grants/exclusive.js';
 import type { Held } from '../grants/holding.js';
-import { Keeper } from '../grants/keeper.js';
+import { isKeeperOf, Keeper } from '../grants/keeper.js';
 import {
   deadlock,
   resolveAcquireOptions,
@@ -79,7 +79,10 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     options: AcquireOptions | undefined,
   ): Promise<Acquired<GrantSet<S>>> {
     const { wait, label } = resolveAcquireOptions(what, options, waiting);
-    if (this.#locks.some(({ subject }) => heldHere(subject) !== undefined)) throw deadlock(this.#what);
+    for (const { subject, scope } of this.#locks) {
+      const held = heldHere(subject);
+      if (isKeeperOf(held, scope.kind) && (await this.#isStillHeld(held))) throw deadlock(this.#what);
+    }
     const { timeout, signal } = resolveWaitOptions(what, wait);
     const deadline = performance.now() + timeout;
     let asked = 0;
@@ -99,6 +102,12 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
 
   protected override check(what: string, options: AcquireOptions | undefined): void {
     resolveAcquireOptions(what, options, waiting);
+  }
+
+  async #isStillHeld(keeper: Keeper<S>): Promise<boolean> {
+    let still = false;
+    await keeper.scope.after(keeper.isHeld(), (held) => (still = held));
+    return still;
   }
 
   #of(index: number): One<S> {
@@ -167,7 +176,8 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
       const { scope, holding, lease } = this.#of(i);
       return new Keeper({ scope, holding, held: one, what: this.#what, lease }, asked);
     });
-    return { grant: new GrantSet(this.#first.scope, keepers), held: keepers };
+    const grant = new GrantSet(this.#first.scope, keepers);
+    return { grant, held: keepers, release: () => grant[Symbol.asyncDispose]() };
   }
 }
 
