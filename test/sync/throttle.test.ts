@@ -291,7 +291,7 @@ forEachEngine((engine) => {
         base: 1,
         add: throttle.wrap(function (this: { base: number }, n: number) {
           return this.base + n;
-        } as (n: number) => number),
+        }),
       };
       expect(await object.add(2)).toBe(3);
     });
