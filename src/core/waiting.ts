@@ -100,7 +100,7 @@ function* deadHolders<T>({ hold }: Turn<T>, structure: number): Script<number[]>
 }
 
 /** The dead among those who keep others from taking at once: who holds it, and who is first in line. */
-function* deadInTheWay<T>(turn: Turn<T>, structure: number): Script<number[]> {
+export function* deadInTheWay<T>(turn: Turn<T>, structure: number): Script<number[]> {
   if (turn.hold === undefined) return [];
   const holders = yield* turn.hold.holders(structure);
   const first = yield* all(sql.first, structure);
