@@ -10,6 +10,9 @@ import { sql } from './statements.js';
 /** When to try again to release what nobody will ask for again, in milliseconds. */
 const releaseAgain = 500;
 
+/** A timer can't hold more, in milliseconds; asked for more, it would ring at once. */
+const longestTimer = 2 ** 31 - 1;
+
 /** What a {@link Keeper} keeps, and how it ends. */
 export interface KeeperParts<S extends Kind> {
   readonly scope: Scope<S>;
@@ -46,7 +49,8 @@ export class Keeper<S extends Kind> {
     this.what = what;
     this.#holding = holding;
     this.#until = asked + (lease ?? Infinity);
-    if (lease !== null) this.#renewal = setInterval(() => void this.#renew(lease), lease / 3).unref();
+    if (lease !== null)
+      this.#renewal = setInterval(() => void this.#renew(lease), Math.min(lease / 3, longestTimer)).unref();
   }
 
   /** Holds it once more. */
