@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
@@ -10,6 +11,9 @@ import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
 const pollInterval = 500;
 const mostTries = 20;
+
+/** Runs what all share in no asynchronous context: in that of a transaction, say, nothing could be asked once it has ended. */
+const outside = AsyncLocalStorage.snapshot();
 
 /**
  * This store among the owners of a schema: a connection of its own, on which it is rung, and on which it holds an advisory lock for
@@ -38,7 +42,7 @@ export class Presence {
   /** This store's number among the owners; connects at first use, and again after the connection was lost. */
   id(): Promise<number> {
     if (this.#connecting === undefined) {
-      const connecting = this.#connect();
+      const connecting = outside(() => this.#connect());
       this.#connecting = connecting;
       connecting.catch(() => {
         if (this.#connecting === connecting) this.#connecting = undefined;
@@ -134,7 +138,7 @@ export class Presence {
       this.#poll = undefined;
       return;
     }
-    this.#poll ??= setInterval(() => this.#tick(), pollInterval * (0.8 + 0.4 * Math.random()));
+    this.#poll ??= outside(() => setInterval(() => this.#tick(), pollInterval * (0.8 + 0.4 * Math.random())));
     if (this.listeners.size > 0) this.#poll.ref();
     else this.#poll.unref();
   }
