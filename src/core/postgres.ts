@@ -102,9 +102,9 @@ export class ServerEngine implements Engine<'server'> {
   }
 
   /** Runs a statement while nobody else changes the structure. Locking comes first: the statement then sees what was committed before. */
-  async exclusively<T>(structure: number, work: () => Promise<T>): Promise<T> {
+  async exclusively<T>(structure: number, work: () => Promise<T>, begin = ''): Promise<T> {
     return this.sessions.transact(work, {
-      begin: `SELECT FROM structures WHERE id = ${structure} FOR UPDATE`,
+      begin: `${begin}SELECT FROM structures WHERE id = ${structure} FOR UPDATE`,
     });
   }
 
