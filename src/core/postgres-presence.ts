@@ -1,19 +1,16 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
 import { HoldfastError, driverCode, translating } from './errors.js';
 import { attended, Listeners, type Listener, type Listening } from './listeners.js';
+import { outside } from './outside.js';
 import { conflicts } from './postgres-sessions.js';
 import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
 /** Behind the notifications stands a slow poll, in milliseconds: for a connection that was lost unnoticed, and for the dead. */
 const pollInterval = 500;
 const mostTries = 20;
-
-/** Runs what all share in no asynchronous context: in that of a transaction, say, nothing could be asked once it has ended. */
-const outside = AsyncLocalStorage.snapshot();
 
 /**
  * This store among the owners of a schema: a connection of its own, on which it is rung, and on which it holds an advisory lock for

@@ -1,4 +1,5 @@
 import { HoldfastError } from '../../core/errors.js';
+import { outside } from '../../core/outside.js';
 import { get, type Script } from '../../core/script.js';
 import { heard, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
@@ -124,7 +125,9 @@ export class Keeper<S extends Kind> {
   abandon(): void {
     clearInterval(this.#renewal);
     if (this.depth === 0) return;
-    setTimeout(() => void this.releaseSoon().catch(() => this.abandon()), releaseAgain).unref();
+    outside(() =>
+      setTimeout(() => void this.releaseSoon().catch(() => this.abandon()), releaseAgain).unref(),
+    );
   }
 
   /** That it was given back, if it was still held; tells whether it was. */
