@@ -106,8 +106,10 @@ function heirs(dead: string): string {
 
 /** The items of a structure, if it is a deque, are consecutive: their number and bytes are read off both ends. */
 function listing(size: string, bytes: string): string {
-  const first = `(SELECT i.id FROM items i WHERE i.id >= s.id * ${places} ORDER BY i.id LIMIT 1)`;
-  const last = `(SELECT i.id FROM items i WHERE i.id < (s.id + 1) * ${places} ORDER BY i.id DESC LIMIT 1)`;
+  // Those with negative numbers have none. Beyond 2 million of them, their product would be out of range.
+  const id = 'CASE WHEN s.id < 0 THEN -1 ELSE s.id END';
+  const first = `(SELECT i.id FROM items i WHERE i.id >= (${id}) * ${places} ORDER BY i.id LIMIT 1)`;
+  const last = `(SELECT i.id FROM items i WHERE i.id < ((${id}) + 1) * ${places} ORDER BY i.id DESC LIMIT 1)`;
   const within = `WHERE f.id = ${first} AND l.id = ${last} AND f.id <= l.id`;
   const items = `coalesce((SELECT l.id - f.id + 1 FROM items f, items l ${within}), 0)`;
   const itemBytes = `coalesce((SELECT l.upto - f.upto + f.span FROM items f, items l ${within}), 0)`;

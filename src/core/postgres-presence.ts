@@ -4,6 +4,7 @@ import { threadId } from 'node:worker_threads';
 import { catalog } from './catalog.js';
 import { HoldfastError, driverCode, translating } from './errors.js';
 import { attended, Listeners, type Listener, type Listening } from './listeners.js';
+import { outside } from './outside.js';
 import { conflicts } from './postgres-sessions.js';
 import { type PgClient, type OpenPool, type Queries } from './postgres-driver.js';
 
@@ -38,7 +39,7 @@ export class Presence {
   /** This store's number among the owners; connects at first use, and again after the connection was lost. */
   id(): Promise<number> {
     if (this.#connecting === undefined) {
-      const connecting = this.#connect();
+      const connecting = outside(() => this.#connect());
       this.#connecting = connecting;
       connecting.catch(() => {
         if (this.#connecting === connecting) this.#connecting = undefined;
@@ -134,7 +135,7 @@ export class Presence {
       this.#poll = undefined;
       return;
     }
-    this.#poll ??= setInterval(() => this.#tick(), pollInterval * (0.8 + 0.4 * Math.random()));
+    this.#poll ??= outside(() => setInterval(() => this.#tick(), pollInterval * (0.8 + 0.4 * Math.random())));
     if (this.listeners.size > 0) this.#poll.ref();
     else this.#poll.unref();
   }

@@ -32,6 +32,9 @@ const freshness = 5;
 /** How often whoever is first in line asks whether those who hold live, in milliseconds. */
 const probing = 100;
 
+/** Waits for locks in short turns. */
+const lockShortly = "SET LOCAL lock_timeout = '200ms';";
+
 /** The server engine as one structure sees it. */
 export class ServerScope implements Scope<'server'> {
   readonly kind = 'server';
@@ -185,7 +188,7 @@ export class ServerScope implements Scope<'server'> {
     const patience = resolvePatience(this.closing, what, options);
     if (turn.hold !== undefined) await this.#engine.presence.id();
     const quick = turn.hold?.quick;
-    const value = quick && (await this.#attempt(quick));
+    const value = quick && (await this.#attemptShortly(quick));
     return value === undefined ? waitForTurn(this.#waitable(), turn, patience) : value;
   }
 
@@ -245,13 +248,22 @@ export class ServerScope implements Scope<'server'> {
     return this.#engine.closing;
   }
 
-  async #attempt<T>({ statement, params, read }: QuickTake<T>): Promise<T | undefined> {
+  /** Not for longer than a moment: whoever changes it at this moment may be stopped, and the caller has a deadline. */
+  async #attemptShortly<T>(quick: QuickTake<T>): Promise<T | undefined> {
+    try {
+      return await this.#attempt(quick, lockShortly);
+    } catch (error) {
+      if (!(error instanceof HoldfastError && error.code === 'ERR_BUSY')) throw error;
+      return undefined;
+    }
+  }
+
+  async #attempt<T>({ statement, params, read }: QuickTake<T>, begin = ''): Promise<T | undefined> {
     const structure = await this.#find();
     const { owner } = this;
     if (owner === undefined || structure === 0) return undefined;
-    const row = await this.#engine.exclusively(structure, () =>
-      this.#engine.get(statement, params(structure, owner)),
-    );
+    const ask = () => this.#engine.get(statement, params(structure, owner));
+    const row = await this.#engine.exclusively(structure, ask, begin);
     return row && read(row, structure, owner);
   }
 
@@ -298,7 +310,7 @@ export class ServerScope implements Scope<'server'> {
       wanted();
       this.#engine.check();
       try {
-        return await this.#engine.sessions.transact(work, { begin: "SET LOCAL lock_timeout = '200ms'" });
+        return await this.#engine.sessions.transact(work, { begin: lockShortly });
       } catch (error) {
         if (!(error instanceof HoldfastError && error.code === 'ERR_BUSY')) throw error;
       }

@@ -102,9 +102,9 @@ export class ServerEngine implements Engine<'server'> {
   }
 
   /** Runs a statement while nobody else changes the structure. Locking comes first: the statement then sees what was committed before. */
-  async exclusively<T>(structure: number, work: () => Promise<T>): Promise<T> {
+  async exclusively<T>(structure: number, work: () => Promise<T>, begin = ''): Promise<T> {
     return this.sessions.transact(work, {
-      begin: `SELECT FROM structures WHERE id = ${structure} FOR UPDATE`,
+      begin: `${begin}SELECT FROM structures WHERE id = ${structure} FOR UPDATE`,
     });
   }
 
@@ -177,9 +177,21 @@ export class ServerEngine implements Engine<'server'> {
     return step.kind === 'get' ? rows[0] : step.kind === 'all' ? rows : (rowCount ?? 0);
   }
 
+  /**
+   * Asks each time: its connection may be cut without a word, and others have taken it for dead by now. What it took would be nobody's.
+   *
+   * @throws {@link HoldfastError} `ERR_CONNECTION` where it has no number; the next call connects again.
+   */
+  async #owner(): Promise<number> {
+    const { known } = this.presence;
+    if ((await this.get(catalog.tokenOf, [known])) !== undefined) return known;
+    if (this.presence.number === known) this.presence.renew();
+    return this.presence.known;
+  }
+
   async #ask({ kind, params }: Step<unknown>): Promise<unknown> {
     const number = Number(params[0]);
-    if (kind === 'owner') return this.presence.known;
+    if (kind === 'owner') return this.#owner();
     if (kind === 'lock') return this.get(catalog.lockStructure, [number]);
     if (kind === 'alive') return (await this.get(catalog.lockOfDead, [this.#schema, number]))?.[0] !== true;
     return this.get(catalog.notify, [channel(this.#schema, number)]);

@@ -100,7 +100,7 @@ function* deadHolders<T>({ hold }: Turn<T>, structure: number): Script<number[]>
 }
 
 /** The dead among those who keep others from taking at once: who holds it, and who is first in line. */
-function* deadInTheWay<T>(turn: Turn<T>, structure: number): Script<number[]> {
+export function* deadInTheWay<T>(turn: Turn<T>, structure: number): Script<number[]> {
   if (turn.hold === undefined) return [];
   const holders = yield* turn.hold.holders(structure);
   const first = yield* all(sql.first, structure);
@@ -262,12 +262,16 @@ class Line<T> {
     return true;
   }
 
-  /** Each looks after the one ahead of it, the first after those who hold: a dead one anywhere in the line is found, at one probe a poll. */
+  /**
+   * Each looks after the one ahead of it, so that a dead one anywhere in the line is found; and after those who hold: the first in line, who does
+   * so more often, may be stopped.
+   */
   *#findDead(structure: number, waiter: number): Script<number[]> {
     const { peers } = this.#turn;
     if (peers !== undefined) return yield* theDead(yield* peers(structure, waiter));
     const ahead = yield* get(sql.ahead, structure, waiter);
-    return ahead === undefined ? yield* deadHolders(this.#turn, structure) : yield* theDead([ahead]);
+    const dead = ahead === undefined ? [] : yield* theDead([ahead]);
+    return dead.length > 0 ? dead : yield* deadHolders(this.#turn, structure);
   }
 
   *#buryAndPassOn(structure: number, dead: readonly number[]): Script<void> {

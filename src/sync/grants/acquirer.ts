@@ -59,9 +59,13 @@ export class Acquirer<
    */
   tryAcquire(options?: Omit<O, keyof WaitOptions>): Result<S, G | undefined> {
     const known = this.#heldHere();
-    if (known === undefined || this.#again(known) !== 'counted') return this.#tryTake(options, known);
+    if (known === undefined) return this.#tryTake(options, undefined);
     const { scope } = this.#parts;
-    return scope.after(this.#stillHeld(known), (held) => held && this.#countAgain(held, options));
+    return scope.after(this.#stillHeld(known), (held) =>
+      held !== undefined && this.#again(held) === 'counted'
+        ? this.#countAgain(held, options)
+        : this.#tryTake(options, held),
+    ) as Result<S, G | undefined>;
   }
 
   /** Who holds it, the longest first. */
@@ -92,8 +96,9 @@ export class Acquirer<
 
   protected override async take(what: string, options: O | undefined): Promise<Acquired<G>> {
     const known = this.#heldHere();
-    const { turn, wait } = this.#turn(what, options, known, [...waiting, ...this.#known]);
+    this.check(what, options);
     const held = known && (await this.#stillHeld(known));
+    const { turn, wait } = this.#turn(what, options, held, [...waiting, ...this.#known]);
     const again = held && this.#again(held);
     if (again === 'refused') throw deadlock(this.#what);
     if (held !== undefined && again === 'counted') return this.#acquired(held.again());

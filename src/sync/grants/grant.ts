@@ -78,6 +78,8 @@ export class Grant<S extends Kind = 'embedded'> {
     if (this.#released) return;
     this.#released = true;
     try {
+      // It would be undone with the transaction, and nobody would release it any more.
+      this.#keeper.scope.refuseInTransaction(this.#keeper.what);
       await this.#keeper.releaseSoon();
     } catch (error) {
       this.#released = false;

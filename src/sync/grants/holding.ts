@@ -1,4 +1,4 @@
-import { run, type Script } from '../../core/script.js';
+import { lock, run, type Script } from '../../core/script.js';
 import type { Result, Kind, Scope, Turn } from '../../core/store.js';
 import type { Request } from './options.js';
 import { sql, type Identity } from './statements.js';
@@ -34,6 +34,8 @@ export const identityOf = ({ structure, slot, owner, fence }: Held): Identity =>
 
 /** Keeps what is held for another `lease` milliseconds; tells whether it was still held. */
 export function* renewing(held: Held, lease: number): Script<boolean> {
+  // Else it could be committed behind the back of who has just seen that the lease has run out.
+  yield* lock(held.structure);
   return (yield* run(sql.renew, lease, ...identityOf(held))) > 0;
 }
 

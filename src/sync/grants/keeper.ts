@@ -1,4 +1,5 @@
 import { HoldfastError } from '../../core/errors.js';
+import { outside } from '../../core/outside.js';
 import { get, type Script } from '../../core/script.js';
 import { heard, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
@@ -10,7 +11,7 @@ import { sql } from './statements.js';
 /** When to try again to release what nobody will ask for again, in milliseconds. */
 const releaseAgain = 500;
 
-/** A timer can't hold more milliseconds. */
+/** A timer can't hold more, in milliseconds; asked for more, it would ring at once. */
 const longestTimer = 2 ** 31 - 1;
 
 /** What a {@link Keeper} keeps, and how it ends. */
@@ -124,7 +125,9 @@ export class Keeper<S extends Kind> {
   abandon(): void {
     clearInterval(this.#renewal);
     if (this.depth === 0) return;
-    setTimeout(() => void this.releaseSoon().catch(() => this.abandon()), releaseAgain).unref();
+    outside(() =>
+      setTimeout(() => void this.releaseSoon().catch(() => this.abandon()), releaseAgain).unref(),
+    );
   }
 
   /** That it was given back, if it was still held; tells whether it was. */

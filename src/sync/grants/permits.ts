@@ -99,7 +99,7 @@ export class Permits<S extends Kind> implements Holding<S> {
     yield* lock(structure);
     yield* this.#removeVoid(structure);
     const row = yield* get(sql.holds, ...identityOf(held));
-    if (row === undefined) throw notOwner('this grant', 'it was released or lost');
+    if (row?.[0] !== 1) throw notOwner('this grant', 'it was released or lost');
     if ((yield* this.#state(structure, 0)).free < weight - held.weight) return undefined;
     const label = (yield* get(sql.label, ...identityOf(held)))?.[0] ?? undefined;
     yield* run(sql.removeGrant, ...identityOf(held));

@@ -57,7 +57,8 @@ export const sql = {
     takeLock(
       `WHERE holds.owner IS NULL AND ${unwatched}`,
       `SELECT CAST(? AS bigint), 0, CAST(? AS bigint), 1, 1, monotonic(), monotonic() + CAST(? AS double precision), CAST(? AS text)
-       WHERE NOT EXISTS (SELECT 1 FROM holds h WHERE h.structure = $1 AND h.slot = 0 AND h.owner IS NOT NULL)`,
+       WHERE NOT EXISTS (SELECT 1 FROM holds h WHERE h.structure = $1 AND h.slot = 0 AND h.owner IS NOT NULL)
+         AND EXISTS (SELECT 1 FROM owners o WHERE o.id = $2)`,
     ),
   ),
   /** Takes a lock, whoever has it. */
@@ -148,7 +149,8 @@ export const sql = {
     `SELECT CASE WHEN ${valid} THEN 1 ELSE 0 END FROM holds h WHERE ${isGrant} FOR SHARE`,
   ),
   renew: new Statement<[lease: number, ...Identity]>(
-    `UPDATE holds SET until = monotonic() + CAST(? AS double precision) WHERE ${isGrant} AND until > monotonic()`,
+    `UPDATE holds SET until = monotonic() + CAST(? AS double precision) WHERE ${isGrant} AND until > monotonic()
+     AND EXISTS (SELECT 1 FROM owners o WHERE o.id = holds.owner)`,
   ),
   holders: new Statement<[structure: number], OwnerRow>(
     `SELECT DISTINCT o.id, o.token FROM holds h JOIN owners o ON o.id = h.owner WHERE h.structure = ? AND ${valid}`,

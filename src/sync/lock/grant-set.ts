@@ -67,6 +67,8 @@ export class GrantSet<S extends Kind = 'embedded'> {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isOver()) return;
     try {
+      // It would be undone with the transaction, and nobody would release it any more.
+      this.#scope.refuseInTransaction('to dispose of what is held');
       await this.#changing(async () => this.#released(await this.#scope.soon(() => this.#releasing())));
     } catch (error) {
       this.#abandon();

@@ -1,8 +1,8 @@
 import { structureNumber } from '../../core/catalog.js';
 import { resolveWaitOptions, type WaitOptions } from '../../core/options.js';
-import { all, lock, owner, type Script } from '../../core/script.js';
+import { all, lock, type Script } from '../../core/script.js';
 import type { Kind, Result, Turn } from '../../core/store.js';
-import { bury, endOfLine, ringAll, theDead } from '../../core/waiting.js';
+import { bury, deadInTheWay, endOfLine, ringAll } from '../../core/waiting.js';
 import { Acquiring, type Acquired } from '../grants/acquiring.js';
 import { heldHere } from '../grants/context.js';
 import type { Exclusive } from '../grants/exclusive.js';
@@ -60,13 +60,12 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
   tryAcquire(options?: TryAcquireOptions): Result<S, GrantSet<S> | undefined> {
     const { scope } = this.#first;
     const asked = performance.now();
-    const prepare = () => {
-      scope.refuseInTransaction(this.#what);
-      return resolveAcquireOptions('tryAcquire()', options).label;
+    const prepare = (): Turn<Outcome> => {
+      const { label } = resolveAcquireOptions('tryAcquire()', options);
+      return { ...this.#turn(0, label), take: () => this.#takeOrBury(label) };
     };
-    const taken = scope.write(prepare, (_, label) => this.#takeOrBury(label));
-    return scope.after(taken, (outcome) =>
-      'blocked' in outcome ? undefined : this.#acquired(outcome.held, asked).grant,
+    return scope.after(scope.tryTurn(prepare, this.#what), (outcome) =>
+      outcome === undefined || 'blocked' in outcome ? undefined : this.#acquired(outcome.held, asked).grant,
     );
   }
 
@@ -79,10 +78,7 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     options: AcquireOptions | undefined,
   ): Promise<Acquired<GrantSet<S>>> {
     const { wait, label } = resolveAcquireOptions(what, options, waiting);
-    for (const { subject, scope } of this.#locks) {
-      const held = heldHere(subject);
-      if (isKeeperOf(held, scope.kind) && (await this.#isStillHeld(held))) throw deadlock(this.#what);
-    }
+    if (await this.#anyHeldHere()) throw deadlock(this.#what);
     const { timeout, signal } = resolveWaitOptions(what, wait);
     const deadline = performance.now() + timeout;
     let asked = 0;
@@ -104,10 +100,13 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     resolveAcquireOptions(what, options, waiting);
   }
 
-  async #isStillHeld(keeper: Keeper<S>): Promise<boolean> {
-    let still = false;
-    await keeper.scope.after(keeper.isHeld(), (held) => (still = held));
-    return still;
+  /** What was released, or taken away, in the meantime is no reason to refuse. */
+  async #anyHeldHere(): Promise<boolean> {
+    for (const { subject, scope } of this.#locks) {
+      const held = heldHere(subject);
+      if (isKeeperOf(held, scope.kind) && (await held.isHeld())) return true;
+    }
+    return false;
   }
 
   #of(index: number): One<S> {
@@ -144,16 +143,17 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     return { value: { held: yield* this.#takeAll(numbers, label) } };
   }
 
-  *#takeOrBury(label: string | undefined): Script<Outcome> {
-    yield* owner();
+  /** Takes all, or tells which is not free, though nobody dead is in the way. */
+  *#takeOrBury(label: string | undefined): Script<{ readonly value: Outcome }> {
     const numbers = yield* this.#lockAll();
     for (const [i, number] of numbers.entries()) {
-      const { holding } = this.#of(i);
-      if (yield* holding.isFree(number, endOfLine)) continue;
-      for (const dead of yield* theDead(yield* all(sql.holders, number))) yield* bury(dead);
-      if (!(yield* holding.isFree(number, endOfLine))) return { blocked: i };
+      while (!(yield* this.#of(i).holding.isFree(number, endOfLine))) {
+        const dead = yield* deadInTheWay(this.#turn(i, label), number);
+        if (dead.length === 0) return { value: { blocked: i } };
+        for (const one of dead) yield* bury(one);
+      }
     }
-    return { held: yield* this.#takeAll(numbers, label) };
+    return { value: { held: yield* this.#takeAll(numbers, label) } };
   }
 
   *#takeAll(numbers: readonly number[], label: string | undefined): Script<Held[]> {
