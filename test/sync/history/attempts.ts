@@ -75,7 +75,9 @@ function attemptsOfProcess(entries: readonly Entry[]): Attempt[] {
   const find = (kind: Entry['kind']) => entries.find((entry) => entry.kind === kind)?.at;
   // A process that was killed held what it had not begun to give back until it died, and the signal was sent after `killing` was
   // written. One that ended otherwise was there when it wrote its last record; more is not known of it.
-  const last = find('killing') ?? told.at(-1)?.at ?? 0;
+  // The first of them: it may have killed itself before it was killed from outside.
+  const killings = entries.filter(({ kind }) => kind === 'killing').map(({ at }) => at);
+  const last = killings.length > 0 ? Math.min(...killings) : (told.at(-1)?.at ?? 0);
   for (const open of opened.values()) end(open, last, find('dead'), find('leftOver') !== undefined);
   return [...opened.values()].map(({ attempt }) => attempt);
 }
