@@ -21,7 +21,11 @@ const inCore = {
   message: 'The arrows point one way: core knows no structure.',
 };
 
-/** A structure imports core. When it outgrows its file, `queue.ts` may be joined by a folder `queue/`. What gives out grants shares `grants/`. */
+/** What several of a folder share: what gives out grants, and what keeps totals. */
+const shared = { structures: '', sync: '|SHARED/(?:grants|totals)/' };
+const sharedFrom = (folder, path) => shared[folder].replace('SHARED', path);
+
+/** A structure imports core. When it outgrows its file, `queue.ts` may be joined by a folder `queue/`. */
 const structures = ['structures', 'sync']
   .filter((folder) => existsSync(new URL(`./src/${folder}/`, import.meta.url)))
   .flatMap((folder) =>
@@ -32,22 +36,22 @@ const structures = ['structures', 'sync']
         {
           files: [`src/${folder}/${name}.ts`],
           rules: imports({
-            regex: `^(?!\\.\\./core/|\\./${name}/${folder === 'sync' ? '|\\./grants/' : ''})`,
-            message: `Only ../core/…, ./${name}/… and, in sync, ./grants/… may be imported here.`,
+            regex: `^(?!\\.\\./core/|\\./${name}/${sharedFrom(folder, '\\.')})`,
+            message: `Only ../core/…, ./${name}/… and what is shared, in sync ./grants/… and ./totals/…, may be imported here.`,
           }),
         },
         {
           files: [`src/${folder}/${name}/**/*.ts`],
           rules: imports({
-            regex: `^(?!\\.\\./\\.\\./core/|\\./|\\.\\./${name}\\.js$${folder === 'sync' ? '|\\.\\./grants/' : ''})`,
-            message: `Only ../../core/…, ./… and, in sync, ../grants/… may be imported here.`,
+            regex: `^(?!\\.\\./\\.\\./core/|\\./|\\.\\./${name}\\.js$${sharedFrom(folder, '\\.\\.')})`,
+            message: `Only ../../core/…, ./… and what is shared, in sync ../grants/… and ../totals/…, may be imported here.`,
           }),
         },
       ]),
   );
 
-const grants = {
-  files: ['src/sync/grants/*.ts'],
+const sharedFiles = {
+  files: ['src/sync/grants/*.ts', 'src/sync/totals/*.ts'],
   rules: imports({
     regex: '^(?!\\.\\./\\.\\./core/|\\./|node:async_hooks$)',
     message: 'Only ../../core/… and ./… may be imported here.',
@@ -100,7 +104,7 @@ export default defineConfig(
   { files: ['src/core/postgres*.ts'], rules: imports(sqliteDriver, inCore) },
   { files: ['src/postgres.ts'], rules: imports(sqliteDriver) },
   ...structures,
-  grants,
+  sharedFiles,
   {
     files: ['src/structures/**/*.ts', 'src/sync/**/*.ts'],
     rules: {

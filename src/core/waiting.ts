@@ -354,7 +354,7 @@ function* leaving(
   if ((yield* run(sql.leave, waiter)) > 0 && passOn !== undefined) yield* passOn(structure);
 }
 
-/** Rings owners, each once. */
-export function* ringAll(owners: readonly (readonly [owner: number])[]): Script<void> {
-  for (const [one] of owners) yield* ring(one);
+/** Rings the owner of each row. */
+export function* ringAll(rows: readonly (readonly [owner: number, ...unknown[]])[]): Script<void> {
+  for (const [owner] of rows) yield* ring(owner);
 }

@@ -1,6 +1,5 @@
 import { finiteNumber } from '../core/options.js';
-import { get, lock, run, type Script } from '../core/script.js';
-import { Statement } from '../core/statement.js';
+import { get, type Script } from '../core/script.js';
 import {
   nothing,
   scopeOf,
@@ -11,26 +10,7 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
-
-/** What is stored of an averager. */
-type Total = [count: number, sum: number];
-
-const sql = {
-  total: new Statement<[structure: number], Total>('SELECT count, sum FROM totals WHERE structure = ?'),
-  /**
-   * Changes nothing where the sum would overflow, which halves don't. No upsert: `RETURNING` makes those slower with each call on SQLite.
-   */
-  add: new Statement<[value: number, structure: number, value: number], Total>(
-    `UPDATE totals SET sum = sum + CAST(? AS double precision), count = count + 1
-     WHERE structure = ? AND abs(sum / 2 + CAST(? AS double precision) / 2) <= ${Number.MAX_VALUE / 2} RETURNING count, sum`,
-  ),
-  start: new Statement<[structure: number]>(
-    'INSERT INTO totals (structure, count, sum) VALUES (?, 0, 0) ON CONFLICT (structure) DO NOTHING',
-  ),
-  pop: new Statement<[structure: number], Total>(
-    'DELETE FROM totals WHERE structure = ? RETURNING count, sum',
-  ),
-};
+import { add, sql, type Total } from './totals/scripts.js';
 
 const mean = ([count, sum]: Total): number => sum / count;
 
@@ -94,19 +74,7 @@ class AveragerOf<S extends Kind> {
   }
 
   *#add(structure: number, value: number): Script<number> {
-    const total = (yield* get(sql.add, value, structure, value)) ?? (yield* this.#addFirst(structure, value));
-    if (total === undefined)
-      throw new RangeError(
-        `value is ${value}: the sum would be beyond ±${Number.MAX_VALUE}, the largest number`,
-      );
-    return mean(total);
-  }
-
-  *#addFirst(structure: number, value: number): Script<Total | undefined> {
-    // Else somebody could pop it in between.
-    yield* lock(structure);
-    yield* run(sql.start, structure);
-    return yield* get(sql.add, value, structure, value);
+    return mean(yield* add(structure, 'value', value));
   }
 
   *#pop(structure: number): Script<number | undefined> {

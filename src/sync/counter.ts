@@ -1,6 +1,5 @@
 import { finiteNumber } from '../core/options.js';
-import { get, lock, run, type Script } from '../core/script.js';
-import { Statement } from '../core/statement.js';
+import { get, type Script } from '../core/script.js';
 import {
   nothing,
   scopeOf,
@@ -11,23 +10,7 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
-
-const sql = {
-  sum: new Statement<[structure: number], [sum: number]>('SELECT sum FROM totals WHERE structure = ?'),
-  /**
-   * Changes nothing where the sum would overflow, which halves don't. No upsert: `RETURNING` makes those slower with each call on SQLite.
-   */
-  add: new Statement<[n: number, structure: number, n: number], [sum: number]>(
-    `UPDATE totals SET sum = sum + CAST(? AS double precision), count = count + 1
-     WHERE structure = ? AND abs(sum / 2 + CAST(? AS double precision) / 2) <= ${Number.MAX_VALUE / 2} RETURNING sum`,
-  ),
-  start: new Statement<[structure: number]>(
-    'INSERT INTO totals (structure, count, sum) VALUES (?, 0, 0) ON CONFLICT (structure) DO NOTHING',
-  ),
-  pop: new Statement<[structure: number], [sum: number]>(
-    'DELETE FROM totals WHERE structure = ? RETURNING sum',
-  ),
-};
+import { add, sql } from './totals/scripts.js';
 
 /** What {@link Counter} and {@link AsyncCounter} have in common. */
 class CounterOf<S extends Kind> {
@@ -63,10 +46,10 @@ class CounterOf<S extends Kind> {
   /** The sum; 0 when nothing was added. */
   get(): Result<S, number> {
     return this.#scope.one(
-      sql.sum,
+      sql.total,
       nothing,
       (structure) => [structure],
-      (row) => row?.[0] ?? 0,
+      (total) => total?.[1] ?? 0,
     );
   }
 
@@ -75,27 +58,18 @@ class CounterOf<S extends Kind> {
     return this.#scope.quickRemove(
       sql.pop,
       (structure) => [structure],
-      ([sum]) => sum,
+      ([, sum]) => sum,
       (structure) => this.#pop(structure),
     );
   }
 
   *#add(structure: number, n: number): Script<number> {
-    const row = (yield* get(sql.add, n, structure, n)) ?? (yield* this.#addFirst(structure, n));
-    if (row === undefined)
-      throw new RangeError(`n is ${n}: the sum would be beyond ±${Number.MAX_VALUE}, the largest number`);
-    return row[0];
-  }
-
-  *#addFirst(structure: number, n: number): Script<readonly [sum: number] | undefined> {
-    // Else somebody could pop it in between.
-    yield* lock(structure);
-    yield* run(sql.start, structure);
-    return yield* get(sql.add, n, structure, n);
+    const [, sum] = yield* add(structure, 'n', n);
+    return sum;
   }
 
   *#pop(structure: number): Script<number> {
-    return (yield* get(sql.pop, structure))?.[0] ?? 0;
+    return (yield* get(sql.pop, structure))?.[1] ?? 0;
   }
 }
 

@@ -3,15 +3,15 @@ import { nothing, type Kind, type Result, type Scope, type Turn } from '../../co
 import { Acquiring, type Acquired } from './acquiring.js';
 import { heldHere, type Subject } from './context.js';
 import type { Grant } from './grant.js';
-import type { Held, Holding } from './holding.js';
+import { timed, type Held, type Holding } from './holding.js';
 import { isKeeperOf, Keeper } from './keeper.js';
 import {
   deadlock,
   resolveAcquireOptions,
   waiting,
   type AcquireOptions,
+  type Asked,
   type Options,
-  type Request,
 } from './options.js';
 import { holderOf, holders, waiterOf, waiters, type Holder, type Waiter } from './people.js';
 
@@ -96,26 +96,22 @@ export class Acquirer<
 
   protected override async take(what: string, options: O | undefined): Promise<Acquired<G>> {
     const known = this.#heldHere();
-    this.check(what, options);
+    const request = this.#resolve(what, options);
     const held = known && (await this.#stillHeld(known));
-    const { turn, wait } = this.#turn(what, options, held, [...waiting, ...this.#known]);
+    const { turn, askedAt } = timed(this.#turn(request, held));
     const again = held && this.#again(held);
     if (again === 'refused') throw deadlock(this.#what);
     if (held !== undefined && again === 'counted') return this.#acquired(held.again());
-    const { scope, lease } = this.#parts;
-    if (lease === null) return this.#acquired(this.#keep(await scope.wait(turn, this.#what, wait), 0));
-    // Not from the call on: it may wait for longer than a lease lasts.
-    let asked = performance.now();
-    const take: typeof turn.take = (structure, waiter) => {
-      asked = performance.now();
-      return turn.take(structure, waiter);
-    };
-    const taken = await scope.wait({ ...turn, take }, this.#what, wait);
-    return this.#acquired(this.#keep(taken, asked));
+    const taken = await this.#parts.scope.wait(turn, this.#what, request.wait);
+    return this.#acquired(this.#keep(taken, askedAt()));
   }
 
   protected override check(what: string, options: O | undefined): void {
-    resolveAcquireOptions(what, options, [...waiting, ...this.#known]);
+    this.#resolve(what, options);
+  }
+
+  #resolve(what: string, options: O | undefined): Asked {
+    return resolveAcquireOptions(what, options, [...waiting, ...this.#known]);
   }
 
   #acquired(keeper: Keeper<S>): Acquired<G> {
@@ -132,22 +128,19 @@ export class Acquirer<
     const { scope } = this.#parts;
     const asked = performance.now();
     const taken = scope.tryTurn(
-      () => this.#turn('tryAcquire()', options, held, this.#known).turn,
+      () => this.#turn(resolveAcquireOptions('tryAcquire()', options, this.#known), held),
       this.#what,
     );
     return scope.after(taken, (given) => given && this.#parts.grant(this.#keep(given, asked)));
   }
 
-  #turn(what: string, options: Options | undefined, held: Keeper<S> | undefined, known: readonly string[]) {
+  #turn({ label, weight: asked }: Asked, held: Keeper<S> | undefined): Turn<Held> {
     const { holding, weight = 1 } = this.#parts;
-    const { wait, label, weight: asked } = resolveAcquireOptions(what, options, known);
-    const request: Request = {
+    return holding.turn({
       weight: typeof weight === 'number' ? weight : weight(asked),
       label,
       overtakes: held !== undefined && this.#again(held) === 'let in',
-    };
-    const turn: Turn<Held> = holding.turn(request);
-    return { turn, wait };
+    });
   }
 
   get #known(): readonly string[] {

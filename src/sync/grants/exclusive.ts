@@ -1,7 +1,14 @@
 import { all, get, lock, run, type Script, owner } from '../../core/script.js';
 import type { Kind, Result, Scope, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
-import { identityOf, mayOvertake, type Held, type Holding, type HoldingParts } from './holding.js';
+import {
+  holdingOwners,
+  identityOf,
+  mayOvertake,
+  type Held,
+  type Holding,
+  type HoldingParts,
+} from './holding.js';
 import type { Request } from './options.js';
 import { sql } from './statements.js';
 
@@ -30,7 +37,7 @@ export class Exclusive<S extends Kind> implements Holding<S> {
           params: (structure, own) => [structure, own, this.#lease, label ?? null],
           read: ([fence], structure, own) => heldBy(structure, own, Number(fence)),
         },
-        holders: (structure) => all(sql.holders, structure)[Symbol.iterator](),
+        holders: holdingOwners,
       },
     };
   }
@@ -65,13 +72,13 @@ export class Exclusive<S extends Kind> implements Holding<S> {
     yield* lock(structure);
     const robbed = yield* all(sql.holders, structure);
     const count = yield* run(sql.forceLock, structure);
-    yield* ringAll(robbed.map(([id]) => [id]));
+    yield* ringAll(robbed);
     yield* this.passOn(structure);
     return count;
   }
 
   *passOn(structure: number): Script<void> {
-    yield* ringAll((yield* all(sql.line, structure, 1)).map(([id]) => [id]));
+    yield* ringAll(yield* all(sql.line, structure, 1));
     yield* ringAll(yield* all(sql.observers, structure));
   }
 

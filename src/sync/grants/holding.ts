@@ -1,5 +1,5 @@
-import { lock, run, type Script } from '../../core/script.js';
-import type { Result, Kind, Scope, Turn } from '../../core/store.js';
+import { all, lock, run, type Script } from '../../core/script.js';
+import type { Result, Kind, OwnerRow, Scope, Turn } from '../../core/store.js';
 import type { Request } from './options.js';
 import { sql, type Identity } from './statements.js';
 
@@ -37,6 +37,21 @@ export function* renewing(held: Held, lease: number): Script<boolean> {
   // Else it could be committed behind the back of who has just seen that the lease has run out.
   yield* lock(held.structure);
   return (yield* run(sql.renew, lease, ...identityOf(held))) > 0;
+}
+
+/** Who holds something of a structure. */
+export function* holdingOwners(structure: number): Script<readonly OwnerRow[]> {
+  return yield* all(sql.holders, structure);
+}
+
+/** A turn that remembers when it was tried last: a lease runs from then on. Not from the call on, which may wait for longer than a lease lasts. */
+export function timed<T>(turn: Turn<T>): { readonly turn: Turn<T>; readonly askedAt: () => number } {
+  let asked = 0;
+  const take: typeof turn.take = (structure, waiter) => {
+    asked = performance.now();
+    return turn.take(structure, waiter);
+  };
+  return { turn: { ...turn, take }, askedAt: () => asked };
 }
 
 /**

@@ -68,7 +68,7 @@ export function resolveLease(
 }
 
 /** What the options of an acquiring call come to. */
-interface Asked {
+export interface Asked {
   readonly wait: WaitOptions | undefined;
   readonly label: string | undefined;
   readonly weight: number | undefined;

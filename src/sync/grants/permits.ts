@@ -1,7 +1,14 @@
-import { all, get, lock, owner, run, type Script } from '../../core/script.js';
+import { all, get, lock, owner, ring, run, type Script } from '../../core/script.js';
 import type { Kind, Result, Scope, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
-import { identityOf, mayOvertake, type Held, type Holding, type HoldingParts } from './holding.js';
+import {
+  holdingOwners,
+  identityOf,
+  mayOvertake,
+  type Held,
+  type Holding,
+  type HoldingParts,
+} from './holding.js';
 import { notOwner, type Request } from './options.js';
 import { holders } from './people.js';
 import { sql } from './statements.js';
@@ -24,7 +31,7 @@ export function* setPermits(structure: number, permits: number): Script<void> {
   if ((yield* get(sql.capacity, structure))?.[0] === permits) return;
   yield* lock(structure);
   yield* run(sql.setCapacity, permits, structure);
-  yield* ringAll((yield* all(sql.line, structure, mostWoken)).map(([id]) => [id]));
+  yield* ringAll(yield* all(sql.line, structure, mostWoken));
 }
 
 /** What several may hold at a time, each with a weight. */
@@ -49,7 +56,7 @@ export class Permits<S extends Kind> implements Holding<S> {
       ready: (structure, waiter) => this.#mayTake(structure, waiter, request),
       take: (structure, waiter) => this.#take(structure, waiter, request),
       passOn: (structure) => this.passOn(structure),
-      hold: { holders: (structure) => all(sql.holders, structure)[Symbol.iterator]() },
+      hold: { holders: holdingOwners },
     };
   }
 
@@ -78,7 +85,7 @@ export class Permits<S extends Kind> implements Holding<S> {
     const robbed = yield* all(sql.holders, structure);
     const count = yield* run(sql.forcePermits, structure);
     yield* run(sql.recount, structure, structure);
-    yield* ringAll(robbed.map(([id]) => [id]));
+    yield* ringAll(robbed);
     yield* this.passOn(structure);
     return count;
   }
@@ -118,7 +125,7 @@ export class Permits<S extends Kind> implements Holding<S> {
     for (const [id, weight] of yield* all(sql.line, structure, mostWoken)) {
       free -= weight;
       if (free < 0) return;
-      yield* ringAll([[id]]);
+      yield* ring(id);
     }
   }
 

@@ -28,7 +28,6 @@ const isGrant = 'structure = ? AND slot = ? AND owner = ? AND fence = ?';
 
 const takenLock = 'VALUES (?, 0, ?, 1, 1, monotonic(), monotonic() + CAST(? AS double precision), ?)';
 
-/** The slot that stays, and keeps the fence: see `holds` in the schema. */
 const takeLock = (condition: string, row = takenLock): string =>
   `INSERT INTO holds (structure, slot, owner, fence, weight, since, until, label)
    ${row}
@@ -36,8 +35,11 @@ const takeLock = (condition: string, row = takenLock): string =>
      since = excluded.since, until = excluded.until, label = excluded.label ${condition}
    RETURNING fence`;
 
+/** The slot stays, and keeps the fence. */
 const freeLock = (condition: string): string =>
-  `UPDATE holds SET owner = NULL, since = monotonic(), until = NULL, label = NULL WHERE ${isGrant} ${condition}`;
+  `UPDATE holds SET owner = NULL, since = monotonic(), until = NULL, label = NULL WHERE ${condition}`;
+
+const isValid = `SELECT CASE WHEN ${valid} THEN 1 ELSE 0 END FROM holds h WHERE ${isGrant}`;
 
 /** Where nobody waits, nobody is to be woken, and none to be passed by. */
 const unwatched = 'NOT EXISTS (SELECT 1 FROM structures s WHERE s.id = holds.structure AND s.waiting > 0)';
@@ -63,8 +65,10 @@ export const sql = {
   ),
   /** Takes a lock, whoever has it. */
   takeLock: new Statement<Take, [fence: number]>(takeLock('')),
-  freeLockUnwatched: new Statement<Identity>(freeLock(`AND ${unwatched}`), undefined, { exclusive: true }),
-  freeLock: new Statement<Identity>(freeLock('')),
+  freeLockUnwatched: new Statement<Identity>(freeLock(`${isGrant} AND ${unwatched}`), undefined, {
+    exclusive: true,
+  }),
+  freeLock: new Statement<Identity>(freeLock(isGrant)),
   /** Whether a lock is held, and what a waiter needs to know of those ahead of it. */
   lockState: new Statement<
     [structure: number, structure: number, waiter: number, structure: number],
@@ -122,7 +126,7 @@ export const sql = {
     `DELETE FROM holds WHERE ${isGrant} RETURNING weight`,
   ),
   label: new Statement<Identity, [label: string | null]>(`SELECT label FROM holds WHERE ${isGrant}`),
-  /** Takes weight off what is counted, and tells whether anybody waits. */
+  /** Takes weight off what is counted. */
   uncount: new Statement<[weight: number, structure: number]>(
     'UPDATE holds SET weight = weight - CAST(? AS bigint), since = monotonic() WHERE structure = ? AND slot = 0',
   ),
@@ -139,15 +143,10 @@ export const sql = {
        weight = (SELECT CAST(coalesce(sum(g.weight), 0) AS bigint) FROM holds g WHERE g.structure = ? AND g.slot > 0)
      WHERE structure = ? AND slot = 0`,
   ),
-  /** Row by row, whether the grant still holds: 1 or 0; no row when it is no more. */
-  holds: new Statement<Identity, [valid: number]>(
-    `SELECT CASE WHEN ${valid} THEN 1 ELSE 0 END FROM holds h WHERE ${isGrant}`,
-  ),
+  /** Whether the grant still holds: 1 or 0; no row when it is no more. */
+  holds: new Statement<Identity, [valid: number]>(isValid),
   /** The same, and keeps it so until the transaction ends. */
-  guard: new Statement<Identity, [valid: number]>(
-    `SELECT CASE WHEN ${valid} THEN 1 ELSE 0 END FROM holds h WHERE ${isGrant}`,
-    `SELECT CASE WHEN ${valid} THEN 1 ELSE 0 END FROM holds h WHERE ${isGrant} FOR SHARE`,
-  ),
+  guard: new Statement<Identity, [valid: number]>(isValid, `${isValid} FOR SHARE`),
   renew: new Statement<[lease: number, ...Identity]>(
     `UPDATE holds SET until = monotonic() + CAST(? AS double precision) WHERE ${isGrant} AND until > monotonic()
      AND EXISTS (SELECT 1 FROM owners o WHERE o.id = holds.owner)`,
@@ -170,8 +169,6 @@ export const sql = {
   observers: new Statement<[structure: number], [owner: number]>(
     'SELECT DISTINCT owner FROM waiters WHERE structure = ? AND mode < 0',
   ),
-  forceLock: new Statement<[structure: number]>(
-    'UPDATE holds SET owner = NULL, since = monotonic(), until = NULL, label = NULL WHERE structure = ? AND slot = 0 AND owner IS NOT NULL',
-  ),
+  forceLock: new Statement<[structure: number]>(freeLock('structure = ? AND slot = 0 AND owner IS NOT NULL')),
   forcePermits: new Statement<[structure: number]>('DELETE FROM holds WHERE structure = ? AND slot > 0'),
 };

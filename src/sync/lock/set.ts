@@ -6,7 +6,7 @@ import { bury, deadInTheWay, endOfLine, ringAll } from '../../core/waiting.js';
 import { Acquiring, type Acquired } from '../grants/acquiring.js';
 import { heldHere } from '../grants/context.js';
 import type { Exclusive } from '../grants/exclusive.js';
-import type { Held } from '../grants/holding.js';
+import { holdingOwners, timed, type Held } from '../grants/holding.js';
 import { isKeeperOf, Keeper } from '../grants/keeper.js';
 import {
   deadlock,
@@ -81,17 +81,11 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     if (await this.#anyHeldHere()) throw deadlock(this.#what);
     const { timeout, signal } = resolveWaitOptions(what, wait);
     const deadline = performance.now() + timeout;
-    let asked = 0;
     for (let at = 0; ;) {
       const left: WaitOptions = { timeout: Math.max(0, deadline - performance.now()), signal };
-      const turn = this.#turn(at, label);
-      // Not from the call on: it may wait for longer than a lease lasts.
-      const take: typeof turn.take = (structure, waiter) => {
-        asked = performance.now();
-        return turn.take(structure, waiter);
-      };
-      const outcome = await this.#of(at).scope.wait({ ...turn, take }, this.#what, left);
-      if ('held' in outcome) return this.#acquired(outcome.held, asked);
+      const { turn, askedAt } = timed(this.#turn(at, label));
+      const outcome = await this.#of(at).scope.wait(turn, this.#what, left);
+      if ('held' in outcome) return this.#acquired(outcome.held, askedAt());
       at = outcome.blocked;
     }
   }
@@ -121,7 +115,7 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
       ready: (structure, waiter) => holding.isFree(structure, waiter),
       take: (structure, waiter) => this.#takeAt(structure, waiter, label),
       passOn: (structure) => holding.passOn(structure),
-      hold: { holders: (structure) => all(sql.holders, structure)[Symbol.iterator]() },
+      hold: { holders: holdingOwners },
     };
   }
 
@@ -137,7 +131,7 @@ export class LockSet<S extends Kind = 'embedded'> extends Acquiring<GrantSet<S>,
     for (const [i, number] of numbers.entries()) {
       if (i === at || (yield* this.#of(i).holding.isFree(number, endOfLine))) continue;
       // Those who come next, since this one goes.
-      yield* ringAll((yield* all(sql.line, structure, 2)).map(([id]) => [id]));
+      yield* ringAll(yield* all(sql.line, structure, 2));
       return { value: { blocked: i } };
     }
     return { value: { held: yield* this.#takeAll(numbers, label) } };
