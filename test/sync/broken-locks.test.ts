@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { derivedSeed } from '../support/random.js';
 import { engines } from '../support/stores.js';
 import { check, type Model, type Rule } from './history/checker.js';
 import { recordHistory } from './history/runner.js';
@@ -28,12 +29,31 @@ const mistakes: Readonly<Record<string, readonly [subject: string, model: Model,
   'semaphore that lets newcomers pass': ['semaphore', { capacity: permits, order: strict }, ['order']],
 };
 
-test.each(Object.entries(mistakes))('a %s is found out', async (_, [subject, model, rules]) => {
-  const [embedded] = engines;
-  const location = embedded.location(await embedded.open());
-  const nemesis = { kills: 2, stops: 12, deaths: 0.02, patience: 1_500 };
-  const run = { location, subject, seed, processes: 4, tasks: 2, seconds: 1.5, ...nemesis };
-  const { violations, summary } = check(await recordHistory(run), model);
-  const found = Object.keys(violations);
-  expect(found, `SEED=${seed}: ${JSON.stringify(summary)}`).toEqual(expect.arrayContaining([...rules]));
-});
+/** Whether a mistake shows in a run is a matter of chance, on a slow machine more than on a fast one. */
+const mostRuns = 8;
+
+test.each(Object.entries(mistakes))(
+  'a %s is found out',
+  { timeout: mostRuns * 30_000 },
+  async (_, [subject, model, rules]) => {
+    const [embedded] = engines;
+    const found = new Set<string>();
+    const summaries: string[] = [];
+    for (let i = 0; i < mostRuns && !rules.every((rule) => found.has(rule)); i++) {
+      const location = embedded.location(await embedded.open());
+      const nemesis = { kills: 2, stops: 12, deaths: 0.02, patience: 1_500 };
+      const size = { processes: 4, tasks: 2, seconds: 1.5 };
+      const entries = await recordHistory({
+        location,
+        subject,
+        seed: derivedSeed(seed, i),
+        ...size,
+        ...nemesis,
+      });
+      const { violations, summary } = check(entries, model);
+      for (const rule of Object.keys(violations)) found.add(rule);
+      summaries.push(JSON.stringify(summary));
+    }
+    expect([...found], `SEED=${seed}: ${summaries.join(', ')}`).toEqual(expect.arrayContaining([...rules]));
+  },
+);
