@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { derivedSeed, randomFrom } from '../support/random.js';
 import { forEachEngine } from '../support/stores.js';
-import { check, type Model } from './history/checker.js';
+import { check, type Checked, type Model } from './history/checker.js';
+import type { Entry } from './history/records.js';
 import { recordHistory } from './history/runner.js';
+import { checkSeveral } from './history/several.js';
 import { bargingAllowed, strict } from './history/waiting.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -11,7 +13,7 @@ const permits = 4;
 /** As `readWriteShape` of `test/processes/history/shapes.js` has it. */
 const readersAtMost = 1_000;
 
-/** What is tested, and what is promised of it. */
+/** What gives out grants, and what is promised of it. */
 const models: Readonly<Record<string, Model>> = {
   lock: { capacity: 1, order: bargingAllowed },
   'fair lock': { capacity: 1, order: strict },
@@ -23,6 +25,34 @@ const models: Readonly<Record<string, Model>> = {
   election: { capacity: 1, order: strict },
 };
 
+/** What is tested otherwise. */
+interface Other {
+  /** What is to be shown, as the end of a sentence. */
+  readonly shows: string;
+  readonly check: (entries: readonly Entry[]) => Checked;
+  /** How many each process has at least. */
+  readonly tasks?: number;
+}
+
+const others: Readonly<Record<string, Other>> = {
+  'several locks': {
+    shows: 'all or none is held, each excludes, nobody waits for ever',
+    check: checkSeveral,
+  },
+};
+
+const givers = Object.entries(models).map(([subject, model]): [string, Other] => [
+  subject,
+  {
+    shows: 'what is held excludes, fences grow, who came first goes first, and nobody is forgotten',
+    check: (entries) => {
+      const { violations, summary } = check(entries, model);
+      return { violations, summary: { ...summary } };
+    },
+  },
+]);
+const subjects = [...givers, ...Object.entries(others)];
+
 forEachEngine((engine) => {
   const seconds = Number(given ?? (engine.name === 'embedded' ? 3 : 2));
   const most = engine.name === 'embedded' ? 8 : 4;
@@ -30,23 +60,19 @@ forEachEngine((engine) => {
   const kills = engine.name === 'embedded' ? 1.5 : 0.7;
 
   describe('histories of processes that are killed, stopped and give up', () => {
-    for (const [i, [subject, model]] of Object.entries(models).entries()) {
-      test(
-        `${subject}: what is held excludes, fences grow, who came first goes first, and nobody is forgotten`,
-        { timeout: seconds * 1000 + 90_000 },
-        async () => {
-          const random = randomFrom(derivedSeed(seed, i));
-          const processes = 2 + Math.floor(random() * (most - 1));
-          const tasks = 1 + Math.floor(random() * 2);
-          const location = engine.location(await engine.open());
-          const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
-          const { violations, summary } = check(entries, model);
-          const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
-          if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
-          expect(violations, which).toEqual({});
-          expect(summary.grants, which).toBeGreaterThan(20);
-        },
-      );
+    for (const [i, [subject, { shows, check, tasks: least = 1 }]] of subjects.entries()) {
+      test(`${subject}: ${shows}`, { timeout: seconds * 1000 + 90_000 }, async () => {
+        const random = randomFrom(derivedSeed(seed, i));
+        const processes = 2 + Math.floor(random() * (most - 1));
+        const tasks = least + Math.floor(random() * 2);
+        const location = engine.location(await engine.open());
+        const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
+        const { violations, summary } = check(entries);
+        const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
+        if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
+        expect(violations, which).toEqual({});
+        expect(summary.grants, which).toBeGreaterThan(20);
+      });
     }
   });
 });

@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lock } from 'holdfast';
+import { several } from './several.js';
 import { lockShape } from './shapes.js';
 import { PlainNumber } from './number.js';
 
@@ -56,7 +57,40 @@ function readIfAny(path) {
   }
 }
 
-/** @type {Record<string, (store: import('holdfast').AsyncStore, directory: string) => import('./shapes.js').Subject>} */
+/** @type {(locks: import('holdfast').AsyncLock[]) => import('./several.js').Set} */
+function oneByOne(locks) {
+  /** @param {(lock: import('holdfast').AsyncLock) => any} take */
+  const takeEach = async (take) => {
+    /** @type {import("./shapes.js").Grant[]} */
+    const grants = [];
+    for (const lock of locks) {
+      const grant = await take(lock);
+      if (grant === undefined) break;
+      grants.push(grant);
+    }
+    const release = async () => {
+      let held = true;
+      for (const grant of grants) held = Boolean(await grant.release()) && held;
+      return held;
+    };
+    if (grants.length === locks.length) return { grants, release };
+    await release();
+    return undefined;
+  };
+  const acquire = async (/** @type {object} */ options) =>
+    /** @type {any} */ (await takeEach((lock) => lock.acquire(options)));
+  return {
+    acquire,
+    tryAcquire: (options) => takeEach((lock) => lock.tryAcquire(options)),
+    use: async (work, options) => {
+      const grant = await acquire(options);
+      await work(grant);
+      await grant.release();
+    },
+  };
+}
+
+/** @type {Record<string, (store: import('holdfast').AsyncStore, directory: string) => import('./shapes.js').Subject | import('./shapes.js').Other>} */
 export const broken = {
   'lock that is none': () => lockOf(async () => ({ fence: now(), release: () => true })),
 
@@ -110,4 +144,6 @@ export const broken = {
     const acquire = async () => (await lock.tryAcquire()) ?? never;
     return { capacity, weight, acquire: /** @type {any} */ (acquire) };
   },
+
+  'several locks that are taken one by one': (store, directory) => several(store, directory, oneByOne),
 };

@@ -1,6 +1,7 @@
 // @ts-check
 import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock } from 'holdfast';
 import { broken } from './broken.js';
+import { several } from './several.js';
 import { electionShape, lockShape, readWriteShape, semaphoreShape } from './shapes.js';
 
 const name = 'tested';
@@ -10,7 +11,7 @@ const fair = true;
 /**
  * What the histories are of, by the name that a test gives.
  *
- * @type {Record<string, (store: import('holdfast').AsyncStore, directory: string) => import('./shapes.js').Subject>}
+ * @type {Record<string, (store: import('holdfast').AsyncStore, directory: string) => import('./shapes.js').Subject | import('./shapes.js').Other>}
  */
 export const subjects = {
   lock: (store) => lockShape(new Lock(store, name)),
@@ -21,5 +22,6 @@ export const subjects = {
   semaphore: (store) => semaphoreShape(new BoundedSemaphore(store, name, { permits }), permits),
   'fair semaphore': (store) => semaphoreShape(new BoundedSemaphore(store, name, { permits, fair }), permits),
   election: (store) => electionShape(new Election(store, name)),
+  'several locks': (store, directory) => several(store, directory),
   ...broken,
 };

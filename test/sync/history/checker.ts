@@ -31,13 +31,27 @@ export interface Summary {
 
 /** What is wrong with a history, by the rule that was broken. */
 export type Violations = Partial<Record<Rule, readonly string[]>>;
-export type Rule = 'held together' | 'fences' | 'lost updates' | 'order' | 'forgotten' | 'told wrong';
+export type Rule =
+  | 'held together'
+  | 'fences'
+  | 'lost updates'
+  | 'order'
+  | 'forgotten'
+  | 'told wrong'
+  /** Of several locks. */
+  | 'all or nothing';
+
+/** What came of checking a history, of whatever kind. */
+export interface Checked {
+  readonly violations: Violations;
+  readonly summary: { readonly grants: number } & { readonly [what: string]: number | undefined };
+}
 
 /** Checks a history. Everything follows from `entries`: no clock, no chance. */
 export function check(entries: readonly Entry[], model: Model): { violations: Violations; summary: Summary } {
   const attempts = attemptsOf(entries);
   const nemesis = entries.filter(({ op }) => op === 0);
-  const found: Record<Rule, string[]> = {
+  const found: Partial<Record<Rule, string[]>> = {
     'held together': overlaps(attempts, model.capacity),
     fences: fenceViolations(attempts, model.capacity),
     'lost updates': lostUpdates(attempts),

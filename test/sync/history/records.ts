@@ -14,6 +14,12 @@ export interface Entry {
   readonly overtakes?: boolean;
   /** The attempt whose grant it is to replace. */
   readonly exchanges?: number;
+  /** Which of several locks, latches or keys. */
+  readonly part?: number;
+  /** The first of the attempts that are made as one. */
+  readonly set?: number;
+  /** Who holds each of several locks: the process and the first of its attempts. */
+  readonly seen?: readonly (readonly string[])[];
   readonly fence?: string;
   readonly value?: number;
   readonly held?: boolean;
@@ -36,7 +42,8 @@ export type ProcessKind =
   | 'wrote'
   | 'lost'
   | 'releasing'
-  | 'released';
+  | 'released'
+  | 'seen';
 
 /**
  * What was done to a process: `stopping` and `killing` are written before the signal is sent, `continued` after it, and `dead` when the
