@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { derivedSeed } from '../support/random.js';
 import { engines } from '../support/stores.js';
+import { checkBarrier } from './history/barrier.js';
 import { check, type Checked, type Model, type Rule } from './history/checker.js';
 import { recordHistory } from './history/runner.js';
 import type { Entry } from './history/records.js';
@@ -10,6 +11,9 @@ import { bargingAllowed, strict } from './history/waiting.js';
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const lock: Model = { capacity: 1, order: bargingAllowed };
 const permits = 4;
+
+/** As `test/processes/history/barrier.js` has it. */
+const checkThree: Checker = (entries) => checkBarrier(entries, 3);
 
 type Checker = (entries: readonly Entry[]) => Checked;
 
@@ -37,6 +41,14 @@ const mistakes: Readonly<
     checkSeveral,
     ['all or nothing', 'forgotten'],
   ],
+  'barrier that counts those who have left': [
+    'barrier that counts those who have left',
+    checkThree,
+    ['passed early'],
+  ],
+  'barrier at which fewer meet': ['barrier', (entries) => checkBarrier(entries, 4), ['passed early']],
+  'barrier that is reset by itself': ['barrier that is reset by itself', checkThree, ['broken for nothing']],
+  'barrier that mends itself': ['barrier that mends itself', checkThree, ['passed though broken']],
   'semaphore that lets newcomers pass': ['semaphore', { capacity: permits, order: strict }, ['order']],
 };
 
@@ -55,7 +67,9 @@ test.each(Object.entries(mistakes))(
     for (let i = 0; i < mostRuns && !rules.every((rule) => found.has(rule)); i++) {
       const location = embedded.location(await embedded.open());
       const nemesis = { kills: 2, stops: 12, deaths: 0.02, patience: 1_500 };
-      const size = { processes: 4, tasks: 2, seconds: 1.5 };
+      // As many as meet, or the last ones would wait for ever.
+      const tasks = subject.startsWith('barrier') ? 3 : 2;
+      const size = { processes: 4, tasks, seconds: 1.5 };
       const entries = await recordHistory({
         location,
         subject,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { derivedSeed, randomFrom } from '../support/random.js';
 import { forEachEngine } from '../support/stores.js';
+import { checkBarrier } from './history/barrier.js';
 import { check, type Checked, type Model } from './history/checker.js';
 import type { Entry } from './history/records.js';
 import { recordHistory } from './history/runner.js';
@@ -10,6 +11,8 @@ import { bargingAllowed, strict } from './history/waiting.js';
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const given = process.env['HISTORY_SECONDS'];
 const permits = 4;
+/** As `test/processes/history/barrier.js` has it. */
+const parties = 3;
 /** As `readWriteShape` of `test/processes/history/shapes.js` has it. */
 const readersAtMost = 1_000;
 
@@ -38,6 +41,11 @@ const others: Readonly<Record<string, Other>> = {
   'several locks': {
     shows: 'all or none is held, each excludes, nobody waits for ever',
     check: checkSeveral,
+  },
+  barrier: {
+    shows: 'nobody passes early, who leaves breaks the round, and nobody is forgotten',
+    check: (entries) => checkBarrier(entries, parties),
+    tasks: parties,
   },
 };
 

@@ -3,7 +3,8 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Lock } from 'holdfast';
+import { Barrier, Lock } from 'holdfast';
+import { meeting, parties } from './barrier.js';
 import { several } from './several.js';
 import { lockShape } from './shapes.js';
 import { PlainNumber } from './number.js';
@@ -90,6 +91,38 @@ function oneByOne(locks) {
   };
 }
 
+/**
+ * A barrier that is a number of arrivals, and asks for nothing else.
+ *
+ * @param {import('holdfast').AsyncStore} store
+ * @param {string} directory
+ * @returns {import('./barrier.js').Meeting}
+ */
+function countedBarrier(store, directory) {
+  const lock = new Lock(store, 'tested');
+  const arrivals = new PlainNumber(join(directory, 'arrivals'));
+  const arrive = () => {
+    const before = arrivals.read();
+    arrivals.write(before + 1);
+    return before;
+  };
+  return {
+    wait: async ({ timeout = Infinity, signal }) => {
+      const deadline = performance.now() + timeout;
+      const before = await lock.use(async () => arrive());
+      const full = before - (before % parties) + parties;
+      while (arrivals.read() < full) {
+        signal.throwIfAborted();
+        if (performance.now() >= deadline) throw Object.assign(new Error(), { code: 'ERR_TIMEOUT' });
+        await sleep(1);
+      }
+      return before % parties;
+    },
+    reset: () => undefined,
+    broken: false,
+  };
+}
+
 /** @type {Record<string, (store: import('holdfast').AsyncStore, directory: string) => import('./shapes.js').Subject | import('./shapes.js').Other>} */
 export const broken = {
   'lock that is none': () => lockOf(async () => ({ fence: now(), release: () => true })),
@@ -146,4 +179,27 @@ export const broken = {
   },
 
   'several locks that are taken one by one': (store, directory) => several(store, directory, oneByOne),
+
+  'barrier that counts those who have left': (store, directory) =>
+    meeting(store, countedBarrier(store, directory)),
+
+  // In the middle of a round, as if it had to be looked after.
+  'barrier that is reset by itself': (store) => {
+    const barrier = new Barrier(store, 'tested', { parties });
+    let calls = 0;
+    const wait = async (/** @type {any} */ options) => {
+      if (++calls % 20 === 0) await barrier.reset();
+      return barrier.wait(options);
+    };
+    return meeting(store, { wait, reset: () => barrier.reset(), broken: false });
+  },
+
+  'barrier that mends itself': (store) => {
+    const barrier = new Barrier(store, 'tested', { parties });
+    const wait = async (/** @type {any} */ options) => {
+      if (await barrier.broken) await barrier.reset();
+      return barrier.wait(options);
+    };
+    return meeting(store, { wait, reset: () => barrier.reset(), broken: false });
+  },
 };

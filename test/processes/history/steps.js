@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 
 /** @typedef {import('./log.js').Log} Log */
+/** @typedef {import('./rounds.js').Plan} Plan */
 
 /** @param {number} ms */
 export async function pause(ms) {
@@ -29,6 +30,8 @@ export class Attempt {
   #log;
   #controller = new AbortController();
   #done = false;
+  /** How it failed, if it did. @type {string | undefined} */
+  code;
   /** Its numbers in the log: several where several things are asked for at once. */
   ops;
 
@@ -106,11 +109,52 @@ export class Attempt {
     } catch (error) {
       if (this.#done) throw error;
       const { code = 'none' } = /** @type {{ code?: string }} */ (error);
+      this.code = code;
       this.write('ended', { code });
       if (!['ERR_TIMEOUT', 'given up', ...expected].includes(code)) throw error;
       return undefined;
     } finally {
       this.#done = true;
     }
+  }
+}
+
+/**
+ * What the waiting tasks of a process share where each needs the others to go on: the last rounds of one are over when those of all are.
+ */
+export class Party {
+  /** @type {Set<Attempt>} */
+  #waiting = new Set();
+  #unfinished = 0;
+
+  /** Another task takes part. */
+  join() {
+    this.#unfinished++;
+  }
+
+  /**
+   * @template T
+   * @param {Attempt} attempt
+   * @param {() => Promise<T>} wait
+   */
+  async wait(attempt, wait) {
+    this.#waiting.add(attempt);
+    try {
+      return await wait();
+    } finally {
+      this.#waiting.delete(attempt);
+    }
+  }
+
+  /**
+   * Three rounds that succeed, and then as many as the others need; the last one of them to be ready ends it for all.
+   *
+   * @param {() => Promise<boolean>} round Tells whether it succeeded.
+   */
+  async finish(round) {
+    for (let left = 3; left > 0;) if (await round()) left--;
+    this.#unfinished--;
+    if (this.#unfinished === 0) for (const attempt of this.#waiting) attempt.giveUp();
+    while (this.#unfinished > 0) await round();
   }
 }

@@ -1,5 +1,6 @@
 // @ts-check
 import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock } from 'holdfast';
+import { meeting } from './barrier.js';
 import { broken } from './broken.js';
 import { several } from './several.js';
 import { electionShape, lockShape, readWriteShape, semaphoreShape } from './shapes.js';
@@ -23,5 +24,6 @@ export const subjects = {
   'fair semaphore': (store) => semaphoreShape(new BoundedSemaphore(store, name, { permits, fair }), permits),
   election: (store) => electionShape(new Election(store, name)),
   'several locks': (store, directory) => several(store, directory),
+  barrier: (store) => meeting(store),
   ...broken,
 };

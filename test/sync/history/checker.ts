@@ -39,7 +39,12 @@ export type Rule =
   | 'forgotten'
   | 'told wrong'
   /** Of several locks. */
-  | 'all or nothing';
+  | 'all or nothing'
+  /** Of meeting points. */
+  | 'numbers'
+  | 'passed early'
+  | 'passed though broken'
+  | 'broken for nothing';
 
 /** What came of checking a history, of whatever kind. */
 export interface Checked {
@@ -51,7 +56,7 @@ export interface Checked {
 export function check(entries: readonly Entry[], model: Model): { violations: Violations; summary: Summary } {
   const attempts = attemptsOf(entries);
   const nemesis = entries.filter(({ op }) => op === 0);
-  const found: Partial<Record<Rule, string[]>> = {
+  const found: Violations = {
     'held together': overlaps(attempts, model.capacity),
     fences: fenceViolations(attempts, model.capacity),
     'lost updates': lostUpdates(attempts),
@@ -59,9 +64,12 @@ export function check(entries: readonly Entry[], model: Model): { violations: Vi
     forgotten: [...forgotten(attempts), ...tooQuiet(attempts, nemesis, model.longestQuiet)],
     'told wrong': attempts.flatMap(({ name, complaints }) => complaints.map((text) => `${name} ${text}`)),
   };
-  const violations = Object.fromEntries(Object.entries(found).filter(([, texts]) => texts.length > 0));
-  return { violations, summary: summaryOf(entries, attempts) };
+  return { violations: onlyBroken(found), summary: summaryOf(entries, attempts) };
 }
+
+/** The rules of which a violation was found. */
+export const onlyBroken = (found: Violations): Violations =>
+  Object.fromEntries(Object.entries(found).filter(([, texts]) => texts.length > 0));
 
 function tooQuiet(attempts: readonly Attempt[], nemesis: readonly Entry[], most = 10_000): string[] {
   const quiet = longestQuiet(attempts, nemesis);

@@ -27,8 +27,8 @@ export interface Entry {
 }
 
 /**
- * What a process writes down. What must not be believed too early is written after it: `inLine`, `holding`, `wrote`, `released`, `ended`;
- * what must not be believed too long is written before: `asking`, `givingUp`, `writing`, `releasing`.
+ * What a process writes down. What must not be believed too early is written after it: `inLine`, `holding`, `wrote`, `released`, `ended`,
+ * `seen`, `through`, `reset`; what must not be believed too long is written before: `asking`, `givingUp`, `writing`, `releasing`, `resetting`.
  */
 export type ProcessKind =
   | 'asking'
@@ -43,7 +43,10 @@ export type ProcessKind =
   | 'lost'
   | 'releasing'
   | 'released'
-  | 'seen';
+  | 'seen'
+  | 'through'
+  | 'resetting'
+  | 'reset';
 
 /**
  * What was done to a process: `stopping` and `killing` are written before the signal is sent, `continued` after it, and `dead` when the
