@@ -4,6 +4,7 @@ import { engines } from '../support/stores.js';
 import { checkBarrier } from './history/barrier.js';
 import { check, type Checked, type Model, type Rule } from './history/checker.js';
 import { recordHistory } from './history/runner.js';
+import { checkLatches } from './history/latch.js';
 import type { Entry } from './history/records.js';
 import { checkSeveral } from './history/several.js';
 import { bargingAllowed, strict } from './history/waiting.js';
@@ -14,6 +15,9 @@ const permits = 4;
 
 /** As `test/processes/history/barrier.js` has it. */
 const checkThree: Checker = (entries) => checkBarrier(entries, 3);
+
+/** As `test/processes/history/latch.js` has it. */
+const checkFour: Checker = (entries) => checkLatches(entries, 4);
 
 type Checker = (entries: readonly Entry[]) => Checked;
 
@@ -49,6 +53,9 @@ const mistakes: Readonly<
   'barrier at which fewer meet': ['barrier', (entries) => checkBarrier(entries, 4), ['passed early']],
   'barrier that is reset by itself': ['barrier that is reset by itself', checkThree, ['broken for nothing']],
   'barrier that mends itself': ['barrier that mends itself', checkThree, ['passed though broken']],
+  'latch that counts down twice': ['latch that counts down twice', checkFour, ['passed early', 'miscounted']],
+  'latch that loses counts': ['latch that loses counts', checkFour, ['miscounted']],
+  'latch that forgets who waits': ['latch that forgets who waits', checkFour, ['forgotten']],
   'semaphore that lets newcomers pass': ['semaphore', { capacity: permits, order: strict }, ['order']],
 };
 

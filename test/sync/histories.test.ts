@@ -3,6 +3,7 @@ import { derivedSeed, randomFrom } from '../support/random.js';
 import { forEachEngine } from '../support/stores.js';
 import { checkBarrier } from './history/barrier.js';
 import { check, type Checked, type Model } from './history/checker.js';
+import { checkLatches } from './history/latch.js';
 import type { Entry } from './history/records.js';
 import { recordHistory } from './history/runner.js';
 import { checkSeveral } from './history/several.js';
@@ -13,6 +14,8 @@ const given = process.env['HISTORY_SECONDS'];
 const permits = 4;
 /** As `test/processes/history/barrier.js` has it. */
 const parties = 3;
+/** As `test/processes/history/latch.js` has it. */
+const count = 4;
 /** As `readWriteShape` of `test/processes/history/shapes.js` has it. */
 const readersAtMost = 1_000;
 
@@ -46,6 +49,12 @@ const others: Readonly<Record<string, Other>> = {
     shows: 'nobody passes early, who leaves breaks the round, and nobody is forgotten',
     check: (entries) => checkBarrier(entries, parties),
     tasks: parties,
+  },
+  latch: {
+    shows: 'nobody passes early, no count is lost, and nobody is forgotten',
+    check: (entries) => checkLatches(entries, count),
+    // With two processes or more they are as many as the count.
+    tasks: count / 2,
   },
 };
 

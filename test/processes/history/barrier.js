@@ -1,6 +1,6 @@
 // @ts-check
 import { Barrier } from 'holdfast';
-import { Attempt, die, Party } from './steps.js';
+import { Attempt, die, hastened, Party } from './steps.js';
 
 /** @typedef {import('./rounds.js').Plan} Plan */
 
@@ -30,7 +30,6 @@ export function meeting(store, barrier = barrierOf(store)) {
       // Whoever waits then is sent away.
       blindly: random() < 0.05,
       once: random() < 0.05,
-      // A round is often over in a millisecond: so early do some lose patience.
       haste: random() < 0.6 ? 0.04 : 1,
       diesAfter: random() < 0.5 ? 0 : random() * 3,
     }),
@@ -59,27 +58,22 @@ class Meetings {
   /** @param {Plan} plan */
   async round(plan) {
     const { once, haste } = plan.own;
-    const { timeout, abortAfter } = plan;
-    await this.#round(
-      { ...plan, abortAfter: abortAfter && abortAfter * haste },
-      once ? 0 : timeout && timeout * haste,
-    );
+    const hasty = hastened(plan, haste);
+    await this.#round(once ? { ...hasty, timeout: 0 } : hasty);
   }
 
   /** @param {() => Plan} patient */
   finish(patient) {
     const round = () => {
       const plan = patient();
-      return this.#round({ ...plan, own: { ...plan.own, mends: true, blindly: false } }, undefined);
+      return this.#round({ ...plan, own: { ...plan.own, mends: true, blindly: false } });
     };
     return this.#party.finish(round);
   }
 
-  /**
-   * @param {Plan} plan
-   * @param {number | undefined} timeout
-   */
-  async #round(plan, timeout) {
+  /** @param {Plan} plan */
+  async #round(plan) {
+    const { timeout } = plan;
     const attempt = new Attempt(this.#log, [this.#log.nextOp()]);
     attempt.giveUpLater(plan.abortAfter);
     const { signal } = attempt;

@@ -3,9 +3,10 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Barrier, Lock } from 'holdfast';
+import { Barrier, Index, Latch, Lock } from 'holdfast';
 import { meeting, parties } from './barrier.js';
 import { several } from './several.js';
+import { count, latches } from './latch.js';
 import { lockShape } from './shapes.js';
 import { PlainNumber } from './number.js';
 
@@ -202,4 +203,37 @@ export const broken = {
     };
     return meeting(store, { wait, reset: () => barrier.reset(), broken: false });
   },
+
+  'latch that counts down twice': (store, directory) =>
+    latches(store, directory, (name) => {
+      const latch = new Latch(store, name, { count });
+      const countDown = async (/** @type {number} */ n) => {
+        await latch.countDown(n);
+        return latch.countDown(n);
+      };
+      return { countDown, wait: (options) => latch.wait(options) };
+    }),
+
+  'latch that loses counts': (store, directory) => {
+    const left = new Index(store, 'left');
+    return latches(store, directory, (name) => {
+      const latch = new Latch(store, name, { count: 1 });
+      const countDown = async (/** @type {number | undefined} */ n = 1) => {
+        const after = Math.max(0, /** @type {number} */ ((await left.get(name)) ?? count) - n);
+        await sleep(0);
+        await left.set(name, after);
+        if (after === 0) await latch.countDown();
+        return after;
+      };
+      return { countDown, wait: (options) => latch.wait(options) };
+    });
+  },
+
+  'latch that forgets who waits': (store, directory) =>
+    latches(store, directory, (name) => {
+      const latch = new Latch(store, name, { count });
+      const never = new Promise(() => setInterval(() => undefined, 1_000));
+      const wait = async () => ((await latch.count) === 0 ? undefined : /** @type {Promise<any>} */ (never));
+      return { countDown: (n) => latch.countDown(n), wait };
+    }),
 };

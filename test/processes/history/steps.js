@@ -22,6 +22,18 @@ export function die(log) {
   process.kill(process.pid, 'SIGKILL');
 }
 
+/**
+ * The same round, by one whose patience ends after so much of the time. What is waited for is often there in a millisecond.
+ *
+ * @param {Plan} plan
+ * @param {number} share
+ * @returns {Plan}
+ */
+export function hastened(plan, share) {
+  const { timeout, abortAfter } = plan;
+  return { ...plan, timeout: timeout && timeout * share, abortAfter: abortAfter && abortAfter * share };
+}
+
 /** What an abort is for. */
 const givenUp = () => Object.assign(new Error('given up'), { code: 'given up' });
 

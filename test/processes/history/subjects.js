@@ -2,6 +2,7 @@
 import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock } from 'holdfast';
 import { meeting } from './barrier.js';
 import { broken } from './broken.js';
+import { latches } from './latch.js';
 import { several } from './several.js';
 import { electionShape, lockShape, readWriteShape, semaphoreShape } from './shapes.js';
 
@@ -25,5 +26,6 @@ export const subjects = {
   election: (store) => electionShape(new Election(store, name)),
   'several locks': (store, directory) => several(store, directory),
   barrier: (store) => meeting(store),
+  latch: (store, directory) => latches(store, directory),
   ...broken,
 };

@@ -44,7 +44,9 @@ export type Rule =
   | 'numbers'
   | 'passed early'
   | 'passed though broken'
-  | 'broken for nothing';
+  | 'broken for nothing'
+  | 'miscounted'
+  | 'refused';
 
 /** What came of checking a history, of whatever kind. */
 export interface Checked {
