@@ -29,11 +29,12 @@ let stopping = false;
 
 /** @param {number} task */
 async function run(task) {
-  // A task must not be inside what another one holds.
-  await sleep(0);
   const random = randomFrom(derivedSeed(seed, number, task));
+  // At once: those of all tasks are there before the first one begins.
   /** @type {import('./history/shapes.js').OtherRounds} */
   const rounds = 'rounds' in subject ? subject.rounds(log, number) : new Rounds(subject, log, plain, number);
+  // A task must not be inside what another one holds.
+  await sleep(0);
   while (!stopping) {
     const plan = plannedRound(random, subject, deaths);
     await rounds.round(plan);
