@@ -7,6 +7,7 @@ import { recordHistory } from './history/runner.js';
 import { checkLatches } from './history/latch.js';
 import type { Entry } from './history/records.js';
 import { checkSeveral } from './history/several.js';
+import { checkThrottle } from './history/throttle.js';
 import { bargingAllowed, strict } from './history/waiting.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -18,6 +19,9 @@ const checkThree: Checker = (entries) => checkBarrier(entries, 3);
 
 /** As `test/processes/history/latch.js` has it. */
 const checkFour: Checker = (entries) => checkLatches(entries, 4);
+
+/** As `test/processes/history/throttle.js` has it. */
+const checkRate: Checker = (entries) => checkThrottle(entries, { burst: 10, rate: 100 / 500, exact: true });
 
 type Checker = (entries: readonly Entry[]) => Checked;
 
@@ -56,6 +60,13 @@ const mistakes: Readonly<
   'latch that counts down twice': ['latch that counts down twice', checkFour, ['passed early', 'miscounted']],
   'latch that loses counts': ['latch that loses counts', checkFour, ['miscounted']],
   'latch that forgets who waits': ['latch that forgets who waits', checkFour, ['forgotten']],
+  'throttle that each process has for itself': [
+    'throttle that each process has for itself',
+    checkRate,
+    ['too much'],
+  ],
+  'throttle that counts what it refuses': ['throttle that counts what it refuses', checkRate, ['refused']],
+  'throttle that forgets who waits': ['throttle that forgets who waits', checkRate, ['forgotten']],
   'semaphore that lets newcomers pass': ['semaphore', { capacity: permits, order: strict }, ['order']],
 };
 

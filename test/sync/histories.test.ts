@@ -7,6 +7,7 @@ import { checkLatches } from './history/latch.js';
 import type { Entry } from './history/records.js';
 import { recordHistory } from './history/runner.js';
 import { checkSeveral } from './history/several.js';
+import { checkThrottle } from './history/throttle.js';
 import { bargingAllowed, strict } from './history/waiting.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -16,6 +17,9 @@ const permits = 4;
 const parties = 3;
 /** As `test/processes/history/latch.js` has it. */
 const count = 4;
+/** As `test/processes/history/throttle.js` has them. A span may touch two windows more than it is long. */
+const limits = { burst: 10, rate: 100 / 500, exact: true };
+const windows = { burst: 2 * 20, rate: 20 / 100, exact: false };
 /** As `readWriteShape` of `test/processes/history/shapes.js` has it. */
 const readersAtMost = 1_000;
 
@@ -35,7 +39,8 @@ const models: Readonly<Record<string, Model>> = {
 interface Other {
   /** What is to be shown, as the end of a sentence. */
   readonly shows: string;
-  readonly check: (entries: readonly Entry[]) => Checked;
+  /** @param afterDeath - For how long what a process has sent may be done when it is dead: milliseconds. */
+  readonly check: (entries: readonly Entry[], afterDeath: number) => Checked;
   /** How many each process has at least. */
   readonly tasks?: number;
 }
@@ -47,14 +52,24 @@ const others: Readonly<Record<string, Other>> = {
   },
   barrier: {
     shows: 'nobody passes early, who leaves breaks the round, and nobody is forgotten',
-    check: (entries) => checkBarrier(entries, parties),
+    check: (entries, afterDeath) => checkBarrier(entries, parties, afterDeath),
     tasks: parties,
   },
   latch: {
     shows: 'nobody passes early, no count is lost, and nobody is forgotten',
-    check: (entries) => checkLatches(entries, count),
+    check: (entries, afterDeath) => checkLatches(entries, count, afterDeath),
     // With two processes or more they are as many as the count.
     tasks: count / 2,
+  },
+  throttle: {
+    shows: 'no more than the limit is let through, nor less, and nobody is forgotten',
+    check: (entries, afterDeath) => checkThrottle(entries, limits, afterDeath),
+    tasks: 2,
+  },
+  'sliding-window throttle': {
+    shows: 'no more than the limit is let through, and nobody is forgotten',
+    check: (entries, afterDeath) => checkThrottle(entries, windows, afterDeath),
+    tasks: 2,
   },
 };
 
@@ -73,6 +88,7 @@ const subjects = [...givers, ...Object.entries(others)];
 forEachEngine((engine) => {
   const seconds = Number(given ?? (engine.name === 'embedded' ? 3 : 2));
   const most = engine.name === 'embedded' ? 8 : 4;
+  const afterDeath = engine.name === 'embedded' ? 0 : 2_000;
   // To start a process, and to connect it, takes a good part of a second on a busy machine.
   const kills = engine.name === 'embedded' ? 1.5 : 0.7;
 
@@ -84,7 +100,7 @@ forEachEngine((engine) => {
         const tasks = least + Math.floor(random() * 2);
         const location = engine.location(await engine.open());
         const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
-        const { violations, summary } = check(entries);
+        const { violations, summary } = check(entries, afterDeath);
         const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
         if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
         expect(violations, which).toEqual({});

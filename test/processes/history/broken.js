@@ -3,10 +3,11 @@
 import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Barrier, Index, Latch, Lock } from 'holdfast';
+import { Barrier, Index, Latch, Lock, Throttle } from 'holdfast';
 import { meeting, parties } from './barrier.js';
 import { several } from './several.js';
 import { count, latches } from './latch.js';
+import { limits, throttled } from './throttle.js';
 import { lockShape } from './shapes.js';
 import { PlainNumber } from './number.js';
 
@@ -236,4 +237,27 @@ export const broken = {
       const wait = async () => ((await latch.count) === 0 ? undefined : /** @type {Promise<any>} */ (never));
       return { countDown: (n) => latch.countDown(n), wait };
     }),
+
+  'throttle that each process has for itself': (store) =>
+    throttled(store, new Throttle(store, `${process.pid}`, limits)),
+
+  'throttle that counts what it refuses': (store) => {
+    const throttle = new Throttle(store, 'tested', limits);
+    const take = async (/** @type {{ key: number, cost: number }} */ { key, cost }) => {
+      const result = await throttle.take({ key, cost });
+      if (!result.allowed) await throttle.penalize({ key, cost });
+      return result;
+    };
+    return throttled(store, { take: /** @type {any} */ (take), wait: (options) => throttle.wait(options) });
+  },
+
+  'throttle that forgets who waits': (store) => {
+    const throttle = new Throttle(store, 'tested', limits);
+    const never = new Promise(() => setInterval(() => undefined, 1_000));
+    const wait = async (/** @type {any} */ { key, cost }) => {
+      const { allowed } = await throttle.take({ key, cost });
+      return allowed ? undefined : /** @type {Promise<any>} */ (never);
+    };
+    return throttled(store, { take: (options) => throttle.take(options), wait });
+  },
 };

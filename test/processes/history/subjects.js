@@ -1,10 +1,11 @@
 // @ts-check
-import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock } from 'holdfast';
+import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock, Throttle } from 'holdfast';
 import { meeting } from './barrier.js';
 import { broken } from './broken.js';
 import { latches } from './latch.js';
 import { several } from './several.js';
 import { electionShape, lockShape, readWriteShape, semaphoreShape } from './shapes.js';
+import { throttled, windows } from './throttle.js';
 
 const name = 'tested';
 const permits = 4;
@@ -27,5 +28,7 @@ export const subjects = {
   'several locks': (store, directory) => several(store, directory),
   barrier: (store) => meeting(store),
   latch: (store, directory) => latches(store, directory),
+  throttle: (store) => throttled(store),
+  'sliding-window throttle': (store) => throttled(store, new Throttle(store, name, windows)),
   ...broken,
 };

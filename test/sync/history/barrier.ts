@@ -10,9 +10,9 @@ interface Passed {
   readonly number: number;
 }
 
-/** Checks a history of `meeting` of `test/processes/history/barrier.js`. */
-export function checkBarrier(entries: readonly Entry[], parties: number): Checked {
-  const calls = callsOf(entries);
+/** Checks a history of `meeting` of `test/processes/history/barrier.js`. @param afterDeath - See {@link callsOf}. */
+export function checkBarrier(entries: readonly Entry[], parties: number, afterDeath = 0): Checked {
+  const calls = callsOf(entries, afterDeath);
   const waits = begunBy(calls, 'asking');
   const resets = begunBy(calls, 'resetting');
   const passed = waits.flatMap((call) =>

@@ -18,8 +18,12 @@ export interface Call {
   leftOver: boolean;
 }
 
-/** What all processes called, in the order in which they did. */
-export function callsOf(entries: readonly Entry[]): Call[] {
+/**
+ * What all processes called, in the order in which they did.
+ *
+ * @param afterDeath - For how long what a process had sent to a server may still be done when it is dead. Milliseconds.
+ */
+export function callsOf(entries: readonly Entry[], afterDeath = 0): Call[] {
   const calls = new Map<string, Call>();
   const ends = new Map<number, { dead?: number; leftOver?: boolean }>();
   for (const entry of entries) {
@@ -42,7 +46,7 @@ export function callsOf(entries: readonly Entry[]): Call[] {
   for (const call of calls.values()) {
     const { dead, leftOver = false } = ends.get(call.process) ?? {};
     if (call.end !== undefined) continue;
-    call.over = dead ?? Infinity;
+    call.over = dead === undefined ? Infinity : dead + afterDeath * 1e6;
     call.leftOver = leftOver;
   }
   return [...calls.values()].sort((a, b) => a.asked - b.asked);

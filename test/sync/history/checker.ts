@@ -46,7 +46,9 @@ export type Rule =
   | 'passed though broken'
   | 'broken for nothing'
   | 'miscounted'
-  | 'refused';
+  | 'refused'
+  /** Of rate limits. */
+  | 'too much';
 
 /** What came of checking a history, of whatever kind. */
 export interface Checked {

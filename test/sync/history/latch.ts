@@ -10,9 +10,9 @@ interface Latch {
   readonly countdowns: readonly Call[];
 }
 
-/** Checks a history of `latches` of `test/processes/history/latch.js`, each of which counts down from `count`. */
-export function checkLatches(entries: readonly Entry[], count: number): Checked {
-  const calls = callsOf(entries);
+/** Checks a history of `latches` of `test/processes/history/latch.js`, each of which counts down from `count`. @param afterDeath - See {@link callsOf}. */
+export function checkLatches(entries: readonly Entry[], count: number, afterDeath = 0): Checked {
+  const calls = callsOf(entries, afterDeath);
   const all = latchesOf(calls);
   const waits = begunBy(calls, 'asking');
   const violations = onlyBroken({

@@ -28,7 +28,7 @@ export interface Entry {
 
 /**
  * What a process writes down. What must not be believed too early is written after it: `inLine`, `holding`, `wrote`, `released`, `ended`,
- * `seen`, `through`, `reset`, `counted`; what must not be believed too long is written before: `asking`, `givingUp`, `writing`, `releasing`, `resetting`,
+ * `seen`, `through`, `reset`, `counted`, `granted`; what must not be believed too long is written before: `asking`, `givingUp`, `writing`, `releasing`, `resetting`,
  * `counting`.
  */
 export type ProcessKind =
@@ -49,7 +49,8 @@ export type ProcessKind =
   | 'resetting'
   | 'reset'
   | 'counting'
-  | 'counted';
+  | 'counted'
+  | 'granted';
 
 /**
  * What was done to a process: `stopping` and `killing` are written before the signal is sent, `continued` after it, and `dead` when the
