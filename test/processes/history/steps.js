@@ -164,9 +164,16 @@ export class Party {
    * @param {() => Promise<boolean>} round Tells whether it succeeded.
    */
   async finish(round) {
-    for (let left = 3; left > 0;) if (await round()) left--;
+    for (let left = 3; left > 0;) {
+      if (await round()) left--;
+      // Those who meet within one process leave the event loop no time: the others would not come to take part.
+      await nextTurn();
+    }
     this.#unfinished--;
     if (this.#unfinished === 0) for (const attempt of this.#waiting) attempt.giveUp();
-    while (this.#unfinished > 0) await round();
+    while (this.#unfinished > 0) {
+      await round();
+      await nextTurn();
+    }
   }
 }

@@ -57,6 +57,7 @@ function incomplete(passed: readonly Passed[], unknown: readonly Call[], parties
   const inOrder = passed.toSorted((a, b) => a.call.over - b.call.over);
   const byNumber = Array.from({ length: parties }, (_, n) => inOrder.filter(({ number }) => number === n));
   const met = new Set<Passed>();
+  const next = byNumber.map(() => 0);
   let used = 0;
   for (const first of inOrder) {
     if (met.has(first)) continue;
@@ -64,7 +65,8 @@ function incomplete(passed: readonly Passed[], unknown: readonly Call[], parties
     const { name, over } = first.call;
     for (const [number, candidates] of byNumber.entries()) {
       if (number === first.number) continue;
-      const other = candidates.find((one) => !met.has(one) && one.call.asked <= over);
+      while (next[number]! < candidates.length && met.has(candidates[next[number]!]!)) next[number]!++;
+      const other = firstAsked(candidates, next[number]!, over, met);
       if (other !== undefined) met.add(other);
       else if (used < unknown.length && unknown[used]!.asked <= over) used++;
       else
@@ -74,25 +76,57 @@ function incomplete(passed: readonly Passed[], unknown: readonly Call[], parties
   return violations;
 }
 
+/** The first from a place on that had come by then, and belongs to no round yet. */
+function firstAsked(
+  candidates: readonly Passed[],
+  from: number,
+  by: number,
+  met: ReadonlySet<Passed>,
+): Passed | undefined {
+  for (let i = from; i < candidates.length; i++) {
+    const one = candidates[i]!;
+    if (!met.has(one) && one.call.asked <= by) return one;
+  }
+  return undefined;
+}
+
 /** While each waited, there was a moment at which one of every other number did, too. Whoever was killed may have had any number. */
 function alone(passed: readonly Passed[], unknown: readonly Call[], parties: number): string[] {
+  const numbers = new Map(passed.map(({ call, number }) => [call, number]));
+  const together = meanwhile([...numbers.keys(), ...unknown]);
   return passed
-    .filter((one) => {
-      const { asked, over } = one.call;
-      const here = ({ asked: came, over: went }: Call): boolean => came <= over && went >= asked;
-      const others = passed.filter(({ call, number }) => number !== one.number && here(call));
-      const killed = unknown.filter(here);
-      const moments = [asked, ...[...others.map(({ call }) => call), ...killed].map((call) => call.asked)];
+    .filter(({ call, number }) => {
+      const others = together.get(call) ?? [];
+      // Whoever is there at some moment is there when the last of them comes.
+      const moments = [call, ...others].map(({ asked }) => asked).filter((moment) => moment >= call.asked);
       return !moments.some((moment) => {
-        const present = (call: Call): boolean => call.asked <= moment && call.over >= moment;
-        const numbers = new Set(others.filter(({ call }) => present(call)).map(({ number }) => number));
-        return moment >= asked && numbers.size + killed.filter(present).length >= parties - 1;
+        const present = others.filter(({ asked, over }) => asked <= moment && over >= moment);
+        const known = new Set(present.map((other) => numbers.get(other)));
+        const killed = present.filter((other) => !numbers.has(other));
+        known.delete(undefined);
+        known.delete(number);
+        return known.size + killed.length >= parties - 1;
       });
     })
     .map(({ call: { name, asked, over }, number }) => {
       const when = `from ${ms(asked)} to ${ms(over)}`;
       return `${name} was there ${when}, and passed as number ${number}, but never were the others there together`;
     });
+}
+
+/** For each call those that were under way at some moment of it. */
+function meanwhile(calls: readonly Call[]): Map<Call, Call[]> {
+  const together = new Map<Call, Call[]>(calls.map((call) => [call, []]));
+  let current: Call[] = [];
+  for (const call of calls.toSorted((a, b) => a.asked - b.asked)) {
+    current = current.filter(({ over }) => over >= call.asked);
+    for (const other of current) {
+      together.get(call)?.push(other);
+      together.get(other)?.push(call);
+    }
+    current.push(call);
+  }
+  return together;
 }
 
 /** Once somebody was told that it is broken, nobody passes who comes later, unless it was mended meanwhile. */
