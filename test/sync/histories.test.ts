@@ -77,10 +77,7 @@ const givers = Object.entries(models).map(([subject, model]): [string, Other] =>
   subject,
   {
     shows: 'what is held excludes, fences grow, who came first goes first, and nobody is forgotten',
-    check: (entries) => {
-      const { violations, summary } = check(entries, model);
-      return { violations, summary: { ...summary } };
-    },
+    check: (entries) => check(entries, model),
   },
 ]);
 const subjects = [...givers, ...Object.entries(others)];

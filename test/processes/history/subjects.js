@@ -2,6 +2,7 @@
 import { BoundedSemaphore, Election, Lock, ReadWriteLock, RLock, Throttle } from 'holdfast';
 import { meeting } from './barrier.js';
 import { broken } from './broken.js';
+import { brokenOthers } from './broken-others.js';
 import { latches } from './latch.js';
 import { several } from './several.js';
 import { electionShape, lockShape, readWriteShape, semaphoreShape } from './shapes.js';
@@ -31,4 +32,5 @@ export const subjects = {
   throttle: (store) => throttled(store),
   'sliding-window throttle': (store) => throttled(store, new Throttle(store, name, windows)),
   ...broken,
+  ...brokenOthers,
 };

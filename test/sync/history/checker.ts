@@ -13,7 +13,7 @@ export interface Model {
 }
 
 /** What there is to see in a history, whether it is right or not. */
-export interface Summary {
+export type Summary = {
   readonly grants: number;
   readonly refused: number;
   readonly timedOut: number;
@@ -27,7 +27,7 @@ export interface Summary {
   /** Milliseconds. */
   readonly longestWait: number;
   readonly longestQuiet: number;
-}
+};
 
 /** What is wrong with a history, by the rule that was broken. */
 export type Violations = Partial<Record<Rule, readonly string[]>>;

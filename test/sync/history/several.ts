@@ -86,7 +86,7 @@ function allQuiet(parts: readonly (readonly Entry[])[], nemesis: readonly Entry[
 function total(summaries: readonly Summary[]): Checked['summary'] {
   const all: Record<string, number> = {};
   for (const summary of summaries) {
-    for (const [what, count] of Object.entries<number>({ ...summary })) {
+    for (const [what, count] of Object.entries(summary)) {
       const once = what.startsWith('longest') || what === 'kills' || what === 'stops';
       all[what] = once ? Math.max(all[what] ?? 0, count) : (all[what] ?? 0) + count;
     }
