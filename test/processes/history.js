@@ -29,22 +29,26 @@ let stopping = false;
 
 /** @param {number} task */
 async function run(task) {
+  const random = randomFrom(derivedSeed(seed, number, task));
+  // At once: those of all tasks are there before the first one begins.
+  /** @type {import('./history/shapes.js').OtherRounds} */
+  const rounds = 'rounds' in subject ? subject.rounds(log, number) : new Rounds(subject, log, plain, number);
   // A task must not be inside what another one holds.
   await sleep(0);
-  const random = randomFrom(derivedSeed(seed, number, task));
-  const rounds = subject.rounds?.(log) ?? new Rounds(subject, log, plain, number);
   while (!stopping) {
     const plan = plannedRound(random, subject, deaths);
     await rounds.round(plan);
     await sleep(plan.think);
   }
-  for (let i = 0; i < 3; i++)
-    await rounds.round({ ...plannedRound(random, subject, deaths), ...patientRound });
+  const patient = () => ({ ...plannedRound(random, subject, deaths), ...patientRound });
+  if (rounds.finish === undefined) for (let i = 0; i < 3; i++) await rounds.round(patient());
+  else await rounds.finish(patient);
 }
 
 send('started');
 const running = Promise.all(Array.from({ length: tasks }, (_, task) => run(task)));
 await Promise.race([receive(), running]);
 stopping = true;
+if ('calm' in subject) subject.calm?.();
 await running;
 await store.close();

@@ -1,5 +1,5 @@
 // @ts-check
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { Attempt, die, pause } from './steps.js';
 
 /** @typedef {import('./shapes.js').Grant} Grant */
 /** @typedef {{ op: number, grant: Grant, weight: number }} Holding */
@@ -9,11 +9,11 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
  * All that chance decides of a round, drawn at once: what is drawn then depends on the seed alone, not on how fast the machine is.
  *
  * @param {() => number} random
- * @param {import('./shapes.js').Subject} subject
+ * @param {import('./shapes.js').Subject | import('./shapes.js').Other} subject
  * @param {number} deaths How likely it is that the process dies while it holds.
  */
 export function plannedRound(random, subject, deaths) {
-  const weight = subject.weight(random);
+  const weight = 'weight' in subject ? subject.weight(random) : 1;
   const how = ['release', 'release', 'dispose', 'use', 'try'][Math.floor(random() * 5)];
   const limit = random();
   const after = random() * 25;
@@ -31,18 +31,12 @@ export function plannedRound(random, subject, deaths) {
     listen: random() < 0.05,
     lookAtLine: random() < 0.5,
     dies: random() < deaths ? Math.floor(random() * 3) : undefined,
+    own: 'draw' in subject ? subject.draw(random) : undefined,
   };
 }
 
 /** A round that waits until it is served. */
 export const patientRound = { how: 'release', timeout: undefined, abortAfter: undefined, dies: undefined };
-
-/** @param {number} ms */
-async function pause(ms) {
-  if (ms >= 1) return sleep(ms);
-  for (const end = performance.now() + ms; performance.now() < end;);
-  return undefined;
-}
 
 /** Acquires, holds and releases, and logs it. */
 export class Rounds {
@@ -68,7 +62,7 @@ export class Rounds {
   async round(plan) {
     const { weight, how, timeout } = plan;
     const op = this.#log.nextOp();
-    const at = { done: false };
+    const attempt = new Attempt(this.#log, [op]);
     const label = `${this.#label}${op}`;
     const { tryAcquire } = this.#subject;
     if (how === 'try' && tryAcquire !== undefined) {
@@ -78,34 +72,25 @@ export class Rounds {
       else await this.#hold({ op, grant, weight }, { ...plan, again: false });
       return;
     }
-    const signal = this.#abortLater(op, at, plan.abortAfter);
-    this.#log.write('asking', op, { weight, timeout });
-    const looking = plan.lookAtLine ? this.#lookAtLine(op, at, label) : undefined;
-    try {
-      await this.#wait(op, plan, { label, timeout, signal }, at);
-    } catch (error) {
-      if (at.done) throw error;
-      const { code = 'none' } = /** @type {{ code?: string }} */ (error);
-      this.#log.write('ended', op, { code });
-      if (code !== 'ERR_TIMEOUT' && code !== 'given up') throw error;
-    } finally {
-      at.done = true;
-      await looking;
-    }
+    const signal = attempt.giveUpLater(plan.abortAfter);
+    attempt.write('asking', { weight, timeout });
+    const looking = plan.lookAtLine ? attempt.lookAtLine(this.#subject, label) : undefined;
+    await attempt.run(() => this.#wait(attempt, plan, { label, timeout, signal }));
+    await looking;
   }
 
   /**
-   * @param {number} op
+   * @param {Attempt} attempt
    * @param {Plan} plan
    * @param {object} options
-   * @param {{ done: boolean }} at
    */
-  async #wait(op, plan, options, at) {
+  async #wait(attempt, plan, options) {
     const { weight } = plan;
+    const [op = 0] = attempt.ops;
     const { acquire, use } = this.#subject;
     if (plan.how !== 'use' || use === undefined) {
       const grant = await acquire(weight, options);
-      at.done = true;
+      attempt.succeed();
       // To acquire again what it holds is for the work of `use`.
       await this.#hold({ op, grant, weight }, { ...plan, again: false });
       return;
@@ -113,49 +98,12 @@ export class Rounds {
     /** @type {Holding | undefined} */
     let held;
     const work = async (/** @type {Grant} */ grant) => {
-      at.done = true;
+      attempt.succeed();
       held = await this.#holdOnce({ op, grant, weight }, { ...plan, exchange: false, innerLast: false });
       this.#log.write('releasing', op);
     };
     await use(weight, work, options);
     if (held !== undefined) this.#log.write('released', op, { held: true });
-  }
-
-  /**
-   * Aborts a wait later, and says so before.
-   *
-   * @param {number} op
-   * @param {{ done: boolean }} at
-   * @param {number | undefined} after
-   */
-  #abortLater(op, at, after) {
-    if (after === undefined) return undefined;
-    const controller = new AbortController();
-    setTimeout(() => {
-      if (at.done) return;
-      this.#log.write('givingUp', op);
-      controller.abort(Object.assign(new Error('given up'), { code: 'given up' }));
-    }, after);
-    return controller.signal;
-  }
-
-  /**
-   * Tells that an attempt stands in line, once others can see it.
-   *
-   * @param {number} op
-   * @param {{ done: boolean }} at
-   * @param {string} label
-   */
-  async #lookAtLine(op, at, label) {
-    for (let looks = 0; looks < 20; looks++) {
-      await nextTurn();
-      if (at.done) return;
-      /** @type {{ label?: string }[]} */
-      const line = (await this.#subject.waiters?.()) ?? [];
-      if (!line.some((waiter) => waiter.label === label)) continue;
-      this.#log.write('inLine', op);
-      return;
-    }
   }
 
   /**
@@ -202,7 +150,7 @@ export class Rounds {
    * @param {Plan} plan
    */
   async #work({ op, weight }, { slow, hold, dies }) {
-    if (dies === 0) this.#die();
+    if (dies === 0) die(this.#log);
     const value = this.#number.read();
     if (weight < this.#subject.capacity) {
       this.#log.write('read', op, { value });
@@ -212,17 +160,11 @@ export class Rounds {
     }
     this.#log.write('writing', op, { value });
     await pause(slow);
-    if (dies === 1) this.#die();
+    if (dies === 1) die(this.#log);
     this.#number.write(value + 1);
-    if (dies === 2) this.#die();
+    if (dies === 2) die(this.#log);
     this.#log.write('wrote', op, { value: value + 1 });
     await pause(hold);
-  }
-
-  /** As if somebody had killed it just now. */
-  #die() {
-    this.#log.write('killing', 0);
-    process.kill(process.pid, 'SIGKILL');
   }
 
   /**

@@ -19,8 +19,22 @@
  * @property {(weight: number, work: (grant: Grant) => Promise<void>, options: object) => Promise<void>} [use]
  * @property {() => any} [waiters]
  * @property {'counted' | 'let in'} [again] What becomes of who acquires again what it holds (and reads).
- * @property {(log: import('./log.js').Log) => { round(plan: import('./rounds.js').Plan): Promise<void> }} [rounds] What gives out no
- *   grants, such as a meeting point, has rounds of its own; what they write down is checked by a module of its own in `test/sync/history/`.
+ */
+
+/**
+ * What has rounds of its own: it gives out no grants, such as a meeting point, or several at once. What they write down is checked by a
+ * module of its own in `test/sync/history/`.
+ *
+ * @typedef {object} Other
+ * @property {(random: () => number) => any} draw What chance decides of a round besides what it decides of all: `own` of its plan.
+ * @property {(log: import('./log.js').Log, process: number) => OtherRounds} rounds For each task.
+ * @property {() => void} [calm] Called when nobody begins another round but the last ones.
+ */
+
+/**
+ * @typedef {object} OtherRounds
+ * @property {(plan: import('./rounds.js').Plan) => Promise<void>} round
+ * @property {(patient: () => import('./rounds.js').Plan) => Promise<void>} [finish] The last rounds, if they are not three as the others.
  */
 
 /** @type {(lock: import('holdfast').AsyncLock | import('holdfast').AsyncRLock) => Subject} */

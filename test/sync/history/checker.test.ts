@@ -1,32 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { check, type Model, type Rule } from './checker.js';
-import { parseLog, type Entry } from './records.js';
+import { parseLog } from './records.js';
 import { bargingAllowed, strict } from './waiting.js';
+import { grant, history, type Line } from './written.js';
 
 const lock: Model = { capacity: 1, order: strict };
 const barging: Model = { capacity: 1, order: bargingAllowed };
 const semaphore: Model = { capacity: 4, order: strict };
 const readWrite: Model = { capacity: 1_000, order: strict };
-
-type Line = readonly [at: number, process: number, op: number, kind: Entry['kind'], more?: Partial<Entry>];
-
-/** A history as people write it: times in milliseconds. */
-const history = (...lines: readonly Line[]): Entry[] =>
-  lines.map(([at, process, op, kind, more]) => ({ at: at * 1e6, process, op, kind, ...more }));
-
-/** A grant that was asked for, held and released. */
-const grant = (
-  process: number,
-  op: number,
-  fence: number,
-  [asked, holding, releasing, released = releasing]: readonly [number, number, number, number?],
-  weight = 1,
-): Line[] => [
-  [asked, process, op, 'asking', { weight }],
-  [holding, process, op, 'holding', { fence: String(fence) }],
-  [releasing, process, op, 'releasing'],
-  [released, process, op, 'released', { held: true }],
-];
 
 /** The rules that a history breaks. */
 const broken = (model: Model, ...lines: readonly Line[]): string[] =>

@@ -13,7 +13,7 @@ export interface Model {
 }
 
 /** What there is to see in a history, whether it is right or not. */
-export interface Summary {
+export type Summary = {
   readonly grants: number;
   readonly refused: number;
   readonly timedOut: number;
@@ -27,17 +27,40 @@ export interface Summary {
   /** Milliseconds. */
   readonly longestWait: number;
   readonly longestQuiet: number;
-}
+};
 
 /** What is wrong with a history, by the rule that was broken. */
 export type Violations = Partial<Record<Rule, readonly string[]>>;
-export type Rule = 'held together' | 'fences' | 'lost updates' | 'order' | 'forgotten' | 'told wrong';
+export type Rule =
+  | 'held together'
+  | 'fences'
+  | 'lost updates'
+  | 'order'
+  | 'forgotten'
+  | 'told wrong'
+  /** Of several locks. */
+  | 'all or nothing'
+  /** Of meeting points. */
+  | 'numbers'
+  | 'passed early'
+  | 'passed though broken'
+  | 'broken for nothing'
+  | 'miscounted'
+  | 'refused'
+  /** Of rate limits. */
+  | 'too much';
+
+/** What came of checking a history, of whatever kind. */
+export interface Checked {
+  readonly violations: Violations;
+  readonly summary: { readonly grants: number } & { readonly [what: string]: number | undefined };
+}
 
 /** Checks a history. Everything follows from `entries`: no clock, no chance. */
 export function check(entries: readonly Entry[], model: Model): { violations: Violations; summary: Summary } {
   const attempts = attemptsOf(entries);
   const nemesis = entries.filter(({ op }) => op === 0);
-  const found: Record<Rule, string[]> = {
+  const found: Violations = {
     'held together': overlaps(attempts, model.capacity),
     fences: fenceViolations(attempts, model.capacity),
     'lost updates': lostUpdates(attempts),
@@ -45,9 +68,12 @@ export function check(entries: readonly Entry[], model: Model): { violations: Vi
     forgotten: [...forgotten(attempts), ...tooQuiet(attempts, nemesis, model.longestQuiet)],
     'told wrong': attempts.flatMap(({ name, complaints }) => complaints.map((text) => `${name} ${text}`)),
   };
-  const violations = Object.fromEntries(Object.entries(found).filter(([, texts]) => texts.length > 0));
-  return { violations, summary: summaryOf(entries, attempts) };
+  return { violations: onlyBroken(found), summary: summaryOf(entries, attempts) };
 }
+
+/** The rules of which a violation was found. */
+export const onlyBroken = (found: Violations): Violations =>
+  Object.fromEntries(Object.entries(found).filter(([, texts]) => texts.length > 0));
 
 function tooQuiet(attempts: readonly Attempt[], nemesis: readonly Entry[], most = 10_000): string[] {
   const quiet = longestQuiet(attempts, nemesis);

@@ -14,6 +14,12 @@ export interface Entry {
   readonly overtakes?: boolean;
   /** The attempt whose grant it is to replace. */
   readonly exchanges?: number;
+  /** Which of several locks, latches or keys. */
+  readonly part?: number;
+  /** The first of the attempts that are made as one. */
+  readonly set?: number;
+  /** Who holds each of several locks: the process and the first of its attempts. */
+  readonly seen?: readonly (readonly string[])[];
   readonly fence?: string;
   readonly value?: number;
   readonly held?: boolean;
@@ -21,8 +27,9 @@ export interface Entry {
 }
 
 /**
- * What a process writes down. What must not be believed too early is written after it: `inLine`, `holding`, `wrote`, `released`, `ended`;
- * what must not be believed too long is written before: `asking`, `givingUp`, `writing`, `releasing`.
+ * What a process writes down. What must not be believed too early is written after it: `inLine`, `holding`, `wrote`, `released`, `ended`,
+ * `seen`, `through`, `reset`, `counted`, `granted`; what must not be believed too long is written before: `asking`, `givingUp`, `writing`, `releasing`, `resetting`,
+ * `counting`.
  */
 export type ProcessKind =
   | 'asking'
@@ -36,7 +43,14 @@ export type ProcessKind =
   | 'wrote'
   | 'lost'
   | 'releasing'
-  | 'released';
+  | 'released'
+  | 'seen'
+  | 'through'
+  | 'resetting'
+  | 'reset'
+  | 'counting'
+  | 'counted'
+  | 'granted';
 
 /**
  * What was done to a process: `stopping` and `killing` are written before the signal is sent, `continued` after it, and `dead` when the
