@@ -25,6 +25,7 @@ export class Bells {
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
   #own: string | undefined;
+  #rung: NodeJS.Immediate | undefined;
 
   constructor(storeDirectory: string) {
     this.#directory = join(storeDirectory, 'bells');
@@ -62,9 +63,12 @@ export class Bells {
     }
   }
 
-  /** Rings this store's own bell, without the file. */
+  /** Rings this store's own bell, without the file: in the next turn of the event loop, or tasks that serve each other would leave it none. */
   ringOwn(): void {
-    this.#tell(true);
+    this.#rung ??= setImmediate(() => {
+      this.#rung = undefined;
+      this.#tell(true);
+    });
   }
 
   /** Lets go of another's bell. */
@@ -122,7 +126,7 @@ export class Bells {
     createPrivateFile(this.#path(token));
     this.#own = token;
     try {
-      const watcher = watch(this.#path(token), () => this.ringOwn());
+      const watcher = watch(this.#path(token), () => this.#tell(true));
       watcher.on('error', () => this.#goBlind());
       return watcher;
     } catch {

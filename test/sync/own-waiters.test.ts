@@ -62,4 +62,16 @@ forEachEngine((engine) => {
     const location = engine.location(await engine.open());
     expect(await startProcess('sync-first-tasks.js', location).result()).toBe(1);
   });
+
+  test('tasks of one process that hand a lock to each other leave the event loop its turns', async () => {
+    const lock = new Lock(await engine.open(), 'lock', { fair: true });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const rounds = async (): Promise<void> => {
+      for (let i = 0; i < 100; i++) await (await lock.acquire()).release();
+    };
+    await Promise.all([rounds(), rounds(), rounds()]);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0);
+  });
 });
