@@ -25,7 +25,8 @@ export class Bells {
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
   #own: string | undefined;
-  #rung: NodeJS.Immediate | undefined;
+  /** Whether it is about to ring itself. */
+  #ringing = false;
 
   constructor(storeDirectory: string) {
     this.#directory = join(storeDirectory, 'bells');
@@ -65,8 +66,10 @@ export class Bells {
 
   /** Rings this store's own bell, without the file: in the next turn of the event loop, or tasks that serve each other would leave it none. */
   ringOwn(): void {
-    this.#rung ??= setImmediate(() => {
-      this.#rung = undefined;
+    if (this.#ringing) return;
+    this.#ringing = true;
+    setImmediate(() => {
+      this.#ringing = false;
       this.#tell(true);
     });
   }
