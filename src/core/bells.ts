@@ -85,6 +85,7 @@ export class Bells {
   }
 
   close(): void {
+    clearImmediate(this.#rung);
     this.listeners.clear();
     this.#overhearers.clear();
     this.#attend();
