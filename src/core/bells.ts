@@ -25,8 +25,7 @@ export class Bells {
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
   #own: string | undefined;
-  /** Whether it is about to ring itself. */
-  #ringing = false;
+  #ringing: NodeJS.Immediate | undefined;
 
   constructor(storeDirectory: string) {
     this.#directory = join(storeDirectory, 'bells');
@@ -66,10 +65,8 @@ export class Bells {
 
   /** Rings this store's own bell, without the file: in the next turn of the event loop, or tasks that serve each other would leave it none. */
   ringOwn(): void {
-    if (this.#ringing) return;
-    this.#ringing = true;
-    setImmediate(() => {
-      this.#ringing = false;
+    this.#ringing ??= setImmediate(() => {
+      this.#ringing = undefined;
       this.#tell(true);
     });
   }
@@ -88,6 +85,7 @@ export class Bells {
   }
 
   close(): void {
+    clearImmediate(this.#ringing);
     this.listeners.clear();
     this.#overhearers.clear();
     this.#attend();

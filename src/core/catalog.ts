@@ -74,7 +74,7 @@ export const catalog = {
   heirs: new Statement<[dead: number, dead: number, dead: number, dead: number], [owner: number]>(heirs('?')),
   /** PostgreSQL only: removes an owner, and wakes its heirs. */
   leave: new Statement<[id: number, prefix: string]>(
-    `WITH gone AS (DELETE FROM owners WHERE id = ?)
+    `WITH gone AS (DELETE FROM owners WHERE id = ?), freed AS (${freed('= $1')})
      SELECT pg_notify(? || h.owner, '') FROM (${heirs('$1')}) h`,
   ),
   /** PostgreSQL only: the advisory lock by which an owner is known to live. */
@@ -87,14 +87,22 @@ export const catalog = {
   ),
   /** PostgreSQL only. */
   removeDead: new Statement<[own: number, schema: string]>(
-    'DELETE FROM owners WHERE id <> ? AND pg_try_advisory_xact_lock(hashtext(?), CAST(id AS integer))',
+    `WITH gone AS (DELETE FROM owners WHERE id <> ? AND pg_try_advisory_xact_lock(hashtext(?), CAST(id AS integer)) RETURNING id)
+     ${freed('IN (SELECT g.id FROM gone g)')}`,
   ),
   /** PostgreSQL only: its row keeps all others from changing the structure, see `lock`. */
   lockStructure: new Statement<[id: number]>('SELECT id FROM structures WHERE id = ? FOR UPDATE'),
   /** PostgreSQL only: heard when the transaction is committed. */
   notify: new Statement<[channel: string]>("SELECT pg_notify(?, '')"),
+  /** What the dead held comes free now: it is kept for the first in line from then on. Nobody else has a use for it. */
+  freedNow: new Statement<[dead: number]>(freed('= ?')),
   removeOwner: new Statement<[id: number]>('DELETE FROM owners WHERE id = ?'),
 };
+
+function freed(owner: string): string {
+  return `UPDATE holds SET since = monotonic()
+    WHERE structure IN (SELECT w.structure FROM waiters w) AND slot = 0 AND owner ${owner}`;
+}
 
 function heirs(dead: string): string {
   return `SELECT DISTINCT w.owner FROM waiters w WHERE w.owner <> ${dead}

@@ -82,6 +82,7 @@ export function* isPresent(waiter: number): Script<boolean> {
 /** Removes an owner that is dead, or leaves: its places in lines go with it, and what it held is void. Wakes those who have waited for that. */
 export function* bury(dead: number): Script<void> {
   const heirs = yield* all(catalog.heirs, dead, dead, dead, dead);
+  yield* run(catalog.freedNow, dead);
   yield* run(catalog.removeOwner, dead);
   yield* ringAll(heirs);
 }

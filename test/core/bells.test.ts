@@ -1,6 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { Bells } from '../../src/core/bells.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
@@ -81,21 +81,33 @@ test('without a token there is only the poll, and no file', async () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('a store’s own bell is heard by all who listen, once, in the next turn of the event loop', async () => {
+test('a store’s own bell is heard by all who listen, in the next turn of the event loop', async () => {
   const bells = newBells(temporaryDirectory());
   const heard: string[] = [];
   const listening = bells.listen('mine', {}, () => heard.push('a'));
   bells.listen('mine', {}, () => heard.push('b'));
+  bells.overhear('mine', () => heard.push('c'));
   bells.ringOwn();
+  // It rings once for all that was rung in this turn.
   bells.ringOwn();
   expect(heard).toEqual([]);
-  await setImmediate();
-  expect(heard).toEqual(['a', 'b']);
+  await nextTurn();
+  expect(heard).toEqual(['a', 'b', 'c']);
   listening.stop();
   listening.stop();
   bells.ringOwn();
-  await setImmediate();
-  expect(heard).toEqual(['a', 'b', 'b']);
+  await nextTurn();
+  expect(heard).toEqual(['a', 'b', 'c', 'b', 'c']);
+});
+
+test('what is rung while a store’s own bell rings is heard in the turn after that', async () => {
+  const bells = newBells(temporaryDirectory());
+  let heard = 0;
+  bells.listen('mine', {}, () => {
+    if (++heard < 3) bells.ringOwn();
+  });
+  bells.ringOwn();
+  await until(() => heard === 3);
 });
 
 test('who stops listening while a bell rings disturbs no other', async () => {
@@ -106,11 +118,22 @@ test('who stops listening while a bell rings disturbs no other', async () => {
     listening.stop();
   });
   bells.listen('mine', {}, () => heard.push('b'));
-  bells.ringOwn();
-  await setImmediate();
-  bells.ringOwn();
-  await setImmediate();
+  for (let i = 0; i < 2; i++) {
+    bells.ringOwn();
+    await nextTurn();
+  }
   expect(heard).toEqual(['a', 'b', 'b']);
+});
+
+test('once it is closed a store’s own bell, rung before, is heard by nobody', async () => {
+  const bells = newBells(temporaryDirectory());
+  let heard = 0;
+  bells.listen('mine', {}, () => heard++);
+  bells.overhear('mine', () => heard++);
+  bells.ringOwn();
+  bells.close();
+  await nextTurn();
+  expect(heard).toBe(0);
 });
 
 test('a bell can be listened to again after all have stopped', async () => {

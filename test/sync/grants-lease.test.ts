@@ -94,6 +94,23 @@ forEachEngine((engine) => {
       expect(await grant.release()).toBe(true);
     });
 
+    test('counts from when it was taken, also by one statement: what nobody waits for, and was taken before', async () => {
+      const { store, other } = await twoStores(engine);
+      // By then the process has run for longer than the lease lasts.
+      await pause(Math.max(0, 1_500 - performance.now()));
+      const lasting = async (make: (typeof exclusive)[string]): Promise<void> => {
+        const part = make(store, 'it', { lease: 1_500 });
+        await (await apart(() => part.acquire())).release();
+        const grant = await apart(() => part.acquire());
+        const { signal } = grant;
+        await pause(2_500);
+        expect(signal.aborted).toBe(false);
+        expect(await make(other).holders()).toMatchObject([{ fence: 2n }]);
+        expect(await grant.release()).toBe(true);
+      };
+      await Promise.all(Object.values(exclusive).map(lasting));
+    });
+
     test('that has run out, though nobody else took it, is lost for good', async () => {
       const { store } = await twoStores(engine);
       const blocked = await Agent.start(engine, store);

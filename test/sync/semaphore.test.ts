@@ -86,6 +86,11 @@ forEachEngine((engine) => {
         await expect(semaphore.acquire({ weight: weight as never })).rejects.toThrow(TypeError);
         await refused(store, () => semaphore.tryAcquire({ weight: weight as never }), TypeError);
       }
+      // At once, as far as it needs no look at how many permits there are.
+      for (const weight of [0, -1, 1.5, NaN, 2 ** 31, Infinity])
+        expect(() => semaphore.wrap(() => 1, { weight }), String(weight)).toThrow(RangeError);
+      expect(() => semaphore.wrap(() => 1, { weight: '1' as never })).toThrow(TypeError);
+      await expect(semaphore.wrap(() => 1, { weight: 6 })()).rejects.toThrow(RangeError);
       expect(await semaphore.available).toBe(5);
       expect(await waiting(raw)).toBe(0);
       for (const permits of [0, -1, 1.5, NaN, Infinity, 2 ** 31])

@@ -107,7 +107,7 @@ export class Acquirer<
   }
 
   protected override check(what: string, options: O | undefined): void {
-    this.#resolve(what, options);
+    this.#weight(this.#resolve(what, options));
   }
 
   #resolve(what: string, options: O | undefined): Asked {
@@ -134,13 +134,18 @@ export class Acquirer<
     return scope.after(taken, (given) => given && this.#parts.grant(this.#keep(given, asked)));
   }
 
-  #turn({ label, weight: asked }: Asked, held: Keeper<S> | undefined): Turn<Held> {
-    const { holding, weight = 1 } = this.#parts;
-    return holding.turn({
-      weight: typeof weight === 'number' ? weight : weight(asked),
-      label,
+  #turn(asked: Asked, held: Keeper<S> | undefined): Turn<Held> {
+    return this.#parts.holding.turn({
+      weight: this.#weight(asked),
+      label: asked.label,
       overtakes: held !== undefined && this.#again(held) === 'let in',
     });
+  }
+
+  /** @throws `TypeError` or `RangeError` for a weight that makes no sense. */
+  #weight(asked: Asked): number {
+    const { weight = 1 } = this.#parts;
+    return typeof weight === 'number' ? weight : weight(asked.weight);
   }
 
   get #known(): readonly string[] {

@@ -46,7 +46,8 @@ export function* holdingOwners(structure: number): Script<readonly OwnerRow[]> {
 
 /** A turn that remembers when it was tried last: a lease runs from then on. Not from the call on, which may wait for longer than a lease lasts. */
 export function timed<T>(turn: Turn<T>): { readonly turn: Turn<T>; readonly askedAt: () => number } {
-  let asked = 0;
+  // What is taken by one statement is taken at once, without `take`.
+  let asked = performance.now();
   const take: typeof turn.take = (structure, waiter) => {
     asked = performance.now();
     return turn.take(structure, waiter);
