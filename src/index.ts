@@ -15,6 +15,24 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
+export { Queue, type AsyncQueue, type JobToAdd } from './structures/queue.js';
+export type { Handle } from './structures/queue/handle.js';
+export type { Job } from './structures/queue/job.js';
+export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
+export type { JobCounts, JobInfo, JobState } from './structures/queue/looking.js';
+export type {
+  AddOptions,
+  Backoff,
+  BackoffOptions,
+  FailOptions,
+  JobDefaults,
+  Keep,
+  KeepOptions,
+  OnDuplicate,
+  QueueOptions,
+  WorkOptions,
+} from './structures/queue/options.js';
+export type { Handler, StopOptions, Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
 export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';
 export { RLock, type AsyncRLock, type RLockOptions } from './sync/rlock.js';

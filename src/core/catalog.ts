@@ -121,7 +121,11 @@ function listing(size: string, bytes: string): string {
   const within = `WHERE f.id = ${first} AND l.id = ${last} AND f.id <= l.id`;
   const items = `coalesce((SELECT l.id - f.id + 1 FROM items f, items l ${within}), 0)`;
   const itemBytes = `coalesce((SELECT l.upto - f.upto + f.span FROM items f, items l ${within}), 0)`;
-  return `SELECT s.kind, s.name, ${size} + ${items}, ${bytes} + ${itemBytes} FROM structures s ORDER BY s.kind, s.name`;
+  const jobs = (columns: string): string =>
+    `(SELECT CAST(coalesce(sum(${columns}), 0) AS bigint) FROM job_counts c WHERE c.structure = s.id)`;
+  const all = jobs('c.waiting + c.delayed + c.running + c.completed + c.failed + c.cancelled');
+  return `SELECT s.kind, s.name, ${size} + ${items} + ${all}, ${bytes} + ${itemBytes} + ${jobs('c.bytes')}
+    FROM structures s ORDER BY s.kind, s.name`;
 }
 
 /** A row of {@link catalog.list} for the user. */

@@ -6,6 +6,8 @@ export type ErrorCode =
   | 'ERR_BROKEN'
   /** Another process held the write lock longer than `busyTimeout`. Nothing was changed; safe to try again. */
   | 'ERR_BUSY'
+  /** The job was cancelled. */
+  | 'ERR_CANCELLED'
   /** The store was closed before or during the call. */
   | 'ERR_CLOSED'
   /** A transaction on a server conflicted with others each of the many times it was tried. Nothing was changed. */
@@ -16,12 +18,18 @@ export type ErrorCode =
   | 'ERR_CORRUPT'
   /** The call would wait for what its own asynchronous context holds. */
   | 'ERR_DEADLOCK'
+  /** A job with the same key is there already. */
+  | 'ERR_DUPLICATE'
+  /** The job was not started in time: it has expired. */
+  | 'ERR_EXPIRED'
   /** The disk, or the space that the store may use, is full. Nothing was changed. */
   | 'ERR_FULL'
   /** The call can't be made inside a transaction: it waits, or closes the store. */
   | 'ERR_IN_TRANSACTION'
   /** The operating system or the database server reported a failure that has no code of its own. See `cause`. */
   | 'ERR_IO'
+  /** The process of a job died while it ran, too often. */
+  | 'ERR_JOB_DEATHS'
   /** The compiled part of better-sqlite3 is missing or doesn't fit this Node. The message has the command that mends it. */
   | 'ERR_NATIVE_MODULE'
   /** The path, or the database in it, is something else than a store of this library. */

@@ -55,10 +55,14 @@ export const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asTex
 /** Tables have plural names, columns singular ones: only tables are to be found in a schema. */
 const tables = new RegExp(`\\b(${tableNames.join('|')})\\b`, 'g');
 
+/** A query that is prepared by its name. */
+type Made = Pick<Required<PgQuery>, 'name' | 'text'>;
+
 /** Statements as one schema's queries. */
 export class Queries {
   readonly #schema: string;
-  readonly #made: ({ readonly name: string; readonly text: string } | undefined)[] = [];
+  readonly #made: (Made | undefined)[] = [];
+  readonly #madeForMany: (Made | undefined)[] = [];
 
   constructor(schema: string) {
     this.#schema = schema;
@@ -66,13 +70,21 @@ export class Queries {
 
   /** The query of a statement, prepared by name on each connection at first use. */
   of(statement: Statement, params: readonly Value[]): PgQuery {
-    let made = this.#made[statement.id];
-    if (made === undefined) {
-      const text = this.text(statement.postgres);
-      made = { name: `holdfast_${hash(text)}`, text };
-      this.#made[statement.id] = made;
-    }
+    const made = (this.#made[statement.id] ??= this.#make(statement.postgres));
     return { ...made, values: [...params], rowMode: 'array', types };
+  }
+
+  /** The query of a statement for many rows of parameters: a column of them in each parameter. */
+  ofMany(statement: Statement, rows: readonly (readonly Value[])[]): PgQuery {
+    if (statement.many === undefined) throw new Error(`not for many rows: ${statement.postgres}`);
+    const made = (this.#madeForMany[statement.id] ??= this.#make(statement.many));
+    const columns = (rows[0] ?? []).map((_, i) => rows.map((row) => row[i] ?? null));
+    return { ...made, values: columns, rowMode: 'array', types };
+  }
+
+  #make(sql: string): Made {
+    const text = this.text(sql);
+    return { name: `holdfast_${hash(text)}`, text };
   }
 
   /** A query that is sent as it is. */

@@ -125,6 +125,10 @@ export class ServerScope implements Scope<'server'> {
     return this.#run((structure) => script(structure, prepared));
   }
 
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    return this.#engine.transaction(work);
+  }
+
   async repeat<A, S, T>(
     prepare: () => A,
     script: (structure: number, state: S | undefined, prepared: A) => Script<S | undefined>,

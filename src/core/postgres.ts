@@ -173,8 +173,16 @@ export class ServerEngine implements Engine<'server'> {
 
   async #answer(step: Step<unknown>): Promise<unknown> {
     if (step.statement === undefined) return this.#ask(step);
+    if (step.kind === 'each') return this.#each(step.statement, step.rows);
     const { rows, rowCount } = await this.#query(step.statement, step.params);
     return step.kind === 'get' ? rows[0] : step.kind === 'all' ? rows : (rowCount ?? 0);
+  }
+
+  async #each(statement: Statement, rows: readonly (readonly Value[])[]): Promise<unknown[][]> {
+    if (rows.length === 0) return [];
+    this.check();
+    this.#writes++;
+    return (await this.sessions.query(this.sessions.queries.ofMany(statement, rows))).rows;
   }
 
   /**

@@ -38,10 +38,19 @@ export const placeMask: number = places - 1;
  * whenever it comes to look: to let all go is one UPDATE. A party's arrival at a barrier is its row in `waiters`: if fewer rows wait for the
  * round than have `arrived`, one has died or left, and the round is broken. `broken` is the last round that was, 0 for none.
  *
- * Throttles. What has been used up of a limit by a key: see src/sync/throttle/rules.ts. It was so at the moment that `monotonic` and `wall`
+ * Throttles. What has been used up of a limit by a key: see src/core/rate/rules.ts. It was so at the moment that `monotonic` and `wall`
  * tell, the former under the name of the `boot`: who comes later works out what time has changed since. Without a row nothing has
  * been used; the key of all who give none is an empty blob, which no key is encoded as. No index but the primary key: to take
  * then writes one page.
+ *
+ * Clocks. One row, by which a delay outlives a reboot: see src/core/steady.ts.
+ *
+ * Jobs. `state` tells in which index a job is, and no index has jobs that could not be taken from it now: `ready` ones by `rank` (minus the
+ * priority) and `due`; `delayed` ones by `due` on the steady clock, `timed` ones by `due` on the wall clock; `parked` ones by their group (`grp`), which has no place (`slot`) free for them; `running` ones by their `owner`, void
+ * once that is gone from `owners`; those that have ended by `state` and `ended`. Data of more than a kilobyte lie in `job_data`, since each change
+ * of state writes the row anew. `keyed` says for how long a job keeps others from
+ * being added with its `key`: 1 while it waits, 2 until it ends; `again` says that a successor is to follow it. `job_counts` has a row per queue (16 on PostgreSQL) that every script keeps. `queue_workers` tells
+ * who takes jobs of a queue, and has to be looked after.
  *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */
@@ -130,6 +139,106 @@ CREATE TABLE throttles (
   wall REAL NOT NULL,
   boot TEXT NOT NULL,
   PRIMARY KEY (structure, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE clocks (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  boot TEXT,
+  ahead REAL NOT NULL,
+  steady REAL NOT NULL,
+  wall REAL NOT NULL
+) STRICT;
+INSERT INTO clocks (id, ahead, steady, wall) VALUES (1, 0, 0, 0);
+CREATE TABLE queues (
+  structure INTEGER PRIMARY KEY,
+  paused INTEGER NOT NULL DEFAULT 0,
+  limits TEXT
+) STRICT;
+CREATE TABLE queue_workers (
+  structure INTEGER NOT NULL,
+  owner INTEGER NOT NULL,
+  PRIMARY KEY (structure, owner)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  rank INTEGER NOT NULL,
+  due REAL NOT NULL,
+  claim INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  deaths INTEGER NOT NULL DEFAULT 0,
+  owner INTEGER,
+  deadline REAL,
+  cancelling INTEGER,
+  added REAL NOT NULL,
+  started REAL,
+  ended REAL,
+  bytes INTEGER NOT NULL,
+  name TEXT,
+  grp TEXT,
+  slot INTEGER,
+  key TEXT,
+  keyed INTEGER,
+  again INTEGER,
+  options TEXT,
+  data ANY,
+  outcome ANY,
+  progress ANY
+) STRICT;
+CREATE INDEX jobs_ready ON jobs (structure, rank, due) WHERE state = 'ready';
+CREATE INDEX jobs_delayed ON jobs (structure, due) WHERE state = 'delayed';
+CREATE INDEX jobs_timed ON jobs (structure, due) WHERE state = 'timed';
+CREATE INDEX jobs_running ON jobs (structure, owner) WHERE state = 'running';
+CREATE INDEX jobs_overdue ON jobs (structure, deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT NULL;
+CREATE INDEX jobs_parked ON jobs (structure, grp, rank, due) WHERE state = 'parked';
+CREATE INDEX jobs_occupying ON jobs (structure, grp) WHERE slot IS NOT NULL;
+CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed IS NOT NULL;
+CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;
+CREATE TABLE job_data (
+  job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+  data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_successors (
+  job INTEGER PRIMARY KEY,
+  rank INTEGER NOT NULL,
+  at REAL,
+  delay REAL NOT NULL,
+  bytes INTEGER NOT NULL,
+  name TEXT,
+  grp TEXT,
+  key TEXT NOT NULL,
+  keyed INTEGER,
+  options TEXT,
+  data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_windows (
+  structure INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  until REAL NOT NULL,
+  job INTEGER NOT NULL,
+  PRIMARY KEY (structure, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_windows_by_end ON job_windows (structure, until);
+CREATE TABLE job_notes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  at REAL NOT NULL,
+  kind TEXT NOT NULL,
+  note ANY NOT NULL
+) STRICT;
+CREATE INDEX job_notes_by_job ON job_notes (job, id);
+CREATE TABLE job_counts (
+  structure INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  waiting INTEGER NOT NULL,
+  delayed INTEGER NOT NULL,
+  running INTEGER NOT NULL,
+  completed INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (structure, slot)
 ) STRICT, WITHOUT ROWID;
 `;
 

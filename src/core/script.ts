@@ -3,9 +3,10 @@ import type { Row, Statement, Value } from './statement.js';
 /** One question to the store. Inside a script, `yield* step` is its answer. */
 export class Step<A> {
   constructor(
-    readonly kind: 'get' | 'all' | 'run' | 'lock' | 'ring' | 'owner' | 'alive',
+    readonly kind: 'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive',
     readonly statement?: Statement,
     readonly params: readonly Value[] = [],
+    readonly rows: readonly (readonly Value[])[] = [],
   ) {}
 
   *[Symbol.iterator](): Generator<Step<unknown>, A, A> {
@@ -41,6 +42,14 @@ export function all<P extends readonly Value[], R extends Row>(
 /** How many rows changed. */
 export function run<P extends readonly Value[]>(statement: Statement<P>, ...params: P): Step<number> {
   return new Step('run', statement, params);
+}
+
+/** The statement for each of many rows of parameters: the rows that all of them give back, in no order. It must have a text for many on PostgreSQL. */
+export function each<P extends readonly Value[], R extends Row>(
+  statement: Statement<P, R>,
+  rows: readonly P[],
+): Step<R[]> {
+  return new Step('each', statement, [], rows);
 }
 
 /**

@@ -113,6 +113,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return this.#run((structure) => script(structure, prepared));
   }
 
+  transaction<T>(work: () => T): T {
+    return this.#engine.transaction(work);
+  }
+
   repeat<A, S, T>(
     prepare: () => A,
     script: (structure: number, state: S | undefined, prepared: A) => Script<S | undefined>,

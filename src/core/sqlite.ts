@@ -191,7 +191,17 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (step.statement === undefined) return this.#ask(step);
     if (step.kind === 'get') return this.get(step.statement, step.params);
     if (step.kind === 'all') return this.all(step.statement, step.params);
+    if (step.kind === 'each') return this.#each(step.statement, step.rows);
     return this.run(step.statement, step.params);
+  }
+
+  #each(statement: Statement, rows: readonly (readonly Value[])[]): Row[] {
+    const answers: Row[] = [];
+    for (const params of rows) {
+      const row = this.get(statement, params);
+      if (row !== undefined) answers.push(row);
+    }
+    return answers;
   }
 
   #ask({ kind, params }: Step<unknown>): unknown {

@@ -8,6 +8,11 @@ export type Row = readonly unknown[];
 export interface StatementOptions {
   readonly exclusive?: boolean;
   readonly bigints?: boolean;
+  /**
+   * What it is for many rows of parameters at once, on PostgreSQL: each placeholder is an array, with a column of all rows. Without it, `each`
+   * can't be asked.
+   */
+  readonly many?: string;
 }
 
 /**
@@ -25,6 +30,8 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   readonly id: number = Statement.#count++;
   readonly sqlite: string;
   readonly postgres: string;
+  /** The text for many rows of parameters on PostgreSQL. */
+  readonly many: string | undefined;
   /** Whether it only reads. */
   readonly reads: boolean;
   /** Whether it needs the structure to itself on PostgreSQL, where the statements of `quick` else run side by side. */
@@ -41,19 +48,24 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   constructor(
     sqlite: string,
     postgres: string | undefined = sqlite,
-    { exclusive = false, bigints = false }: StatementOptions = {},
+    { exclusive = false, bigints = false, many }: StatementOptions = {},
   ) {
     this.sqlite = sqlite;
-    let n = 0;
-    this.postgres = postgres
-      .replace(/\?/g, () => `$${++n}`)
-      .replace(
-        /\b(monotonic|wall)\(\)/g,
-        'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS double precision)',
-      )
-      .replace(/\bboot\(\)/g, "''");
+    this.postgres = inPostgres(postgres);
+    this.many = many && inPostgres(many);
     this.exclusive = exclusive;
     this.bigints = bigints;
     this.reads = /^\s*SELECT\b/i.test(sqlite);
   }
+}
+
+function inPostgres(text: string): string {
+  let n = 0;
+  return text
+    .replace(/\?/g, () => `$${++n}`)
+    .replace(
+      /\b(monotonic|wall)\(\)/g,
+      'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS double precision)',
+    )
+    .replace(/\bboot\(\)/g, "''");
 }

@@ -101,6 +101,8 @@ export interface Turn<T> {
   readonly mode: number | ((structure: number) => Script<number>);
   /** Kept with the waiter for people to read. */
   readonly label?: string | undefined;
+  /** For how many milliseconds the first in line waits for a bell, before it looks by itself. Without it, where there is a `hold`, the engine knows. */
+  readonly within?: () => number;
   /** What a turn has that gives the owner something to hold. */
   readonly hold?: Hold<T>;
   /** Whether {@link Turn.take} might succeed; only reads. */
@@ -215,6 +217,8 @@ export interface Scope<K extends Kind> {
   ): Result<K, T>;
   /** Runs a script that only reads, on one state of the store. The structure's number is 0 as long as nothing was written to it. */
   read<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Result<K, T>;
+  /** The user's transaction: see {@link Store.transaction}. */
+  transaction<T>(work: () => Result<K, T>): Result<K, T>;
   /** Runs a script in a transaction, inside the one already open here, if any. */
   write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Result<K, T>;
   /**

@@ -240,13 +240,17 @@ class Line<T> {
   async #untilReady(gate: Gate, listening: Listening, patience: Patience): Promise<void> {
     const waiter = this.#waiter ?? endOfLine;
     for (;;) {
-      const probing = this.#turn.hold !== undefined && listening.first ? this.#engine.probing : Infinity;
-      const polled = await gate.pass(patience, probing);
+      const polled = await gate.pass(patience, listening.first ? this.#within() : Infinity);
       // To take is then as good as to look first, and saves a transaction.
       if (!polled && this.#engine.alone) return;
       if (polled && (await this.#buryTheDead(waiter, patience.wanted))) return;
       if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
     }
+  }
+
+  #within(): number {
+    const { within, hold } = this.#turn;
+    return within?.() ?? (hold === undefined ? Infinity : this.#engine.probing);
   }
 
   /** A place that was taken away, by somebody who took this store for dead, is a reason to join again. */

@@ -1,5 +1,7 @@
 import type { KeyColumn } from '../core/key.js';
 import { functionOf } from '../core/options.js';
+import { slack, unused } from '../core/rate/rules.js';
+import { usages } from '../core/rate/usage.js';
 import {
   scopeOf,
   type AsyncStore,
@@ -21,7 +23,6 @@ import {
   type ThrottleOptions,
   type ThrottleWaitOptions,
 } from './throttle/options.js';
-import { slack, unused } from './throttle/rules.js';
 import { ThrottleScripts, type Reservation, type ThrottleResult } from './throttle/scripts.js';
 import { sql } from './throttle/statements.js';
 import { Waiting } from './throttle/waiting.js';
@@ -100,7 +101,7 @@ class ThrottleOf<S extends Kind> {
   peek(options?: TakeOptions): Result<S, ThrottleResult> {
     let cost = 1;
     return this.#scope.one(
-      sql.look,
+      usages.look,
       () => {
         const request = this.#requests.take('peek()', options);
         ({ cost } = request);

@@ -1,4 +1,16 @@
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
+CREATE INDEX job_notes_by_job ON job_notes (job, id);
+CREATE INDEX job_windows_by_end ON job_windows (structure, until);
+CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed IS NOT NULL;
+CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT NULL;
+CREATE INDEX jobs_delayed ON jobs (structure, due) WHERE state = 'delayed';
+CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;
+CREATE INDEX jobs_occupying ON jobs (structure, grp) WHERE slot IS NOT NULL;
+CREATE INDEX jobs_overdue ON jobs (structure, deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX jobs_parked ON jobs (structure, grp, rank, due) WHERE state = 'parked';
+CREATE INDEX jobs_ready ON jobs (structure, rank, due) WHERE state = 'ready';
+CREATE INDEX jobs_running ON jobs (structure, owner) WHERE state = 'running';
+CREATE INDEX jobs_timed ON jobs (structure, due) WHERE state = 'timed';
 CREATE INDEX waiters_by_owner ON waiters (owner);
 CREATE INDEX waiters_by_structure ON waiters (structure, id);
 CREATE TABLE barriers (
@@ -7,6 +19,13 @@ CREATE TABLE barriers (
   round INTEGER NOT NULL,
   arrived INTEGER NOT NULL,
   broken INTEGER NOT NULL
+) STRICT;
+CREATE TABLE clocks (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  boot TEXT,
+  ahead REAL NOT NULL,
+  steady REAL NOT NULL,
+  wall REAL NOT NULL
 ) STRICT;
 CREATE TABLE entries (
   id INTEGER PRIMARY KEY,
@@ -33,6 +52,76 @@ CREATE TABLE items (
   span INTEGER NOT NULL,
   upto INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE job_counts (
+  structure INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  waiting INTEGER NOT NULL,
+  delayed INTEGER NOT NULL,
+  running INTEGER NOT NULL,
+  completed INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (structure, slot)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE job_data (
+  job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+  data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_notes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  at REAL NOT NULL,
+  kind TEXT NOT NULL,
+  note ANY NOT NULL
+) STRICT;
+CREATE TABLE job_successors (
+  job INTEGER PRIMARY KEY,
+  rank INTEGER NOT NULL,
+  at REAL,
+  delay REAL NOT NULL,
+  bytes INTEGER NOT NULL,
+  name TEXT,
+  grp TEXT,
+  key TEXT NOT NULL,
+  keyed INTEGER,
+  options TEXT,
+  data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_windows (
+  structure INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  until REAL NOT NULL,
+  job INTEGER NOT NULL,
+  PRIMARY KEY (structure, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  rank INTEGER NOT NULL,
+  due REAL NOT NULL,
+  claim INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  deaths INTEGER NOT NULL DEFAULT 0,
+  owner INTEGER,
+  deadline REAL,
+  cancelling INTEGER,
+  added REAL NOT NULL,
+  started REAL,
+  ended REAL,
+  bytes INTEGER NOT NULL,
+  name TEXT,
+  grp TEXT,
+  slot INTEGER,
+  key TEXT,
+  keyed INTEGER,
+  again INTEGER,
+  options TEXT,
+  data ANY,
+  outcome ANY,
+  progress ANY
+) STRICT;
 CREATE TABLE latches (
   structure INTEGER PRIMARY KEY,
   remaining INTEGER NOT NULL,
@@ -46,6 +135,16 @@ CREATE TABLE owners (
   process INTEGER NOT NULL,
   thread INTEGER NOT NULL,
   since REAL NOT NULL
+) STRICT;
+CREATE TABLE queue_workers (
+  structure INTEGER NOT NULL,
+  owner INTEGER NOT NULL,
+  PRIMARY KEY (structure, owner)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE queues (
+  structure INTEGER PRIMARY KEY,
+  paused INTEGER NOT NULL DEFAULT 0,
+  limits TEXT
 ) STRICT;
 CREATE TABLE structures (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

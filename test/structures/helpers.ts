@@ -260,3 +260,10 @@ export const orderedKeys = [
   ['a', 1],
   [['a']],
 ] as const;
+
+/** A promise, and what settles it. */
+export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
+}

@@ -8,9 +8,8 @@ import {
   type Duration,
   type WaitOptions,
 } from '../../core/options.js';
+import { algorithms, type Limits } from '../../core/rate/rules.js';
 import type { Kind } from '../../core/store.js';
-
-const algorithms = ['gcra', 'sliding-window', 'fixed-window'] as const;
 
 /** Options of {@link Throttle}. They belong to this object, not to the data: see there what follows when they differ. */
 export interface ThrottleOptions {
@@ -71,15 +70,6 @@ export interface ThrottleWaitOptions extends TakeOptions, WaitOptions {}
 export interface ResetOptions {
   /** As in {@link TakeOptions}. */
   readonly key?: Key | undefined;
-}
-
-/** The options of a throttle, checked. */
-export interface Limits {
-  readonly limit: number;
-  /** Milliseconds. */
-  readonly per: number;
-  readonly burst: number;
-  readonly algorithm: (typeof algorithms)[number];
 }
 
 /** What is asked for, in the terms of the statements. */

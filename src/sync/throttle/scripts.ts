@@ -1,9 +1,19 @@
 import type { KeyColumn } from '../../core/key.js';
 import { get, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
-import type { Limits, Request } from './options.js';
-import { fixedWindow, gcra, slidingWindow, unused, type Rule, type Usage } from './rules.js';
-import { sql, type UsageRow } from './statements.js';
+import { ruleOf, type Limits, type Rule, type Usage } from '../../core/rate/rules.js';
+import {
+  holdUsage,
+  mendUsage,
+  nowOf,
+  putUsage,
+  usageOf,
+  usages,
+  type Moment,
+  type UsageRow,
+} from '../../core/rate/usage.js';
+import type { Request } from './options.js';
+import { sql } from './statements.js';
 
 /** What a {@link Throttle} answers. */
 export interface ThrottleResult {
@@ -17,13 +27,6 @@ export interface ThrottleResult {
   readonly retryAfter: number;
   /** When the whole limit can be taken again, if nobody takes anything, by the wall clock of this process. */
   readonly resetAt: Date;
-}
-
-/** A moment, by the clocks. */
-interface Moment {
-  readonly monotonic: number;
-  readonly wall: number;
-  readonly boot: string;
 }
 
 /** A place that somebody waits for. */
@@ -47,18 +50,6 @@ const perBatch = 64;
 const longestGrace = 10_000;
 /** How many keys a transaction removes at most when all are reset: a few milliseconds of the write lock. */
 const removedAtOnce = 500;
-
-export function ruleOf({ algorithm, limit, per, burst }: Limits): Rule {
-  if (algorithm === 'gcra') return gcra(limit / per, burst);
-  return algorithm === 'fixed-window' ? fixedWindow(limit, per) : slidingWindow(limit, per);
-}
-
-/** How long ago a row was written; after a reboot only the wall clock can tell. No clock makes it less than nothing. */
-function elapsedOf([, , , monotonic, wall, boot, nowMonotonic, nowWall, nowBoot]: UsageRow): number {
-  return Math.max(0, boot === nowBoot ? nowMonotonic - monotonic : nowWall - wall);
-}
-
-const nowOf = ([, , , , , , monotonic, wall, boot]: UsageRow): Moment => ({ monotonic, wall, boot });
 
 const turnOf = ({ at, delay }: Reservation): number => at.monotonic + delay;
 
@@ -93,9 +84,7 @@ export class ThrottleScripts {
 
   /** What `row` has come to by now. */
   usage(row: UsageRow | undefined): Usage {
-    return row === undefined
-      ? unused
-      : this.#rule.after({ used: row[0], previous: row[1], phase: row[2] }, elapsedOf(row));
+    return usageOf(this.#rule, row);
   }
 
   /** Whether `cost` could be taken. */
@@ -107,9 +96,9 @@ export class ThrottleScripts {
 
   /** Why it was refused. */
   *refused(structure: number, { key, cost }: Request): Script<ThrottleResult> {
-    const row = yield* get(sql.look, structure, key);
+    const row = yield* get(usages.look, structure, key);
     const usage = this.usage(row);
-    if (row !== undefined) yield* this.#mend(structure, key, row);
+    if (row !== undefined) yield* mendUsage(this.#rule, structure, key, row);
     return this.result(usage, this.#rule.place(usage, cost).delay);
   }
 
@@ -118,10 +107,10 @@ export class ThrottleScripts {
     const usage = this.usage(row);
     const place = this.#rule.place(usage, cost);
     if (place.delay > 0) {
-      yield* this.#mend(structure, key, row);
+      yield* mendUsage(this.#rule, structure, key, row);
       return this.result(usage, place.delay);
     }
-    yield* this.#put(structure, key, place.usage, nowOf(row));
+    yield* putUsage(structure, key, place.usage, nowOf(row));
     return this.result(place.usage);
   }
 
@@ -135,11 +124,11 @@ export class ThrottleScripts {
     const before = this.usage(row);
     const { delay, usage } = this.#rule.place(before, cost);
     if (delay > patience()) {
-      yield* this.#mend(structure, key, row);
+      yield* mendUsage(this.#rule, structure, key, row);
       return { late: delay };
     }
     const at = nowOf(row);
-    yield* this.#put(structure, key, usage, at);
+    yield* putUsage(structure, key, usage, at);
     return { key, cost, delay, before, usage, at };
   }
 
@@ -147,14 +136,14 @@ export class ThrottleScripts {
   *giveBack(structure: number, reservations: readonly Reservation[]): Script<void> {
     const lastFirst = reservations.toSorted((a, b) => turnOf(b) - turnOf(a) || b.usage.used - a.usage.used);
     for (const { key, before, usage, at } of lastFirst) {
-      const row = yield* get(sql.hold, structure, key);
+      const row = yield* get(usages.hold, structure, key);
       if (row === undefined || row[5] !== at.boot) continue;
       const [used, , phase, monotonic] = row;
       const expected = this.#rule.after(usage, Math.max(0, monotonic - at.monotonic));
       if (Math.abs(used - expected.used) > tolerance || Math.abs(phase - expected.phase) > tolerance)
         continue;
       const now = nowOf(row);
-      yield* this.#put(
+      yield* putUsage(
         structure,
         key,
         this.#rule.after(before, Math.max(0, now.monotonic - at.monotonic)),
@@ -167,7 +156,7 @@ export class ThrottleScripts {
   *change(structure: number, key: KeyColumn, change: (usage: Usage) => Usage): Script<ThrottleResult> {
     const row = yield* this.#hold(structure, key);
     const usage = change(this.usage(row));
-    yield* this.#put(structure, key, usage, nowOf(row));
+    yield* putUsage(structure, key, usage, nowOf(row));
     const { delay } = this.#rule.place(usage, 1);
     return this.result(usage, delay === 0 ? undefined : delay);
   }
@@ -225,41 +214,8 @@ export class ThrottleScripts {
   }
 
   *#hold(structure: number, key: KeyColumn): Script<UsageRow> {
-    for (;;) {
-      const row = yield* get(sql.hold, structure, key);
-      if (row !== undefined) return row;
-      if ((yield* run(sql.create, structure, key)) > 0) this.noteFresh(key);
-    }
-  }
-
-  *#put(structure: number, key: KeyColumn, usage: Usage, now: Moment): Script<void> {
-    const { used, previous, phase } = usage;
-    yield* run(sql.put, used, previous, phase, now.monotonic, now.wall, now.boot, structure, key);
-  }
-
-  /**
-   * A row of another boot, or from the future of a clock that was set back, goes on from here: until the clock was where it was then, no time
-   * would pass for it.
-   */
-  *#mend(structure: number, key: KeyColumn, row: UsageRow): Script<void> {
-    const [, , , monotonic, , boot] = row;
-    const now = nowOf(row);
-    if (boot === now.boot && monotonic <= now.monotonic) return;
-    const { used, previous, phase } = this.usage(row);
-    yield* run(
-      sql.mend,
-      ...([
-        used,
-        previous,
-        phase,
-        now.monotonic,
-        now.wall,
-        now.boot,
-        structure,
-        key,
-        monotonic,
-        boot,
-      ] as const),
-    );
+    const { row, fresh } = yield* holdUsage(structure, key);
+    if (fresh) this.noteFresh(key);
+    return row;
   }
 }

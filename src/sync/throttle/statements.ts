@@ -1,18 +1,6 @@
 import type { KeyColumn } from '../../core/key.js';
+import { insertUsage as insert } from '../../core/rate/usage.js';
 import { Statement, type Row } from '../../core/statement.js';
-
-/** What is stored of a key, and what the clocks say. */
-export type UsageRow = [
-  used: number,
-  previous: number,
-  phase: number,
-  monotonic: number,
-  wall: number,
-  boot: string,
-  nowMonotonic: number,
-  nowWall: number,
-  nowBoot: string,
-];
 
 /** How long ago `t` was written, by the clocks that `now` names: the monotonic one, and over a reboot the wall clock. */
 const elapsed = (greater: string, now: { monotonic: string; wall: string; boot: string }): string =>
@@ -23,10 +11,6 @@ const debt = `max(0, t.used - (${elapsed('max', excluded)}) * ?) + excluded.used
 /** One boot there, and one clock. */
 const serverDebt = (now: string): string =>
   `greatest(0, t.used - greatest(0, ${now} - t.monotonic) * ?) + excluded.used`;
-
-const columns = 't.used, t.previous, t.phase, t.monotonic, t.wall, t.boot, monotonic(), wall(), boot()';
-const insert = (values: string): string =>
-  `INSERT INTO throttles AS t (structure, key, used, previous, phase, monotonic, wall, boot) VALUES (${values}, monotonic(), wall(), boot())`;
 
 type Addition = [
   structure: number,
@@ -61,49 +45,6 @@ export const sql = {
   /** Adds to the debt of a key, unless it would be more than `most`. A take needs one column of it, which is read faster than three. */
   add: adding<[used: number]>('t.used'),
   reserve: adding<[used: number, monotonic: number, boot: string]>('t.used, t.monotonic, t.boot'),
-  look: new Statement<[structure: number, key: KeyColumn], UsageRow>(
-    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
-  ),
-  /** The same, and nobody else changes it until the transaction ends. Where somebody did meanwhile, PostgreSQL works out the columns again. */
-  hold: new Statement<[structure: number, key: KeyColumn], UsageRow>(
-    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
-    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ? FOR UPDATE`,
-  ),
-  create: new Statement<[structure: number, key: KeyColumn]>(
-    `${insert('?, ?, 0, 0, 0')} ON CONFLICT (structure, key) DO NOTHING`,
-  ),
-  put: new Statement<
-    [
-      used: number,
-      previous: number,
-      phase: number,
-      monotonic: number,
-      wall: number,
-      boot: string,
-      structure: number,
-      key: KeyColumn,
-    ]
-  >(
-    'UPDATE throttles SET used = ?, previous = ?, phase = ?, monotonic = ?, wall = ?, boot = ? WHERE structure = ? AND key = ?',
-  ),
-  /** The same, unless somebody was faster. */
-  mend: new Statement<
-    [
-      used: number,
-      previous: number,
-      phase: number,
-      monotonic: number,
-      wall: number,
-      boot: string,
-      structure: number,
-      key: KeyColumn,
-      wasMonotonic: number,
-      wasBoot: string,
-    ]
-  >(
-    `UPDATE throttles SET used = ?, previous = ?, phase = ?, monotonic = ?, wall = ?, boot = ?
-     WHERE structure = ? AND key = ? AND monotonic = ? AND boot = ?`,
-  ),
   remove: new Statement<[structure: number, key: KeyColumn]>(
     'DELETE FROM throttles WHERE structure = ? AND key = ?',
   ),

@@ -131,3 +131,18 @@ export function slidingWindow(limit: number, span: number): Rule {
     idle: { phase: 1, used: 0, time: 2 * span },
   };
 }
+
+export const algorithms = ['gcra', 'sliding-window', 'fixed-window'] as const;
+
+/** A limit: so much in each `per` milliseconds, counted in one of these ways. */
+export interface Limits {
+  readonly limit: number;
+  readonly per: number;
+  readonly burst: number;
+  readonly algorithm: (typeof algorithms)[number];
+}
+
+export function ruleOf({ algorithm, limit, per, burst }: Limits): Rule {
+  if (algorithm === 'gcra') return gcra(limit / per, burst);
+  return algorithm === 'fixed-window' ? fixedWindow(limit, per) : slidingWindow(limit, per);
+}

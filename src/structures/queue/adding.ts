@@ -1,0 +1,130 @@
+import type { ValueColumn } from '../../core/columns.js';
+import { HoldfastError } from '../../core/errors.js';
+import { each, get, run, type Script } from '../../core/script.js';
+import type { Change } from './change.js';
+import type { OnDuplicate, Plan } from './options.js';
+import { sql, type NewJob, type Stage } from './statements.js';
+
+/** A job to be added, encoded. */
+export interface EncodedJob extends Plan {
+  readonly column: ValueColumn;
+  readonly size: number;
+}
+
+/** A job that has a key. */
+interface KeyedJob extends EncodedJob {
+  readonly key: string;
+}
+
+/** More than that, in bytes, lies beside the job: each change of state writes the row anew. */
+const mostInline = 1024;
+/** How many windows that are over are removed with each that is opened. */
+const sweptAtOnce = 4;
+
+export const isKeyed = (job: EncodedJob): job is KeyedJob => job.key !== null;
+
+/** Adds jobs, whatever there is; with `limited` groups their jobs are parked first. Gives back their numbers, in order. */
+export function* insert(
+  structure: number,
+  jobs: readonly EncodedJob[],
+  limited: boolean,
+  change: Change,
+): Script<number[]> {
+  const rows = jobs.map((job) => rowOf(structure, job, limited));
+  for (const [i, [, stage]] of rows.entries()) {
+    const { size = 0, group = null } = jobs[i] ?? {};
+    change.count(stage, 1, size);
+    if (stage === 'parked') change.freed(group);
+  }
+  // Each number is greater than the one before.
+  const ids = (yield* each(sql.add, rows)).map(([id]) => id).sort((a, b) => a - b);
+  const large = jobs.flatMap(({ size, column }, i): [number, ValueColumn][] =>
+    size > mostInline ? [[ids[i] ?? 0, column]] : [],
+  );
+  if (large.length > 0) yield* each(sql.addData, large);
+  return ids;
+}
+
+function rowOf(structure: number, job: EncodedJob, limited: boolean): NewJob {
+  const { rank, at, delay, size, name, group, key, keyed, options, column } = job;
+  const data = size > mostInline ? null : column;
+  return [structure, stageOf(job, limited), rank, at, delay, size, name, group, key, keyed, options, data];
+}
+
+function stageOf({ at, delay, group }: Plan, limited: boolean): Stage {
+  if (at !== null) return 'timed';
+  if (delay > 0) return 'delayed';
+  return limited && group !== null ? 'parked' : 'ready';
+}
+
+/** Adds a job, unless its key is taken; gives back the number of the one that has it then. The structure is locked. */
+export function* insertKeyed(
+  structure: number,
+  job: KeyedJob,
+  limited: boolean,
+  change: Change,
+): Script<number> {
+  const taken =
+    job.window === null
+      ? yield* get(sql.holderOf, structure, job.key)
+      : yield* get(sql.windowOf, structure, job.key);
+  if (taken !== undefined) return yield* duplicate(taken[0], taken[1], job, change);
+  const [id = 0] = yield* insert(structure, [job], limited, change);
+  if (job.window !== null) {
+    yield* run(sql.sweepWindows, structure, sweptAtOnce);
+    yield* run(sql.openWindow, structure, job.key, job.window, id);
+  }
+  return id;
+}
+
+/** What is done with a job whose key another one has. */
+function* duplicate(id: number, stage: Stage | null, job: KeyedJob, change: Change): Script<number> {
+  const { onDuplicate } = job;
+  if (onDuplicate === 'error')
+    throw new HoldfastError('ERR_DUPLICATE', `job ${id} has the key ${JSON.stringify(job.key)} already`);
+  // By now it may have ended: its window has not.
+  if (onDuplicate === 'ignore' || stage === null || isOver(stage)) return id;
+  if (stage === 'running') yield* noteAgain(id, job);
+  else yield* replace(id, stage, job, onDuplicate, change);
+  return id;
+}
+
+export const isOver = (stage: Stage): boolean =>
+  stage === 'completed' || stage === 'failed' || stage === 'cancelled';
+
+/** One that waits gets the newest data; if it is to bounce, its delay begins anew. */
+function* replace(
+  id: number,
+  stage: Stage,
+  { column, size, options, rank, delay, at }: KeyedJob,
+  onDuplicate: OnDuplicate,
+  change: Change,
+): Script<void> {
+  const before = (yield* get(sql.bytesOf, id))?.[0] ?? 0;
+  const large = size > mostInline;
+  yield* run(sql.removeData, id);
+  yield* run(sql.replace, large ? null : column, size, options, rank, id);
+  if (large) yield* each(sql.addData, [[id, column]]);
+  change.count(stage, 0, size - before);
+  if (onDuplicate !== 'debounce' || (stage !== 'delayed' && stage !== 'timed')) return;
+  const to = at === null ? 'delayed' : 'timed';
+  yield* run(sql.postpone, to, at, delay, id);
+  change.count(stage, -1);
+  change.count(to, 1);
+}
+
+/** One that runs will run once more, with the newest data. */
+function* noteAgain(id: number, job: KeyedJob): Script<void> {
+  const { rank, at, delay, size, name, group, key, keyed, options, column } = job;
+  yield* run(sql.noteAgain, id, rank, at, delay, size, name, group, key, keyed, options, column);
+  yield* run(sql.markAgain, id);
+}
+
+/** Adds the job that is to follow one that has ended. */
+export function* runAgain(structure: number, id: number, limited: boolean, change: Change): Script<void> {
+  const row = yield* get(sql.takeAgain, id);
+  if (row === undefined) return;
+  const [rank, at, delay, size, name, group, key, keyed, options, column] = row;
+  const job = { rank, at, delay, size, name, group, key, keyed, options, column };
+  yield* insert(structure, [{ ...job, window: null, onDuplicate: 'ignore' }], limited, change);
+}

@@ -1,0 +1,219 @@
+import { encodeKey, type KeyColumn } from '../../core/key.js';
+import { knownKeys, milliseconds, boolean, shown, wholeNumber, type Duration } from '../../core/options.js';
+import { gcra, type Rule } from '../../core/rate/rules.js';
+import { holdUsage, nowOf, putUsage, usageOf, usages } from '../../core/rate/usage.js';
+import { all, get, lock, run, type Script } from '../../core/script.js';
+import type { Kind } from '../../core/store.js';
+import { ringAll } from '../../core/waiting.js';
+import type { Change } from './change.js';
+import { sql } from './statements.js';
+
+/** How often jobs may start. */
+export interface RateOptions {
+  /** How many start in each time of `per`: a whole number, 1 or more. */
+  readonly limit: number;
+  /** From a millisecond to 100 years. */
+  readonly per: Duration;
+  /** How many may start at once after a pause: 1 or more. `1` spaces them out evenly. @defaultValue `limit` */
+  readonly burst?: number | undefined;
+}
+
+/** Limits of each group of jobs. */
+export interface GroupLimits {
+  /** How many jobs of one group run at once: 1 or more. @defaultValue `Infinity`; with `ordered` it is 1 */
+  readonly concurrency?: number | undefined;
+  /** How often jobs of one group start. @defaultValue no limit */
+  readonly rate?: RateOptions | undefined;
+  /** One after the other: a job that is to be tried again holds up those of its group behind it. @defaultValue `false` */
+  readonly ordered?: boolean | undefined;
+}
+
+/** Limits that hold for all processes together. They are stored with the queue; what is not given stays as it is stored. */
+export interface LimitOptions {
+  /** How many jobs of the queue run at once, in all processes: 1 or more; `Infinity` removes the limit. */
+  readonly concurrency?: number | undefined;
+  /** How often jobs of the queue start; `null` removes the limit. It is counted as by `'gcra'` of {@link Throttle}. */
+  readonly rate?: RateOptions | null | undefined;
+  /** Limits of each group by itself; `null` removes them. */
+  readonly groups?: GroupLimits | null | undefined;
+}
+
+interface StoredRate {
+  readonly limit: number;
+  readonly per: number;
+  readonly burst: number;
+}
+
+interface StoredGroupLimits {
+  readonly concurrency?: number;
+  readonly rate?: StoredRate;
+  readonly ordered?: boolean;
+}
+
+/** As stored, in JSON. */
+export interface StoredLimits {
+  readonly concurrency?: number | undefined;
+  readonly rate?: StoredRate | undefined;
+  readonly groups?: StoredGroupLimits | undefined;
+}
+
+/** What a queue keeps to. */
+export interface Settings {
+  readonly paused: boolean;
+  readonly limits: StoredLimits;
+}
+
+const longest = 100 * 365 * 24 * 60 * 60 * 1000;
+const noLimits: StoredLimits = {};
+/** The key under which the queue's own rate is counted: no group has it. */
+const wholeQueue = new Uint8Array(0);
+/** How many jobs of a group are admitted at once, where nothing limits them any more. */
+const admittedAtOnce = 1_000;
+const everybody = Number.MAX_SAFE_INTEGER;
+
+/** What was given, as it is stored; `undefined` where nothing was. */
+export function resolveLimits({ concurrency, rate, groups }: LimitOptions): StoredLimits | undefined {
+  if (concurrency === undefined && rate === undefined && groups === undefined) return undefined;
+  if (concurrency !== undefined && concurrency !== Infinity) wholeNumber('concurrency', concurrency, 1);
+  return {
+    ...(concurrency === undefined ? {} : { concurrency: concurrency === Infinity ? undefined : concurrency }),
+    ...(rate === undefined ? {} : { rate: rate === null ? undefined : resolveRate('rate', rate) }),
+    ...(groups === undefined ? {} : { groups: groups === null ? undefined : resolveGroups(groups) }),
+  };
+}
+
+function resolveGroups(given: GroupLimits): StoredGroupLimits {
+  knownKeys('groups', given, ['concurrency', 'rate', 'ordered']);
+  const { concurrency, rate, ordered = false } = given;
+  boolean('groups.ordered', ordered);
+  if (concurrency !== undefined && concurrency !== Infinity)
+    wholeNumber('groups.concurrency', concurrency, 1);
+  if (ordered && (concurrency ?? 1) !== 1)
+    throw new RangeError(`groups.concurrency must be 1 where groups are ordered, not ${shown(concurrency)}`);
+  return {
+    ...(ordered ? { ordered, concurrency: 1 } : {}),
+    ...(concurrency === undefined || concurrency === Infinity ? {} : { concurrency }),
+    ...(rate === undefined ? {} : { rate: resolveRate('groups.rate', rate) }),
+  };
+}
+
+function resolveRate(what: string, given: RateOptions): StoredRate {
+  knownKeys(what, given, ['limit', 'per', 'burst']);
+  const { limit, burst = limit } = given;
+  wholeNumber(`${what}.limit`, limit, 1);
+  wholeNumber(`${what}.burst`, burst, 1);
+  const per = milliseconds(`${what}.per`, given.per, longest);
+  if (per < 1) throw new RangeError(`${what}.per must be 1 ms or more, not ${per}`);
+  return { limit, per, burst };
+}
+
+const ruleOf = ({ limit, per, burst }: StoredRate): Rule => gcra(limit / per, burst);
+
+/** What of a limit is free, and how to take it. */
+interface Share {
+  readonly most: number;
+  /** In how many milliseconds there is more, by itself. */
+  readonly later: number;
+  readonly take: (jobs: number) => Script<void>;
+}
+
+const unlimited: Share = { most: Infinity, later: Infinity, take: function* () {} };
+
+/** Keeps jobs from starting. */
+export class Limits {
+  readonly #kind: Kind;
+
+  constructor(kind: Kind) {
+    this.#kind = kind;
+  }
+
+  *settings(structure: number): Script<Settings> {
+    const [paused, limits] = (yield* get(sql.settings, structure)) ?? [0, null];
+    return {
+      paused: paused === 1,
+      limits: limits === null ? noLimits : (JSON.parse(limits) as StoredLimits),
+    };
+  }
+
+  /** Stores limits, and lets those jobs go that waited for the ones before. */
+  *store(structure: number, given: StoredLimits, change: Change): Script<void> {
+    yield* lock(structure);
+    const { limits: old } = yield* this.settings(structure);
+    const limits: StoredLimits = { ...old, ...given };
+    if (JSON.stringify(limits) === JSON.stringify(old)) return;
+    yield* run(sql.setLimits, structure, JSON.stringify(limits));
+    if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups)) {
+      yield* run(sql.occupyReady, structure);
+      yield* run(sql.occupyRunning, structure);
+      for (const [group] of yield* all(sql.parkedGroups, structure))
+        yield* this.admit(structure, group, limits, change);
+    }
+    yield* ringAll(yield* all(sql.line, structure, everybody));
+  }
+
+  /** How many jobs of the queue may start now. With `held`, nobody else takes any until the transaction ends. */
+  *share(
+    structure: number,
+    { concurrency, rate }: StoredLimits,
+    change: Change,
+    held: boolean,
+  ): Script<Share> {
+    if (concurrency === undefined && rate === undefined) return unlimited;
+    if (held) yield* lock(structure);
+    let most = Infinity;
+    if (concurrency !== undefined) {
+      const running = (yield* get(sql.counts, structure))?.[2] ?? 0;
+      most = Math.max(0, concurrency - running - change.running);
+    }
+    if (rate === undefined) return { ...unlimited, most };
+    const rule = ruleOf(rate);
+    const row = held
+      ? (yield* holdUsage(structure, wholeQueue)).row
+      : yield* get(usages.look, structure, wholeQueue);
+    const usage = usageOf(rule, row);
+    return {
+      most: Math.min(most, rule.remaining(usage)),
+      later: most === 0 ? Infinity : rule.place(usage, 1).delay,
+      *take(jobs) {
+        if (jobs > 0 && row !== undefined)
+          yield* putUsage(structure, wholeQueue, rule.place(usage, jobs).usage, nowOf(row));
+      },
+    };
+  }
+
+  /** Lets as many jobs of a group be ready as its limits allow: the others are parked, where they cost a claim nothing. */
+  *admit(structure: number, group: string, { groups = {} }: StoredLimits, change: Change): Script<void> {
+    const { concurrency = Infinity, rate } = groups;
+    const taken =
+      concurrency === Infinity ? 0 : ((yield* get(sql.occupied, structure, group, concurrency))?.[0] ?? 0);
+    const free = Math.min(admittedAtOnce, concurrency - taken);
+    if (free <= 0) return;
+    if (rate === undefined) change.admitted(yield* run(sql.admit, structure, group, free));
+    else yield* this.#admitByRate(structure, group, ruleOf(rate), free, change);
+  }
+
+  /** One that is to start later takes a place, too; those behind it stay parked until it is ready: what they would be given could change. */
+  *#admitByRate(structure: number, group: string, rule: Rule, free: number, change: Change): Script<void> {
+    const key = this.#key(group);
+    for (; free > 0; free--) {
+      if ((yield* get(sql.expected, structure, group)) !== undefined) return;
+      const { row } = yield* holdUsage(structure, key);
+      const { delay, usage } = rule.place(usageOf(rule, row), 1);
+      const admitted =
+        delay === 0
+          ? yield* run(sql.admit, structure, group, 1)
+          : yield* run(sql.admitLater, delay, structure, group);
+      if (admitted === 0) return;
+      yield* putUsage(structure, key, usage, nowOf(row));
+      if (delay === 0) change.admitted(1);
+      else {
+        change.count('parked', -1);
+        change.count('delayed', 1);
+      }
+    }
+  }
+
+  #key(group: string): KeyColumn {
+    return encodeKey(group, this.#kind);
+  }
+}

@@ -1,0 +1,354 @@
+import {
+  abortSignal,
+  boolean,
+  knownKeys,
+  milliseconds,
+  nameString,
+  oneOf,
+  shown,
+  wholeNumber,
+  type Duration,
+} from '../../core/options.js';
+import type { LimitOptions } from './limits.js';
+
+/** How long to wait before the next attempt. */
+export interface BackoffOptions {
+  /** `'fixed'`: `delay` each time. `'exponential'`: `delay`, twice that, four times … */
+  readonly type: 'fixed' | 'exponential';
+  /** Before the second attempt. */
+  readonly delay: Duration;
+  /** At most so long. @defaultValue `'1h'` */
+  readonly max?: Duration | undefined;
+  /** The share of it that is left to chance, from 0 to 1, so that what failed together isn't tried again together. @defaultValue `0.2` */
+  readonly jitter?: number | undefined;
+}
+
+/** Fixed, exponential, or as a function says: given which attempt failed, 1 for the first, and with what. */
+export type Backoff = BackoffOptions | ((attempt: number, error: unknown) => Duration);
+
+/** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago. */
+export interface Keep {
+  /** 0 keeps none; then they are gone in the transaction in which they end. */
+  readonly count?: number | undefined;
+  readonly age?: Duration | undefined;
+}
+
+/** What is kept of jobs that have ended, by their end. */
+export interface KeepOptions {
+  /** @defaultValue `{ count: 1_000, age: '1h' }` */
+  readonly completed?: Keep | undefined;
+  /** The dead letters. @defaultValue `{ count: 10_000, age: '14d' }` */
+  readonly failed?: Keep | undefined;
+  /** @defaultValue `{ count: 1_000, age: '1h' }` */
+  readonly cancelled?: Keep | undefined;
+}
+
+/** What holds for a job unless it was added with something else. */
+export interface JobDefaults {
+  /** How often it is tried before it has failed: 1 or more. @defaultValue `3` */
+  readonly attempts?: number | undefined;
+  /** @defaultValue `{ type: 'exponential', delay: '1s' }` */
+  readonly backoff?: Backoff | undefined;
+  /** How long one attempt may take. @defaultValue `Infinity` */
+  readonly timeout?: Duration | undefined;
+}
+
+/** Options of {@link Queue}. They belong to this object, not to the data: workers go by those of their own process. */
+export interface QueueOptions extends JobDefaults, LimitOptions {
+  readonly keep?: KeepOptions | undefined;
+  /** How often a job may be running when its process dies, before it is set aside as failed: 1 or more. @defaultValue `3` */
+  readonly maxDeaths?: number | undefined;
+}
+
+/** Options of a job that is added. */
+export interface AddOptions extends JobDefaults {
+  /** What kind of job it is, for handlers and people: 1 to 512 characters. */
+  readonly name?: string | undefined;
+  /** What it is about: with `unique`, not two such jobs. 1 to 512 characters. */
+  readonly key?: string | undefined;
+  /**
+   * For how long its key is taken: `'waiting'`, until it is started first; `'unfinished'`, until it has ended; `{ window }`, for so long from when it was added, also
+   * when it has ended.
+   * @defaultValue `'unfinished'` where there is a `key`
+   */
+  readonly unique?: 'waiting' | 'unfinished' | { readonly window: Duration } | undefined;
+  /**
+   * What is done where the key is taken; the handle is then that of the job that has it.
+   *
+   * - `'ignore'`: nothing is added.
+   * - `'replace'`: the job that waits gets the data, options and priority of this one, and keeps its time.
+   * - `'debounce'`: the same, and its delay begins anew.
+   * - `'again'`: the same as `'replace'`.
+   * - `'error'`: the call throws `ERR_DUPLICATE`.
+   *
+   * With `'replace'`, `'debounce'` and `'again'` a job that runs is let be, and when it has ended runs once more, with the newest data.
+   * @defaultValue `'ignore'`
+   */
+  readonly onDuplicate?: OnDuplicate | undefined;
+  /** Of whose limits it is, beside those of the queue: see {@link GroupLimits}. 1 to 512 characters. */
+  readonly group?: string | undefined;
+  /** It is not started before that time has passed, which goes on while no process runs, whatever is done to the wall clock. */
+  readonly delay?: Duration | undefined;
+  /** It is not started before that moment of the wall clock. Not together with `delay`. */
+  readonly runAt?: Date | undefined;
+  /** Higher ones start first, from -1 000 000 to 1 000 000; of one priority, what could start first. @defaultValue `0` */
+  readonly priority?: number | undefined;
+  /** It is not started after that moment, but cancelled. */
+  readonly expires?: Date | undefined;
+  /** A backoff that is stored with the job: no function. @defaultValue that of the queue */
+  readonly backoff?: BackoffOptions | undefined;
+}
+
+/** Options of {@link Queue.work}. */
+export interface WorkOptions {
+  /** How many jobs run at once in this worker: 1 or more. @defaultValue `1` */
+  readonly concurrency?: number | undefined;
+  /**
+   * How many jobs it claims beyond those that run, to start the next without a transaction. They go back when it stops, but others can't
+   * have them meanwhile: for jobs of milliseconds. @defaultValue `0`
+   */
+  readonly prefetch?: number | undefined;
+  /**
+   * `'gathered'`: what ends in the same turn of the event loop is written in one transaction, with the next claim. `'each'`: each in a transaction of
+   * its own. A process that is killed before runs the job again elsewhere.
+   * @defaultValue `'gathered'`
+   */
+  readonly ack?: 'gathered' | 'each' | undefined;
+  /** Stops the worker, as `stop()` does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is stored of a job's options, as JSON. Durations are milliseconds. */
+export interface StoredOptions {
+  readonly attempts?: number;
+  readonly backoff?: StoredBackoff;
+  readonly timeout?: number;
+  readonly expires?: number;
+}
+
+export interface StoredBackoff {
+  readonly type: 'fixed' | 'exponential';
+  readonly delay: number;
+  readonly max: number;
+  readonly jitter: number;
+}
+
+export type OnDuplicate = 'ignore' | 'replace' | 'debounce' | 'again' | 'error';
+
+/** A job to be added, but for its data. `at` is by the wall clock. */
+export interface Plan {
+  readonly name: string | null;
+  readonly group: string | null;
+  readonly key: string | null;
+  /** 1: it holds its key while it waits, 2: until it has ended. */
+  readonly keyed: number | null;
+  /** For how long its key is taken, in milliseconds. */
+  readonly window: number | null;
+  readonly onDuplicate: OnDuplicate;
+  readonly rank: number;
+  readonly delay: number;
+  readonly at: number | null;
+  readonly options: string | null;
+}
+
+/** A number and an age, in milliseconds. */
+export interface Kept {
+  readonly count: number;
+  readonly age: number;
+}
+
+/** The options of a queue, checked. */
+export interface Policy {
+  readonly attempts: number;
+  readonly backoff: (attempt: number, error: unknown) => number;
+  readonly timeout: number;
+  readonly maxDeaths: number;
+  readonly keep: { readonly completed: Kept; readonly failed: Kept; readonly cancelled: Kept };
+}
+
+const mostPriority = 1_000_000;
+/** What a delay may be: no sum with the time comes near what a double holds exactly. */
+const longest = 100 * 365 * 24 * 60 * 60 * 1000;
+
+const hour = 60 * 60 * 1000;
+const recent: Kept = { count: 1_000, age: hour };
+const deadLetters: Kept = { count: 10_000, age: 14 * 24 * hour };
+
+const defaultKnown = ['attempts', 'backoff', 'timeout'];
+const defaultBackoff: BackoffOptions = { type: 'exponential', delay: 1_000 };
+
+export function resolvePolicy(options: QueueOptions = {}): Policy {
+  knownKeys('options of Queue', options, [
+    ...defaultKnown,
+    'keep',
+    'maxDeaths',
+    'concurrency',
+    'rate',
+    'groups',
+  ]);
+  const { attempts = 3, backoff = defaultBackoff, timeout = Infinity, keep = {}, maxDeaths = 3 } = options;
+  wholeNumber('attempts', attempts, 1);
+  wholeNumber('maxDeaths', maxDeaths, 1);
+  knownKeys('keep', keep, ['completed', 'failed', 'cancelled']);
+  return {
+    attempts,
+    backoff:
+      typeof backoff === 'function'
+        ? (attempt, error) => milliseconds('what backoff returned', backoff(attempt, error), longest)
+        : delayOf(resolveBackoff(backoff)),
+    timeout: resolveTimeout(timeout),
+    maxDeaths,
+    keep: {
+      completed: resolveKeep('keep.completed', keep.completed, recent),
+      failed: resolveKeep('keep.failed', keep.failed, deadLetters),
+      cancelled: resolveKeep('keep.cancelled', keep.cancelled, recent),
+    },
+  };
+}
+
+function resolveKeep(what: string, given: Keep | undefined, otherwise: Kept): Kept {
+  if (given === undefined) return otherwise;
+  knownKeys(what, given, ['count', 'age']);
+  const { count = Infinity, age = Infinity } = given;
+  if (count !== Infinity) wholeNumber(`${what}.count`, count, 0);
+  return { count, age: milliseconds(`${what}.age`, age) };
+}
+
+function resolveBackoff(given: BackoffOptions): StoredBackoff {
+  knownKeys('backoff', given, ['type', 'delay', 'max', 'jitter']);
+  const { type, delay, max = hour, jitter = 0.2 } = given;
+  oneOf('backoff.type', type, ['fixed', 'exponential']);
+  if (typeof jitter !== 'number' || !(jitter >= 0 && jitter <= 1))
+    throw new RangeError(`backoff.jitter must be from 0 to 1, not ${shown(jitter)}`);
+  return {
+    type,
+    delay: milliseconds('backoff.delay', delay, longest),
+    max: milliseconds('backoff.max', max, longest),
+    jitter,
+  };
+}
+
+/** How long to wait after an attempt has failed, in milliseconds. */
+export function delayOf({ type, delay, max, jitter }: StoredBackoff): (attempt: number) => number {
+  return (attempt) => {
+    const grown = type === 'fixed' ? delay : delay * 2 ** (attempt - 1);
+    return Math.min(grown, max) * (1 - jitter * Math.random());
+  };
+}
+
+function resolveTimeout(given: Duration): number {
+  const timeout = milliseconds('timeout', given);
+  if (timeout < 1) throw new RangeError(`timeout must be 1 ms or more, not ${shown(given)}`);
+  return timeout > longest ? Infinity : timeout;
+}
+
+const addKnown = [
+  ...defaultKnown,
+  'name',
+  'group',
+  'key',
+  'unique',
+  'onDuplicate',
+  'delay',
+  'runAt',
+  'priority',
+  'expires',
+];
+/** Most jobs have no options. */
+const noKey = { key: null, keyed: null, window: null, onDuplicate: 'ignore' } as const;
+const plain: Plan = { name: null, group: null, rank: 0, delay: 0, at: null, options: null, ...noKey };
+
+export function resolveAdd(options: AddOptions | undefined): Plan {
+  if (options === undefined) return plain;
+  knownKeys('options of add()', options, addKnown);
+  const { name, group, delay = 0, runAt, priority = 0 } = options;
+  if (name !== undefined) nameString('name', name);
+  if (group !== undefined) nameString('group', group);
+  wholeNumber('priority', priority, -mostPriority, mostPriority);
+  const at = runAt && moment('runAt', runAt);
+  if (at !== undefined && options.delay !== undefined)
+    throw new TypeError('options of add() must have delay or runAt, not both');
+  return {
+    name: name ?? null,
+    group: group ?? null,
+    ...resolveKey(options),
+    rank: -priority + 0,
+    delay: milliseconds('delay', delay, longest),
+    at: at ?? null,
+    options: optionsToStore(options),
+  };
+}
+
+function resolveKey({
+  key,
+  unique = 'unfinished',
+  onDuplicate = 'ignore',
+}: AddOptions): Pick<Plan, keyof typeof noKey> {
+  if (key === undefined) return noKey;
+  nameString('key', key);
+  oneOf('onDuplicate', onDuplicate, ['ignore', 'replace', 'debounce', 'again', 'error']);
+  if (typeof unique === 'object') {
+    knownKeys('unique', unique, ['window']);
+    return { key, keyed: null, window: milliseconds('unique.window', unique.window, longest), onDuplicate };
+  }
+  oneOf('unique', unique, ['waiting', 'unfinished']);
+  return { key, keyed: unique === 'waiting' ? 1 : 2, window: null, onDuplicate };
+}
+
+function optionsToStore({ attempts, backoff, timeout, expires }: AddOptions): string | null {
+  if (attempts !== undefined) wholeNumber('attempts', attempts, 1);
+  if (typeof backoff === 'function')
+    throw new TypeError('backoff of a job is stored, and can’t be a function: give that to the queue');
+  const stored = {
+    attempts,
+    backoff: backoff && resolveBackoff(backoff),
+    // Stored, so that a worker whose queue has another does not go by that.
+    timeout: timeout === undefined ? undefined : Math.min(resolveTimeout(timeout), longest),
+    expires: expires && moment('expires', expires),
+  };
+  return Object.values(stored).every((value) => value === undefined) ? null : JSON.stringify(stored);
+}
+
+const noOptions: StoredOptions = {};
+
+/** What was stored. */
+export function storedOptions(text: string | null): StoredOptions {
+  return text === null ? noOptions : (JSON.parse(text) as StoredOptions);
+}
+
+function moment(what: string, given: unknown): number {
+  if (!(given instanceof Date)) throw new TypeError(`${what} must be a Date, not ${shown(given)}`);
+  const time = given.getTime();
+  if (Number.isNaN(time)) throw new RangeError(`${what} is an invalid Date`);
+  return time;
+}
+
+export interface ResolvedWorkOptions {
+  readonly concurrency: number;
+  readonly prefetch: number;
+  readonly gathered: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+export function resolveWork(options: WorkOptions = {}): ResolvedWorkOptions {
+  knownKeys('options of work()', options, ['concurrency', 'prefetch', 'ack', 'signal']);
+  const { concurrency = 1, prefetch = 0, ack = 'gathered', signal } = options;
+  wholeNumber('concurrency', concurrency, 1, 100_000);
+  wholeNumber('prefetch', prefetch, 0, 100_000);
+  oneOf('ack', ack, ['gathered', 'each']);
+  abortSignal('signal', signal);
+  return { concurrency, prefetch, gathered: ack === 'gathered', signal };
+}
+
+/** Options of a call that fails an attempt. */
+export interface FailOptions {
+  /** Whether it is tried again, if attempts are left. @defaultValue `true` */
+  readonly retry?: boolean | undefined;
+}
+
+export function resolveFail(options: FailOptions = {}): boolean {
+  knownKeys('options of fail()', options, ['retry']);
+  const { retry = true } = options;
+  boolean('retry', retry);
+  return retry;
+}

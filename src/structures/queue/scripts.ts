@@ -1,0 +1,327 @@
+import { Columns, type ValueColumn } from '../../core/columns.js';
+import { HoldfastError } from '../../core/errors.js';
+import { all, each, get, lock, owner, run, type Script } from '../../core/script.js';
+import { noteClock } from '../../core/steady.js';
+import type { Kind, OwnerRow, Turn } from '../../core/store.js';
+import { bury, ringAll, theDead } from '../../core/waiting.js';
+import { insert, insertKeyed, isKeyed, type EncodedJob } from './adding.js';
+import { Change } from './change.js';
+import type { Limits, Settings, StoredLimits } from './limits.js';
+import { resolveAdd, storedOptions, type AddOptions } from './options.js';
+import type { Attempt, Claim, Outcome, Outcomes } from './outcomes.js';
+import { prune, rescued, settle } from './settling.js';
+import { sql, type ClaimedRow } from './statements.js';
+
+/** A job that was claimed. `data` is as it is stored. */
+export interface Claimed extends Attempt {
+  readonly name: string | undefined;
+  readonly group: string | undefined;
+  readonly added: number;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly data: unknown;
+}
+
+/** What running jobs have told of themselves. */
+export interface Told {
+  readonly progress: readonly (readonly [progress: ValueColumn, id: number, claim: number])[];
+  readonly logs: readonly (readonly [line: ValueColumn, id: number, claim: number])[];
+}
+
+/** What a worker has for a transaction: what has ended, what was told; and how many jobs it wants. */
+export interface Delivery {
+  readonly outcomes: readonly Outcome[];
+  readonly told: Told;
+  readonly want: number;
+}
+
+/** What a transaction has for a worker. `refused` are the runs that were not theirs any more. */
+export interface Answer {
+  readonly claimed: readonly Claimed[];
+  readonly refused: readonly Claim[];
+}
+
+export const nothingTold: Told = { progress: [], logs: [] };
+/** How many jobs that have become due are made ready at once. */
+const promotedAtOnce = 1_000;
+/** How often whoever is first in line looks for what nobody rings for, in milliseconds: the dead, and handlers that hang. */
+const lookEvery = 50;
+/** How long a handler has to end when its time is over, in milliseconds; and when others take its job, whose process must be blocked. */
+export const grace = 1_000;
+const overdueAfter = 2_000;
+
+/** What a queue does in several statements. */
+export class QueueScripts<Data, Result> {
+  readonly #data: Columns<never, Data>;
+  readonly #values: Columns<never, unknown>;
+  readonly #limits: Limits;
+  readonly outcomes: Outcomes<Result>;
+
+  constructor(kind: Kind, outcomes: Outcomes<Result>, limits: Limits) {
+    this.#data = new Columns(kind);
+    this.#values = new Columns(kind);
+    this.#limits = limits;
+    this.outcomes = outcomes;
+  }
+
+  encoded(data: Data, options: AddOptions | undefined): EncodedJob {
+    const { column, size } = this.#data.encodeValue(data, 'data');
+    return { ...resolveAdd(options), column, size };
+  }
+
+  /** Anything, in its column. */
+  value(what: string, value: unknown): ValueColumn {
+    return this.#values.encodeValue(value, what).column;
+  }
+
+  data(column: unknown): Data {
+    return this.#data.decodeValue(column);
+  }
+
+  /** Stores what limits were given. */
+  *limit(structure: number, given: StoredLimits): Script<void> {
+    const change = new Change();
+    yield* this.#limits.store(structure, given, change);
+    yield* change.store(structure);
+  }
+
+  /** The numbers of the jobs, in order; of those whose key was taken, that of the one that has it. */
+  *add(structure: number, jobs: readonly EncodedJob[]): Script<number[]> {
+    const change = new Change();
+    // Else two could take a key at a time.
+    if (jobs.some(isKeyed)) yield* lock(structure);
+    const settings = jobs.some(({ group }) => group !== null) ? yield* this.#begin(structure) : undefined;
+    const limited = settings?.limits.groups !== undefined;
+    let ids: number[] = [];
+    if (!jobs.some(isKeyed)) ids = yield* insert(structure, jobs, limited, change);
+    else for (const job of jobs) ids.push(yield* this.#addOne(structure, job, limited, change));
+    yield* this.#end(structure, settings, change);
+    return ids;
+  }
+
+  /** Writes what has ended, and claims as much as is wanted. */
+  *exchange(structure: number, { outcomes, told, want }: Delivery): Script<Answer> {
+    const change = new Change();
+    const settings = yield* this.#begin(structure);
+    yield* this.#tell(told);
+    const refused = yield* this.#settle(structure, outcomes, settings, change);
+    const { claimed } = want > 0 ? yield* this.#claim(structure, want, settings, change) : noClaims;
+    yield* this.#end(structure, settings, change);
+    return { claimed, refused };
+  }
+
+  /** Completes one job, in the transaction of its handler. */
+  *complete(structure: number, outcome: Outcome): Script<void> {
+    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told: nothingTold, want: 0 });
+    if (refused.length > 0)
+      throw new HoldfastError(
+        'ERR_NOT_OWNER',
+        'this run has lost the job: somebody else has it, or has removed it',
+      );
+  }
+
+  /** Gives back what this store runs, as it closes. */
+  *leave(structure: number, outcomes: readonly Outcome[], told: Told): Script<void> {
+    yield* this.exchange(structure, { outcomes, told, want: 0 });
+    yield* run(sql.unregister, structure, yield* owner());
+  }
+
+  /** Those among the jobs of this store that somebody wants to be cancelled. */
+  *cancelling(structure: number): Script<number[]> {
+    const rows = yield* all(sql.cancelling, structure, yield* owner());
+    return rows.map(([id]) => id);
+  }
+
+  /** The dead among those who take jobs. */
+  *dead(structure: number): Script<number[]> {
+    return yield* theDead(yield* otherWorkers(structure));
+  }
+
+  *bury(structure: number, dead: readonly number[]): Script<void> {
+    for (const one of dead) yield* bury(one);
+    yield* this.changing(structure, (settings, change) => this.#rescue(structure, settings, change));
+  }
+
+  /** Changes jobs, and heeds the limits: what counts towards them nobody else changes until the transaction ends. */
+  *changing<T>(structure: number, work: (settings: Settings, change: Change) => Script<T>): Script<T> {
+    const change = new Change();
+    const settings = yield* this.#begin(structure);
+    const result = yield* work(settings, change);
+    yield* this.#end(structure, settings, change);
+    return result;
+  }
+
+  *prune(structure: number): Script<boolean> {
+    const change = new Change();
+    const more = yield* prune(structure, this.outcomes, change);
+    yield* change.store(structure);
+    return more;
+  }
+
+  /** Waiting for jobs: `room` tells how many there is room for. */
+  turn(room: () => number): Turn<readonly Claimed[]> {
+    let due = -Infinity;
+    const take = this.#takeOrSleep.bind(this);
+    return {
+      mode: 1,
+      within: () => Math.max(0, Math.min(lookEvery, due - performance.now())),
+      ready: (structure) => this.#isReady(structure),
+      take: function* (structure) {
+        const { claimed, later } = yield* take(structure, room());
+        if (claimed.length > 0) return { value: claimed };
+        due = performance.now() + later;
+        return undefined;
+      },
+      passOn: function* (structure) {
+        yield* ringAll(yield* all(sql.line, structure, 1));
+      },
+      hold: { holders: otherWorkers },
+    };
+  }
+
+  *#addOne(structure: number, job: EncodedJob, limited: boolean, change: Change): Script<number> {
+    if (isKeyed(job)) return yield* insertKeyed(structure, job, limited, change);
+    return (yield* insert(structure, [job], limited, change))[0] ?? 0;
+  }
+
+  /** What could be claimed. Who adds meanwhile has to wait until this store is seen to be in line. */
+  *#takeOrSleep(structure: number, room: number): Script<Claims> {
+    yield* lock(structure);
+    const change = new Change();
+    const settings = yield* this.#limits.settings(structure);
+    yield* this.#rescue(structure, settings, change);
+    const claims = room > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
+    yield* this.#end(structure, settings, change);
+    return claims;
+  }
+
+  *#isReady(structure: number): Script<boolean> {
+    if ((yield* get(sql.gone, structure)) !== undefined) return true;
+    if ((yield* get(sql.anyOverdue, structure)) !== undefined) return true;
+    const { paused, limits } = yield* this.#limits.settings(structure);
+    if (paused || (yield* this.#limits.share(structure, limits, new Change(), false)).most < 1) return false;
+    if ((yield* get(sql.anyReady, structure)) !== undefined) return true;
+    return (yield* untilDue(structure)) <= 0;
+  }
+
+  *#claim(structure: number, want: number, { paused, limits }: Settings, change: Change): Script<Claims> {
+    if (paused) return noClaims;
+    yield* this.#promote(structure, limits, change);
+    const share = yield* this.#limits.share(structure, limits, change, true);
+    const most = Math.min(want, share.most);
+    const own = yield* owner();
+    if (most > 0) yield* run(sql.register, structure, own);
+    const claimed: Claimed[] = [];
+    while (claimed.length < most) {
+      const rows = yield* all(sql.claim, own, structure, most - claimed.length);
+      if (rows.length === 0) break;
+      change.claimed(rows.length);
+      claimed.push(...(yield* this.#sortOut(structure, rows, limits, change)));
+    }
+    yield* share.take(claimed.length);
+    const limited = claimed.filter(({ timeout }) => timeout < Infinity);
+    if (limited.length > 0)
+      yield* each(
+        sql.limit,
+        limited.map(({ id, claim, timeout }) => [timeout + grace + overdueAfter, id, claim]),
+      );
+    if (claimed.length > 0) return { claimed, later: 0 };
+    return { claimed, later: Math.min(share.later, yield* untilDue(structure)) };
+  }
+
+  *#promote(structure: number, { groups }: StoredLimits, change: Change): Script<void> {
+    const limited = groups === undefined ? 0 : 1;
+    const delayed = yield* all(sql.promoteDelayed, limited, structure, promotedAtOnce);
+    const timed = yield* all(sql.promoteTimed, limited, structure, promotedAtOnce);
+    if (delayed.length + timed.length === 0) return;
+    for (const [stage, group] of [...delayed, ...timed]) {
+      change.count('delayed', -1);
+      change.count(stage, 1);
+      // Behind one that has waited for its time, the next may have a time, too.
+      change.freed(group);
+    }
+    yield* this.#admit(structure, { groups }, change);
+    yield* noteClock();
+  }
+
+  /** In order, without those that have expired. */
+  *#sortOut(
+    structure: number,
+    rows: readonly ClaimedRow[],
+    limits: StoredLimits,
+    change: Change,
+  ): Script<Claimed[]> {
+    const sorted =
+      rows.length === 1 ? rows : rows.toSorted((a, b) => a[2] - b[2] || a[3] - b[3] || a[0] - b[0]);
+    const claimed = sorted.map((row) => this.#claimed(row));
+    if (!claimed.some(({ options }) => options.expires !== undefined)) return claimed;
+    const now = (yield* get(sql.now))?.[0] ?? 0;
+    const hasExpired = ({ options }: Claimed): boolean => (options.expires ?? Infinity) < now;
+    const expired = claimed.filter(hasExpired).map((job) => this.outcomes.expired(job));
+    yield* settle(structure, this.outcomes, expired, limits, change);
+    return claimed.filter((job) => !hasExpired(job));
+  }
+
+  #claimed([id, claim, , , failures, added, name, group, options, data]: ClaimedRow): Claimed {
+    const stored = storedOptions(options);
+    const timeout = stored.timeout ?? this.outcomes.policy.timeout;
+    const named = { name: name ?? undefined, group: group ?? undefined };
+    return { id, claim, failures, added, ...named, options: stored, timeout, data };
+  }
+
+  *#rescue(structure: number, settings: Settings, change: Change): Script<void> {
+    yield* this.#settle(structure, yield* rescued(structure, this.outcomes), settings, change);
+  }
+
+  *#settle(
+    structure: number,
+    outcomes: readonly Outcome[],
+    { limits }: Settings,
+    change: Change,
+  ): Script<Claim[]> {
+    return yield* settle(structure, this.outcomes, outcomes, limits, change);
+  }
+
+  /** Where there are limits, nobody else changes what counts towards them until the transaction ends. */
+  *#begin(structure: number): Script<Settings> {
+    const settings = yield* this.#limits.settings(structure);
+    if (Object.keys(settings.limits).length > 0) yield* lock(structure);
+    return settings;
+  }
+
+  *#end(structure: number, settings: Settings | undefined, change: Change): Script<void> {
+    if (settings !== undefined) yield* this.#admit(structure, settings.limits, change);
+    yield* change.store(structure);
+  }
+
+  *#admit(structure: number, limits: StoredLimits, change: Change): Script<void> {
+    const groups = change.takeGroups();
+    if (limits.groups === undefined) return;
+    for (const group of groups) yield* this.#limits.admit(structure, group, limits, change);
+  }
+
+  *#tell({ progress, logs }: Told): Script<void> {
+    if (progress.length > 0) yield* each(sql.progress, progress);
+    for (const [line, id, claim] of logs) {
+      if ((yield* get(sql.isCurrent, id, claim)) !== undefined) yield* each(sql.note, [[id, 'log', line]]);
+    }
+  }
+}
+
+/** What was claimed; if nothing was, in how many milliseconds something may be, by itself. */
+interface Claims {
+  readonly claimed: readonly Claimed[];
+  readonly later: number;
+}
+
+const noClaims: Claims = { claimed: [], later: Infinity };
+
+function* untilDue(structure: number): Script<number> {
+  const [delayed, timed] = (yield* get(sql.next, structure, structure)) ?? [null, null];
+  return Math.min(delayed ?? Infinity, timed ?? Infinity);
+}
+
+/** Whom to look after. */
+function* otherWorkers(structure: number): Script<readonly OwnerRow[]> {
+  return yield* all(sql.workers, structure, yield* owner());
+}

@@ -1,0 +1,121 @@
+import type { ValueColumn } from '../../core/columns.js';
+import { all, each, get, run, type Script } from '../../core/script.js';
+import { isOver, runAgain } from './adding.js';
+import type { Change } from './change.js';
+import type { StoredLimits } from './limits.js';
+import { storedOptions } from './options.js';
+import type { Claim, Outcome, Outcomes } from './outcomes.js';
+import { sql, type Settlement } from './statements.js';
+
+/** How a job may end, and where such ones are counted. */
+const endings = [
+  ['completed', 3],
+  ['failed', 4],
+  ['cancelled', 5],
+] as const;
+
+/** How many jobs of the dead, or of handlers that hang, are given back at once. */
+const rescuedAtOnce = 500;
+/** How many that have ended are removed at once. */
+const removedAtOnce = 1_000;
+
+/** Writes what has become of jobs. Gives back the runs that were not theirs any more. */
+export function* settle<R>(
+  structure: number,
+  { policy }: Outcomes<R>,
+  outcomes: readonly Outcome[],
+  { groups }: StoredLimits,
+  change: Change,
+): Script<Claim[]> {
+  if (outcomes.length === 0) return [];
+  const isLeft = ({ stage }: Outcome): boolean => stage === 'completed' && policy.keep.completed.count === 0;
+  const removing = outcomes.filter(isLeft);
+  const staying = removing.length === 0 ? outcomes : outcomes.filter((outcome) => !isLeft(outcome));
+  const done = new Set<number>();
+  const again: number[] = [];
+  if (removing.length > 0) again.push(...(yield* remove(removing, change, done)));
+  if (staying.length > 0) again.push(...(yield* move(staying, groups?.ordered === true, change, done)));
+  for (const id of again) yield* runAgain(structure, id, groups !== undefined, change);
+  return outcomes.filter(({ id }) => !done.has(id));
+}
+
+/** Gives back those that are to run again. */
+function* remove(outcomes: readonly Outcome[], change: Change, done: Set<number>): Script<number[]> {
+  const again: number[] = [];
+  const pairs = outcomes.map(({ id, claim }): [number, number] => [id, claim]);
+  for (const [id, bytes, group, follows] of yield* each(sql.settleAndRemove, pairs)) {
+    done.add(id);
+    if (follows !== null) again.push(id);
+    change.count('running', -1, -bytes);
+    change.ended();
+    change.freed(group);
+  }
+  return again;
+}
+
+/** Gives back those that are to run again, since they have ended. */
+function* move(
+  outcomes: readonly Outcome[],
+  ordered: boolean,
+  change: Change,
+  done: Set<number>,
+): Script<number[]> {
+  const again: number[] = [];
+  const rows = yield* each(
+    sql.settle,
+    outcomes.map((outcome) => settlementOf(outcome, ordered)),
+  );
+  const moved = new Map(rows.map((row) => [row[0], row]));
+  const errors: [number, 'error', ValueColumn][] = [];
+  for (const { id, size, error } of outcomes) {
+    const row = moved.get(id);
+    if (row === undefined) continue;
+    done.add(id);
+    const [, stage, group, follows] = row;
+    change.count('running', -1);
+    change.count(stage, 1, size);
+    change.freed(group);
+    if (follows !== null && isOver(stage)) again.push(id);
+    if (error !== null) errors.push([id, 'error', error]);
+  }
+  if (errors.length > 0) yield* each(sql.note, errors);
+  return again;
+}
+
+function settlementOf(
+  { id, claim, stage, failures, deaths, delay, outcome, size }: Outcome,
+  ordered: boolean,
+): Settlement {
+  const ended = isOver(stage) ? 1 : 0;
+  const keepsSlot = stage === 'ready' || (stage === 'delayed' && ordered) ? 1 : 0;
+  return [stage, stage, ended, ended, failures, deaths, delay, keepsSlot, outcome, size, id, claim];
+}
+
+/** What becomes of the jobs of those who are gone, and of those whose time has long been over. */
+export function* rescued<R>(structure: number, outcomes: Outcomes<R>): Script<Outcome[]> {
+  const found: Outcome[] = [];
+  for (const [gone] of yield* all(sql.gone, structure)) {
+    const rows = yield* all(sql.runningOf, structure, gone, rescuedAtOnce);
+    found.push(...rows.map(([id, claim, deaths]) => outcomes.died({ id, claim }, deaths)));
+    if (rows.length < rescuedAtOnce) yield* run(sql.unregister, structure, gone);
+  }
+  for (const [id, claim, failures, options] of yield* all(sql.overdue, structure, rescuedAtOnce))
+    found.push(outcomes.timedOut({ id, claim, failures, options: storedOptions(options) }));
+  return found;
+}
+
+/** Removes jobs that ended, beyond what is to be kept; tells whether there may be more. */
+export function* prune<R>(structure: number, { policy }: Outcomes<R>, change: Change): Script<boolean> {
+  const counts = yield* get(sql.counts, structure);
+  if (counts === undefined) return false;
+  let more = false;
+  for (const [stage, column] of endings) {
+    const { count, age } = policy.keep[stage];
+    const excess = Math.min(removedAtOnce, counts[column] - count);
+    const many = excess > 0 ? yield* all(sql.removeOldest, structure, stage, excess) : [];
+    const old = age < Infinity ? yield* all(sql.removeOlder, structure, stage, age, removedAtOnce) : [];
+    more ||= many.length === removedAtOnce || old.length === removedAtOnce;
+    for (const [bytes] of [...many, ...old]) change.count(stage, -1, -bytes);
+  }
+  return more;
+}

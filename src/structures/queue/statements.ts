@@ -1,0 +1,389 @@
+import type { ValueColumn } from '../../core/columns.js';
+import { Statement } from '../../core/statement.js';
+import { steady } from '../../core/steady.js';
+import type { OwnerRow } from '../../core/store.js';
+
+/** In which index a job is: see the schema. */
+export type Stage =
+  'ready' | 'parked' | 'delayed' | 'timed' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+/** A job to be added: due `at` a time of the wall clock, or else in `delay` milliseconds. `data` is null where it lies in `job_data`. */
+export type NewJob = [
+  structure: number,
+  stage: Stage,
+  rank: number,
+  at: number | null,
+  delay: number,
+  bytes: number,
+  name: string | null,
+  group: string | null,
+  key: string | null,
+  keyed: number | null,
+  options: string | null,
+  data: ValueColumn | null,
+];
+
+/** A job that is to follow one that runs. */
+export type Successor = [
+  rank: number,
+  at: number | null,
+  delay: number,
+  bytes: number,
+  name: string | null,
+  group: string | null,
+  key: string,
+  keyed: number | null,
+  options: string | null,
+  data: ValueColumn,
+];
+
+/** A job that was claimed. */
+export type ClaimedRow = [
+  id: number,
+  claim: number,
+  rank: number,
+  due: number,
+  failures: number,
+  added: number,
+  name: string | null,
+  group: string | null,
+  options: string | null,
+  data: unknown,
+];
+
+/**
+ * What becomes of a job that was running: the stage, twice; whether it has ended, 1 or 0; what is added to its counts; in how many milliseconds it is due,
+ * null for as it was; the outcome, and the bytes of that.
+ */
+export type Settlement = [
+  stage: Stage,
+  stage: Stage,
+  ended: number,
+  ended: number,
+  failures: number,
+  deaths: number,
+  delay: number | null,
+  keepsSlot: number,
+  outcome: ValueColumn | null,
+  bytes: number,
+  id: number,
+  claim: number,
+];
+
+/** What is to be shown of a job. `now` is the steady clock's. */
+export type JobRow = [
+  id: number,
+  stage: Stage,
+  rank: number,
+  due: number,
+  now: number,
+  failures: number,
+  deaths: number,
+  added: number,
+  started: number | null,
+  ended: number | null,
+  name: string | null,
+  group: string | null,
+  data: unknown,
+  outcome: unknown,
+  progress: unknown,
+];
+
+export type EndRow = [id: number, stage: Stage, ended: number | null, outcome: unknown];
+
+/** To make ready what is due. */
+export type Promotion = [limited: number, structure: number, most: number];
+
+/** How many jobs there are, and their bytes; or by how much that has changed. */
+export type Counts = [
+  waiting: number,
+  delayed: number,
+  running: number,
+  completed: number,
+  failed: number,
+  cancelled: number,
+  bytes: number,
+];
+
+const countColumns = ['waiting', 'delayed', 'running', 'completed', 'failed', 'cancelled', 'bytes'];
+const counted = `ON CONFLICT (structure, slot) DO UPDATE SET ${countColumns.map((name) => `${name} = c.${name} + excluded.${name}`).join(', ')}`;
+const counting = `INSERT INTO job_counts AS c (structure, slot, ${countColumns.join(', ')})`;
+
+const inserting =
+  'INSERT INTO jobs (structure, state, rank, due, added, bytes, name, grp, key, keyed, options, data)';
+
+const readyJobs = `SELECT r.id FROM jobs r WHERE r.structure = ? AND r.state = 'ready' ORDER BY r.rank, r.due, r.id LIMIT ?`;
+/** In their order; it is to be followed by a limit. */
+const parkedJobs = `SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? AND p.state = 'parked' ORDER BY p.rank, p.due, p.id`;
+const dataOf =
+  'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
+const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN NULL ELSE keyed END`;
+const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, ${dataOf}`;
+
+const promoting = (stage: Stage, now: string): string =>
+  `UPDATE jobs SET due = ${steady}, state = CASE WHEN ? = 1 AND grp IS NOT NULL AND slot IS NULL THEN 'parked' ELSE 'ready' END
+   WHERE id IN (SELECT d.id FROM jobs d WHERE d.structure = ? AND d.state = '${stage}' AND d.due <= ${now} ORDER BY d.due LIMIT ?)
+   RETURNING state, grp`;
+
+/** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
+const leastKept = 1_000;
+
+const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress FROM jobs`;
+
+export const sql = {
+  add: new Statement<NewJob, [id: number]>(
+    `${inserting} VALUES (?, ?, ?, coalesce(?, ${steady} + ?), wall(), ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+    undefined,
+    {
+      many: `${inserting}
+        SELECT n.structure, n.state, n.rank, coalesce(n.at, ${steady} + n.delay), wall(), n.bytes, n.name, n.grp, n.key, n.keyed, n.options, n.data
+        FROM unnest(?::bigint[], ?::text[], ?::bigint[], ?::float8[], ?::float8[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::text[], ?::bytea[])
+          WITH ORDINALITY AS n(structure, state, rank, at, delay, bytes, name, grp, key, keyed, options, data, place) ORDER BY n.place
+        RETURNING id`,
+    },
+  ),
+  addData: new Statement<[job: number, data: ValueColumn], [job: number]>(
+    'INSERT INTO job_data (job, data) VALUES (?, ?) RETURNING job',
+    undefined,
+    { many: 'INSERT INTO job_data (job, data) SELECT * FROM unnest(?::bigint[], ?::bytea[]) RETURNING job' },
+  ),
+  /** Comes after what has changed, and before those who wait are looked for: on PostgreSQL it keeps others from joining until the commit. */
+  count: new Statement<[structure: number, ...Counts]>(
+    `${counting} VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?) ${counted}`,
+    // Else all who add to one queue would wait for each other's commits.
+    `WITH s AS (SELECT id FROM structures WHERE id = ? FOR KEY SHARE)
+     ${counting} SELECT s.id, pg_backend_pid() % 16, ${countColumns.map(() => 'CAST(? AS bigint)').join(', ')} FROM s ${counted}`,
+  ),
+  counts: new Statement<[structure: number], Counts>(
+    `SELECT ${countColumns.map((name) => `CAST(coalesce(sum(${name}), 0) AS bigint)`).join(', ')} FROM job_counts WHERE structure = ?`,
+  ),
+  /** Those who wait for a job, the first in line first. */
+  line: new Statement<[structure: number, count: number], [owner: number]>(
+    'SELECT owner FROM waiters WHERE structure = ? AND mode >= 0 ORDER BY id LIMIT ?',
+  ),
+  observers: new Statement<[structure: number], [owner: number]>(
+    'SELECT DISTINCT owner FROM waiters WHERE structure = ? AND mode < 0',
+  ),
+  /** With `limited` groups, their jobs are parked first. */
+  promoteDelayed: new Statement<Promotion, [stage: Stage, group: string | null]>(
+    promoting('delayed', steady),
+  ),
+  promoteTimed: new Statement<Promotion, [stage: Stage, group: string | null]>(promoting('timed', 'wall()')),
+  claim: new Statement<[owner: number, structure: number, most: number], ClaimedRow>(
+    `UPDATE jobs SET ${claiming} WHERE id IN (${readyJobs}) RETURNING ${claimedRow}`,
+    `UPDATE jobs SET ${claiming} WHERE id = ANY(ARRAY(${readyJobs} FOR UPDATE SKIP LOCKED)) RETURNING ${claimedRow}`,
+  ),
+  /** How long until something is due by itself, in milliseconds. */
+  next: new Statement<[structure: number, structure: number], [delayed: number | null, timed: number | null]>(
+    `SELECT (SELECT min(due) FROM jobs WHERE structure = ? AND state = 'delayed') - ${steady},
+       (SELECT min(due) FROM jobs WHERE structure = ? AND state = 'timed') - wall()`,
+  ),
+  now: new Statement<[], [wall: number]>('SELECT wall()'),
+  anyReady: new Statement<[structure: number], [id: number]>(
+    `SELECT id FROM jobs WHERE structure = ? AND state = 'ready' LIMIT 1`,
+  ),
+  limit: new Statement<[time: number, id: number, claim: number], [id: number]>(
+    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? RETURNING id`,
+    undefined,
+    {
+      many: `UPDATE jobs SET deadline = ${steady} + t.time FROM unnest(?::float8[], ?::bigint[], ?::bigint[]) AS t(time, id, claim)
+        WHERE jobs.id = t.id AND jobs.claim = t.claim RETURNING jobs.id`,
+    },
+  ),
+  /** Tells the group that has a place free now. */
+  settle: new Statement<Settlement, [id: number, stage: Stage, group: string | null, again: number | null]>(
+    `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR ? = 'completed' THEN ? ELSE 'cancelled' END,
+       ended = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN wall() END,
+       keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN NULL ELSE keyed END,
+       owner = NULL, deadline = NULL, cancelling = NULL, failures = failures + ?, deaths = deaths + ?,
+       due = coalesce(${steady} + ?, due), slot = CASE WHEN cancelling IS NULL AND ? = 1 THEN slot END, outcome = ?, bytes = bytes + ?
+     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, state, CASE WHEN slot IS NULL THEN grp END, again`,
+    undefined,
+    {
+      many: `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR s.stage = 'completed' THEN s.stage ELSE 'cancelled' END,
+          ended = CASE WHEN cancelling IS NOT NULL OR s.ended = 1 THEN wall() END,
+          keyed = CASE WHEN cancelling IS NOT NULL OR s.ended = 1 THEN NULL ELSE keyed END,
+          owner = NULL, deadline = NULL, cancelling = NULL, failures = jobs.failures + s.failures, deaths = jobs.deaths + s.deaths,
+          due = coalesce(${steady} + s.delay, due), slot = CASE WHEN cancelling IS NULL AND s.keeps = 1 THEN slot END,
+          outcome = s.outcome, bytes = jobs.bytes + s.bytes
+        FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[])
+          AS s(stage, stage_again, ended, ended_again, failures, deaths, delay, keeps, outcome, bytes, id, claim)
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.state, CASE WHEN slot IS NULL THEN grp END, again`,
+    },
+  ),
+  /** For those that are not to be kept. */
+  settleAndRemove: new Statement<
+    [id: number, claim: number],
+    [id: number, bytes: number, group: string | null, again: number | null]
+  >(
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, bytes, grp, again`,
+    undefined,
+    {
+      many: `DELETE FROM jobs USING unnest(?::bigint[], ?::bigint[]) AS s(id, claim)
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, bytes, grp, again`,
+    },
+  ),
+  note: new Statement<[job: number, kind: 'error' | 'log', note: ValueColumn], [id: number]>(
+    'INSERT INTO job_notes (job, at, kind, note) VALUES (?, wall(), ?, ?) RETURNING id',
+    undefined,
+    {
+      many: `INSERT INTO job_notes (job, at, kind, note) SELECT n.job, wall(), n.kind, n.note
+        FROM unnest(?::bigint[], ?::text[], ?::bytea[]) AS n(job, kind, note) RETURNING id`,
+    },
+  ),
+  notes: new Statement<[job: number, kind: 'error' | 'log'], [at: number, note: unknown]>(
+    'SELECT at, note FROM job_notes WHERE job = ? AND kind = ? ORDER BY id',
+  ),
+  progress: new Statement<[progress: ValueColumn, id: number, claim: number], [id: number]>(
+    `UPDATE jobs SET progress = ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
+    undefined,
+    {
+      many: `UPDATE jobs SET progress = p.progress FROM unnest(?::bytea[], ?::bigint[], ?::bigint[]) AS p(progress, id, claim)
+        WHERE jobs.id = p.id AND jobs.claim = p.claim AND state = 'running' RETURNING jobs.id`,
+    },
+  ),
+  /** Whether a claim still holds. */
+  isCurrent: new Statement<[id: number, claim: number], [id: number]>(
+    `SELECT id FROM jobs WHERE id = ? AND claim = ? AND state = 'running'`,
+    `SELECT id FROM jobs WHERE id = ? AND claim = ? AND state = 'running' FOR UPDATE`,
+  ),
+  register: new Statement<[structure: number, owner: number]>(
+    'INSERT INTO queue_workers (structure, owner) VALUES (?, ?) ON CONFLICT (structure, owner) DO NOTHING',
+  ),
+  unregister: new Statement<[structure: number, owner: number]>(
+    'DELETE FROM queue_workers WHERE structure = ? AND owner = ?',
+  ),
+  /** Who takes jobs, but for one. */
+  workers: new Statement<[structure: number, own: number], OwnerRow>(
+    'SELECT o.id, o.token FROM queue_workers w JOIN owners o ON o.id = w.owner WHERE w.structure = ? AND w.owner <> ?',
+  ),
+  /** Who took jobs, and is gone. */
+  gone: new Statement<[structure: number], [owner: number]>(
+    `SELECT w.owner FROM queue_workers w WHERE w.structure = ? AND NOT EXISTS (SELECT 1 FROM owners o WHERE o.id = w.owner)`,
+  ),
+  runningOf: new Statement<
+    [structure: number, owner: number, most: number],
+    [id: number, claim: number, deaths: number]
+  >(
+    `SELECT id, claim, deaths FROM jobs WHERE structure = ? AND owner = ? AND state = 'running' LIMIT ?`,
+    `SELECT id, claim, deaths FROM jobs WHERE structure = ? AND owner = ? AND state = 'running' LIMIT ? FOR UPDATE`,
+  ),
+  overdue: new Statement<
+    [structure: number, most: number],
+    [id: number, claim: number, failures: number, options: string | null]
+  >(
+    `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < ${steady} LIMIT ?`,
+    `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < ${steady} LIMIT ? FOR UPDATE SKIP LOCKED`,
+  ),
+  anyOverdue: new Statement<[structure: number], [id: number]>(
+    `SELECT id FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < ${steady} LIMIT 1`,
+  ),
+  /** The own jobs that somebody wants to be cancelled. */
+  cancelling: new Statement<[structure: number, owner: number], [id: number]>(
+    'SELECT id FROM jobs WHERE structure = ? AND owner = ? AND cancelling IS NOT NULL',
+  ),
+  cancelRunning: new Statement<[structure: number, id: number], [owner: number | null]>(
+    `UPDATE jobs SET cancelling = 1 WHERE structure = ? AND id = ? AND state = 'running' RETURNING owner`,
+  ),
+  /** Nobody else changes it until the transaction ends. */
+  stageOf: new Statement<
+    [structure: number, id: number],
+    [stage: Stage, bytes: number, group: string | null]
+  >(
+    'SELECT state, bytes, grp FROM jobs WHERE structure = ? AND id = ?',
+    'SELECT state, bytes, grp FROM jobs WHERE structure = ? AND id = ? FOR UPDATE',
+  ),
+  cancel: new Statement<[id: number]>(
+    `UPDATE jobs SET state = 'cancelled', ended = wall(), slot = NULL, keyed = NULL WHERE id = ?`,
+  ),
+  retry: new Statement<[stage: Stage, id: number]>(
+    `UPDATE jobs SET state = ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
+  ),
+  remove: new Statement<[id: number]>('DELETE FROM jobs WHERE id = ?'),
+  /** What became of a job. `ended` is null while it has not. */
+  end: new Statement<[structure: number, id: number], EndRow>(
+    `SELECT id, state, ended, outcome FROM jobs WHERE structure = ? AND id = ?`,
+    undefined,
+    {
+      many: `SELECT j.id, j.state, j.ended, j.outcome FROM unnest(?::bigint[], ?::bigint[]) AS w(structure, id)
+        JOIN jobs j ON j.structure = w.structure AND j.id = w.id`,
+    },
+  ),
+  job: new Statement<[structure: number, id: number], JobRow>(`${shown} WHERE structure = ? AND id = ?`),
+  /** Who has a key. */
+  holderOf: new Statement<[structure: number, key: string], [id: number, stage: Stage]>(
+    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed IS NOT NULL',
+    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed IS NOT NULL FOR UPDATE',
+  ),
+  /** The job that a window was opened with; it may be gone. */
+  windowOf: new Statement<[structure: number, key: string], [id: number, stage: Stage | null]>(
+    `SELECT w.job, (SELECT j.state FROM jobs j WHERE j.id = w.job) FROM job_windows w
+     WHERE w.structure = ? AND w.key = ? AND w.until > ${steady}`,
+  ),
+  openWindow: new Statement<[structure: number, key: string, time: number, job: number]>(
+    `INSERT INTO job_windows AS w (structure, key, until, job) VALUES (?, ?, ${steady} + ?, ?)
+     ON CONFLICT (structure, key) DO UPDATE SET until = excluded.until, job = excluded.job`,
+  ),
+  sweepWindows: new Statement<[structure: number, most: number]>(
+    `DELETE FROM job_windows WHERE (structure, key) IN
+       (SELECT w.structure, w.key FROM job_windows w WHERE w.structure = ? AND w.until <= ${steady} ORDER BY w.until LIMIT ?)`,
+  ),
+  bytesOf: new Statement<[id: number], [bytes: number]>('SELECT bytes FROM jobs WHERE id = ?'),
+  removeData: new Statement<[id: number]>('DELETE FROM job_data WHERE job = ?'),
+  replace: new Statement<
+    [data: ValueColumn | null, bytes: number, options: string | null, rank: number, id: number]
+  >('UPDATE jobs SET data = ?, bytes = ?, options = ?, rank = ? WHERE id = ?'),
+  postpone: new Statement<[stage: Stage, at: number | null, delay: number, id: number]>(
+    `UPDATE jobs SET state = ?, due = coalesce(?, ${steady} + ?) WHERE id = ?`,
+  ),
+  noteAgain: new Statement<[job: number, ...Successor]>(
+    `INSERT INTO job_successors (job, rank, at, delay, bytes, name, grp, key, keyed, options, data)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (job) DO UPDATE SET rank = excluded.rank, at = excluded.at, delay = excluded.delay, bytes = excluded.bytes,
+       name = excluded.name, grp = excluded.grp, keyed = excluded.keyed, options = excluded.options, data = excluded.data`,
+  ),
+  markAgain: new Statement<[id: number]>('UPDATE jobs SET again = 1 WHERE id = ?'),
+  takeAgain: new Statement<[job: number], Successor>(
+    `DELETE FROM job_successors WHERE job = ? RETURNING rank, at, delay, bytes, name, grp, key, keyed, options, data`,
+  ),
+  settings: new Statement<[structure: number], [paused: number, limits: string | null]>(
+    'SELECT paused, limits FROM queues WHERE structure = ?',
+  ),
+  setLimits: new Statement<[structure: number, limits: string]>(
+    'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
+  ),
+  /** How many places of a group are taken, up to `most`. */
+  occupied: new Statement<[structure: number, group: string, most: number], [jobs: number]>(
+    'SELECT count(*) FROM (SELECT 1 FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL LIMIT ?) AS o',
+  ),
+  /** Whether a job of a group has a place, and is to be ready later. */
+  expected: new Statement<[structure: number, group: string], [id: number]>(
+    `SELECT id FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL AND state = 'delayed' LIMIT 1`,
+  ),
+  admit: new Statement<[structure: number, group: string, most: number]>(
+    `UPDATE jobs SET state = 'ready', slot = 1 WHERE id IN (${parkedJobs} LIMIT ?)`,
+  ),
+  admitLater: new Statement<[delay: number, structure: number, group: string]>(
+    `UPDATE jobs SET state = 'delayed', slot = 1, due = ${steady} + ? WHERE id IN (${parkedJobs} LIMIT 1)`,
+  ),
+  parkedGroups: new Statement<[structure: number], [group: string]>(
+    `SELECT DISTINCT grp FROM jobs WHERE structure = ? AND state = 'parked'`,
+  ),
+  occupyReady: new Statement<[structure: number]>(
+    `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'ready' AND grp IS NOT NULL`,
+  ),
+  occupyRunning: new Statement<[structure: number]>(
+    `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'running' AND grp IS NOT NULL`,
+  ),
+  pause: new Statement<[structure: number, paused: number]>(
+    'INSERT INTO queues (structure, paused) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET paused = excluded.paused',
+  ),
+  /** The oldest of those that have ended, beyond a number or an age. */
+  removeOldest: new Statement<[structure: number, stage: Stage, most: number], [bytes: number]>(
+    `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < wall() - ${leastKept} ORDER BY ended LIMIT ?) RETURNING bytes`,
+  ),
+  removeOlder: new Statement<[structure: number, stage: Stage, age: number, most: number], [bytes: number]>(
+    `DELETE FROM jobs WHERE id IN
+       (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < wall() - ? ORDER BY ended LIMIT ?) RETURNING bytes`,
+  ),
+};

@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest';
+import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
+import { randomFrom } from '../support/random.js';
+import { startProcess, type TestProcess } from '../support/processes.js';
+import { forEachEngine, type Engine } from '../support/stores.js';
+import { pause, until } from './helpers.js';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+
+interface Start {
+  readonly started: number;
+  readonly attempt: number;
+  readonly at: number;
+}
+
+function startWorker(engine: Engine, store: AsyncStore, given: object = {}): TestProcess {
+  return startProcess('queue-work.js', engine.location(store), JSON.stringify(given));
+}
+
+async function nextStart(child: TestProcess): Promise<Start> {
+  for (;;) {
+    const message = await child.nextMessage<Start | string>();
+    if (typeof message !== 'string') return message;
+  }
+}
+
+const newQueue = (
+  store: AsyncStore,
+  ...rest: [options?: ConstructorParameters<typeof Queue>[2]]
+): AsyncQueue<string, number> => new Queue<string, number>(store, 'jobs', ...rest);
+
+forEachEngine((engine) => {
+  describe('workers that die', () => {
+    test('the job of a worker that is killed runs elsewhere at once, and its death is counted apart from failures', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const first = startWorker(engine, store, { time: 600_000 });
+      const handle = await queue.add('long');
+      expect(await nextStart(first)).toMatchObject({ started: handle.id, attempt: 1 });
+      const second = startWorker(engine, store);
+      await second.nextMessage();
+      first.child.kill('SIGKILL');
+      expect(await nextStart(second)).toMatchObject({ started: handle.id, attempt: 1 });
+      expect(await handle.result()).toBe(second.child.pid);
+      expect(await handle.get()).toMatchObject({ failures: 0, deaths: 1 });
+    });
+
+    test('so it does when all other workers are busy, as soon as one of them has room', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const first = startWorker(engine, store, { time: 600_000 });
+      const lost = await queue.add('long');
+      await nextStart(first);
+      const second = startWorker(engine, store, { time: 300 });
+      await second.nextMessage();
+      await queue.addMany([{ data: 'a' }, { data: 'b' }]);
+      await nextStart(second);
+      first.child.kill('SIGKILL');
+      await until(async () => (await lost.get())?.deaths === 1);
+      expect(await lost.result()).toBe(second.child.pid);
+    });
+
+    test('a job that kills its process each time is set aside, and the others go on', async () => {
+      const store = await engine.open();
+      const options = { maxDeaths: 2 };
+      const queue = newQueue(store, options);
+      const poison = await queue.add('die');
+      const others = await queue.addMany(['a', 'b', 'c'].map((data) => ({ data })));
+      for (let i = 0; i < 2; i++) {
+        const victim = startWorker(engine, store, { options });
+        expect(await victim.exited).toMatchObject({ signal: 'SIGKILL' });
+      }
+      startWorker(engine, store, { options });
+      for (const other of others) await other.result();
+      await expect(poison.result()).rejects.toMatchObject({ code: 'ERR_JOB_DEATHS' });
+      expect(await poison.get()).toMatchObject({ state: 'failed', deaths: 2, failures: 0 });
+    });
+
+    test('a worker that is stopped and continued loses nothing, and nobody else runs its job', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const first = startWorker(engine, store, { time: 1_000 });
+      const handle = await queue.add('long');
+      await nextStart(first);
+      first.pause();
+      const second = startWorker(engine, store);
+      await second.nextMessage();
+      await pause(1_500);
+      expect(await handle.get()).toMatchObject({ state: 'running', deaths: 0 });
+      first.resume();
+      expect(await handle.result()).toBe(first.child.pid);
+    });
+
+    test('a worker whose event loop is blocked loses nothing', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const first = startWorker(engine, store);
+      const handle = await queue.add('block');
+      await nextStart(first);
+      const second = startWorker(engine, store);
+      await second.nextMessage();
+      expect(await handle.result()).toBe(first.child.pid);
+      expect(await handle.get()).toMatchObject({ deaths: 0, failures: 0 });
+    });
+
+    test(
+      'every job is done by some worker, though workers are killed all the time',
+      { timeout: 120_000 },
+      async () => {
+        const store = await engine.open();
+        const options = { maxDeaths: 1_000, keep: { completed: {} } };
+        const queue = newQueue(store, options);
+        const jobs = 1_500;
+        const random = randomFrom(seed);
+        const given = { concurrency: 4, prefetch: 4, time: 20, options };
+        const workers = [0, 1, 2].map(() => startWorker(engine, store, given));
+        const adding = queue.addMany(Array.from({ length: jobs }, (_, n) => ({ data: String(n) })));
+        for (let kills = 0; kills < 8; kills++) {
+          const place = kills % workers.length;
+          await pause(400 * random());
+          workers[place]!.child.kill('SIGKILL');
+          workers[place] = startWorker(engine, store, given);
+        }
+        await adding;
+        await queue.idle({ timeout: '90s' });
+        expect(await queue.counts()).toMatchObject({
+          completed: jobs,
+          waiting: 0,
+          running: 0,
+          failed: 0,
+          cancelled: 0,
+        });
+      },
+    );
+  });
+});
