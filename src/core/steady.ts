@@ -8,12 +8,13 @@ import { Statement } from './statement.js';
  */
 export const steady = '(monotonic() + (SELECT ahead FROM clocks))';
 
+/** Where it is after a boot. */
+const now = 'CASE WHEN boot IS NULL OR wall() > wall THEN steady + wall() - wall ELSE steady END';
+
 const sql = {
   /** After a boot: goes on where it was last seen, and adds what has passed since by the wall clock. The first time it begins as that. */
   wind: new Statement<[]>(
-    `UPDATE clocks SET boot = boot(), ahead = CASE
-       WHEN boot IS NULL OR wall() > wall THEN steady + wall() - wall - monotonic()
-       ELSE steady - monotonic() END
+    `UPDATE clocks SET boot = boot(), wall = wall(), steady = ${now}, ahead = ${now} - monotonic()
      WHERE boot IS NULL OR boot <> boot()`,
   ),
   /** Remembers where it is. */

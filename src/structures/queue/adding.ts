@@ -1,6 +1,7 @@
 import type { ValueColumn } from '../../core/columns.js';
 import { HoldfastError } from '../../core/errors.js';
 import { each, get, run, type Script } from '../../core/script.js';
+import { noteClock } from '../../core/steady.js';
 import type { Change } from './change.js';
 import type { OnDuplicate, Plan } from './options.js';
 import { sql, type NewJob, type Stage } from './statements.js';
@@ -36,6 +37,8 @@ export function* insert(
     change.count(stage, 1, size);
     if (stage === 'parked') change.freed(group);
   }
+  // From where a delay goes on after a reboot.
+  if (rows.some(([, stage]) => stage === 'delayed')) yield* noteClock();
   // Each number is greater than the one before.
   const ids = (yield* each(sql.add, rows)).map(([id]) => id).sort((a, b) => a - b);
   const large = jobs.flatMap(({ size, column }, i): [number, ValueColumn][] =>

@@ -1,0 +1,103 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { open, Queue, type Clock } from '../../src/index.js';
+import { temporaryDirectory } from '../support/processes.js';
+import { until } from './helpers.js';
+
+const hour = 3_600_000;
+
+/** A machine whose clocks are set by the test. */
+class Machine implements Clock {
+  now = 1_000_000;
+  offset = 1_700_000_000_000;
+  boots = 0;
+  readonly directory = temporaryDirectory();
+  readonly wall = (): number => this.now + this.offset;
+  readonly monotonic = (): number => this.now;
+  readonly boot = (): string => `boot ${this.boots}`;
+
+  open(): ReturnType<typeof open> {
+    const store = open(this.directory, { clock: this });
+    onTestFinished(() => {
+      store.close();
+    });
+    return store;
+  }
+
+  /** The monotonic clock begins anew, and the wall clock goes on. */
+  reboot(off = 0): void {
+    this.offset += this.now - 5_000 + off;
+    this.now = 5_000;
+    this.boots++;
+  }
+}
+
+/** What has run by now of jobs `a`, delayed by an hour, and `b`, to run at the moment that is in an hour now. */
+async function started(machine: Machine): Promise<{ ran: string[]; settled: () => Promise<void> }> {
+  const queue = new Queue<string>(machine.open(), 'jobs');
+  queue.add('a', { delay: hour });
+  queue.add('b', { runAt: new Date(machine.wall() + hour) });
+  return work(queue);
+}
+
+function work(queue: Queue<string>): { ran: string[]; settled: () => Promise<void> } {
+  const ran: string[] = [];
+  queue.work(({ data }) => {
+    ran.push(data);
+  });
+  let probes = 0;
+  /** What is due has been looked for. */
+  const settled = async (): Promise<void> => {
+    await queue.add(`probe ${++probes}`).result();
+    await until(() => ran.includes(`probe ${probes}`));
+  };
+  return { ran, settled };
+}
+
+const jobsOf = (ran: readonly string[]): string[] => ran.filter((data) => !data.startsWith('probe')).sort();
+
+test('a wall clock that is set back holds up no delay, and one that is set forward shortens none', async () => {
+  for (const jump of [-hour, hour]) {
+    const machine = new Machine();
+    const { ran, settled } = await started(machine);
+    machine.offset += jump;
+    await settled();
+    // What is to run at a moment goes by the wall clock.
+    expect(jobsOf(ran)).toEqual(jump > 0 ? ['b'] : []);
+    machine.now += hour;
+    await settled();
+    expect(jobsOf(ran)).toEqual(jump > 0 ? ['a', 'b'] : ['a']);
+    machine.now += hour;
+    await settled();
+    expect(jobsOf(ran)).toEqual(['a', 'b']);
+  }
+});
+
+test('a delay goes on over a reboot, for as long as the machine was off', async () => {
+  const machine = new Machine();
+  const store = machine.open();
+  new Queue<string>(store, 'jobs').add('a', { delay: hour });
+  store.close();
+  machine.reboot(hour / 2);
+  const { ran, settled } = work(new Queue<string>(machine.open(), 'jobs'));
+  await settled();
+  expect(jobsOf(ran)).toEqual([]);
+  machine.now += hour / 2;
+  await settled();
+  expect(jobsOf(ran)).toEqual(['a']);
+});
+
+test('a wall clock that was set back while the machine was off costs a delay no more than all of its time', async () => {
+  const machine = new Machine();
+  const store = machine.open();
+  new Queue<string>(store, 'jobs').add('a', { delay: hour });
+  store.close();
+  machine.reboot(-1_000 * hour);
+  const { ran, settled } = work(new Queue<string>(machine.open(), 'jobs'));
+  await settled();
+  machine.now += hour - 1_000;
+  await settled();
+  expect(jobsOf(ran)).toEqual([]);
+  machine.now += 1_000;
+  await settled();
+  expect(jobsOf(ran)).toEqual(['a']);
+});
