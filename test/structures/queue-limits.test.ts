@@ -225,6 +225,21 @@ forEachEngine((engine) => {
     });
   });
 
+  test('jobs of a group whose rate holds them back stay in order, also where they are late', async () => {
+    const queue = newQueue(await engine.open(), { groups: { rate: { limit: 1, per: 20 } } });
+    await queue.addMany(many(6, { group: 'a' }));
+    await pause(150);
+    const ran: number[] = [];
+    await using _ = queue.work(
+      ({ data }) => {
+        ran.push(data);
+      },
+      { concurrency: 10 },
+    );
+    await queue.idle();
+    expect(ran).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
   test('limits that make no sense are refused', async () => {
     const store = await engine.open();
     for (const options of [

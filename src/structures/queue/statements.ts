@@ -360,8 +360,9 @@ export const sql = {
   expected: new Statement<[structure: number, group: string], [id: number]>(
     `SELECT id FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL AND state = 'delayed' LIMIT 1`,
   ),
+  /** Due from now on, behind those that were admitted before. */
   admit: new Statement<[structure: number, group: string, most: number]>(
-    `UPDATE jobs SET state = 'ready', slot = 1 WHERE id IN (${parkedJobs} LIMIT ?)`,
+    `UPDATE jobs SET state = 'ready', slot = 1, due = ${steady} WHERE id IN (${parkedJobs} LIMIT ?)`,
   ),
   admitLater: new Statement<[delay: number, structure: number, group: string]>(
     `UPDATE jobs SET state = 'delayed', slot = 1, due = ${steady} + ? WHERE id IN (${parkedJobs} LIMIT 1)`,
