@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Queue, type AsyncStore } from '../../src/index.js';
+import { Queue, type AsyncStore, type Duration } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, pause, until, withCode } from './helpers.js';
 
@@ -59,12 +59,13 @@ forEachEngine((engine) => {
 
     test('can be taken for a time, also when its job has ended', async () => {
       const queue = newQueue(await engine.open(), { keep: { completed: { count: 0 } } });
-      const add = (window: number) => queue.add('a', { key: 'k', unique: { window } });
-      const first = await add(300);
+      const add = (key: string, window: Duration) => queue.add('a', { key, unique: { window } });
+      const first = await add('long', '1h');
+      const short = await add('short', 50);
       await using _ = queue.work(() => undefined);
       await queue.idle();
-      expect((await add(300)).id).toBe(first.id);
-      await until(async () => (await add(1)).id !== first.id);
+      expect((await add('long', 1)).id).toBe(first.id);
+      await until(async () => (await add('short', 50)).id !== short.id);
     });
 
     test('of which many add at once in several stores has one job', async () => {

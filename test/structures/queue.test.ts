@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Index, Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred } from './helpers.js';
+import { deferred, until } from './helpers.js';
 
 interface Data {
   readonly n: number;
@@ -304,7 +304,8 @@ forEachEngine((engine) => {
         await seen.promise;
       });
       const other = newQueue(await engine.reopen(store));
-      await expect.poll(async () => (await other.get(handle.id))?.progress).toEqual({ done: 0.5 });
+      await until(async () => (await other.get(handle.id))?.progress !== undefined);
+      expect((await other.get(handle.id))?.progress).toEqual({ done: 0.5 });
       expect((await other.get(handle.id))?.log.map(({ line }) => line)).toEqual(['half', 'way']);
       expect(await other.get(handle.id)).toMatchObject({ state: 'running' });
       seen.resolve(undefined);
