@@ -13,6 +13,7 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
+import { startTimer } from '../core/timer.js';
 import type { StoredError } from './queue/failure.js';
 import { Handle } from './queue/handle.js';
 import {
@@ -27,7 +28,7 @@ import { Limits, resolveLimits } from './queue/limits.js';
 import { cancel, pause, remove, retry, type Managing } from './queue/managing.js';
 import { resolvePolicy, type AddOptions, type QueueOptions, type WorkOptions } from './queue/options.js';
 import { Outcomes } from './queue/outcomes.js';
-import { Results } from './queue/results.js';
+import { anyEnd, Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
 import { Worker, type Handler } from './queue/worker.js';
@@ -199,10 +200,10 @@ class QueueOf<S extends Kind, Data, R> {
   async idle(options?: WaitOptions): Promise<void> {
     const { timeout, signal } = resolveWaitOptions('options of idle()', options);
     const late = new AbortController();
-    const timer = timeout < 2 ** 31 ? setTimeout(() => late.abort(timedOut('idle()')), timeout) : undefined;
+    const timer = startTimer(timeout, () => late.abort(timedOut('idle()')));
     const changes = this.#scope.watch(
       {
-        interest: () => ({ mode: -1, low: null, high: null }),
+        interest: () => anyEnd,
         read: unfinished,
         same: (a, b) => a === b,
         show: (count) => count,

@@ -29,15 +29,12 @@ const columns = 't.used, t.previous, t.phase, t.monotonic, t.wall, t.boot, monot
 export const insertUsage = (values: string): string =>
   `INSERT INTO throttles AS t (structure, key, used, previous, phase, monotonic, wall, boot) VALUES (${values}, monotonic(), wall(), boot())`;
 
+const ofKey = `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`;
+
 export const usages = {
-  look: new Statement<[structure: number, key: KeyColumn], UsageRow>(
-    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
-  ),
+  look: new Statement<[structure: number, key: KeyColumn], UsageRow>(ofKey),
   /** The same, and nobody else changes it until the transaction ends. Where somebody did meanwhile, PostgreSQL works out the columns again. */
-  hold: new Statement<[structure: number, key: KeyColumn], UsageRow>(
-    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ?`,
-    `SELECT ${columns} FROM throttles AS t WHERE t.structure = ? AND t.key = ? FOR UPDATE`,
-  ),
+  hold: new Statement<[structure: number, key: KeyColumn], UsageRow>(ofKey, `${ofKey} FOR UPDATE`),
   create: new Statement<[structure: number, key: KeyColumn]>(
     `${insertUsage('?, ?, 0, 0, 0')} ON CONFLICT (structure, key) DO NOTHING`,
   ),

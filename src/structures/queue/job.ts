@@ -2,6 +2,7 @@ import type { HoldfastError } from '../../core/errors.js';
 import type { ValueColumn } from '../../core/columns.js';
 import { functionOf, milliseconds, type Duration } from '../../core/options.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
+import { startTimer } from '../../core/timer.js';
 import { resolveFail, type FailOptions } from './options.js';
 import { timeoutError, type Outcome } from './outcomes.js';
 import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
@@ -131,7 +132,7 @@ export class Run<S extends Kind, Data, R> {
   /** Runs the handler; never rejects. */
   async start(handler: (job: Job<S, Data, R>) => R | PromiseLike<R>): Promise<void> {
     const { timeout } = this.claimed;
-    if (timeout < 2 ** 31) this.#timer = setTimeout(() => this.#overtime(), timeout);
+    this.#timer = startTimer(timeout, () => this.#overtime());
     const { outcomes } = this.place.scripts;
     let outcome: Outcome;
     try {

@@ -3,9 +3,13 @@ import { HoldfastError } from '../../core/errors.js';
 import { resolveWaitOptions, type WaitOptions } from '../../core/options.js';
 import { each, type Script } from '../../core/script.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
-import { nothing, type Kind, type Scope } from '../../core/store.js';
+import { nothing, type Interest, type Kind, type Scope } from '../../core/store.js';
+import { startTimer } from '../../core/timer.js';
 import { revivedError, type StoredError } from './failure.js';
 import { sql, type EndRow } from './statements.js';
+
+/** To hear whenever a job of the queue has ended. */
+export const anyEnd: Interest = { mode: -1, low: null, high: null };
 
 /** How a job ended: what its {@link Handle.result} comes to. */
 export type End<R> = { readonly result: R } | { readonly error: Error };
@@ -49,7 +53,7 @@ export class Results<S extends Kind, R> {
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the reason is the caller's own.
         reject((event.target as AbortSignal).reason);
       };
-      const timer = timeout < 2 ** 31 ? setTimeout(() => settle({ error: late(id) }), timeout) : undefined;
+      const timer = startTimer(timeout, () => settle({ error: late(id) }));
       const stop = (): void => {
         clearTimeout(timer);
         for (const one of signals) unheard(one, aborted);
@@ -86,7 +90,7 @@ export class Results<S extends Kind, R> {
     const ended = new AbortController();
     const changes = this.#scope.watch(
       {
-        interest: () => ({ mode: -1, low: null, high: null }),
+        interest: () => anyEnd,
         read: (structure) => ends(structure, [...this.#wanted.keys()]),
         same: (_, now) => now.size === 0,
         show: (state) => state,

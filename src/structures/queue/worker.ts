@@ -2,6 +2,7 @@ import { HoldfastError } from '../../core/errors.js';
 import { knownKeys, milliseconds, type Duration } from '../../core/options.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
+import { startTimer } from '../../core/timer.js';
 import { Run, type Job, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
@@ -85,7 +86,6 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       scope.overhear(() => void this.#lookForCancelled().catch(nothing)),
       scope.onClose((structure) => this.#leave(structure)),
     ];
-
     this.#stir();
   }
 
@@ -104,10 +104,9 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     knownKeys('options of stop()', options, ['timeout']);
     const timeout = milliseconds('timeout', options.timeout ?? Infinity);
     this.#stopped ??= this.#stop();
-    const timer =
-      timeout < 2 ** 31
-        ? setTimeout(() => this.#abortAll(new HoldfastError('ERR_CLOSED', 'the worker stops')), timeout)
-        : undefined;
+    const timer = startTimer(timeout, () =>
+      this.#abortAll(new HoldfastError('ERR_CLOSED', 'the worker stops')),
+    );
     await this.#stopped;
     clearTimeout(timer);
   }

@@ -1,0 +1,7 @@
+/** What a timer can hold, in milliseconds: 24.8 days. */
+const longest = 2 ** 31;
+
+/** Calls back after a time, and never where that is longer than a timer can hold: `Infinity` is no time limit. */
+export function startTimer(time: number, callback: () => void): NodeJS.Timeout | undefined {
+  return time < longest ? setTimeout(callback, time) : undefined;
+}
