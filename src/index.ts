@@ -15,17 +15,21 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
-export { Queue, type AsyncQueue, type JobToAdd } from './structures/queue.js';
+export { Queue, type AsyncQueue } from './structures/queue.js';
 export type { Handle } from './structures/queue/handle.js';
 export type { Job } from './structures/queue/job.js';
 export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
-export type { JobCounts, JobInfo, JobState } from './structures/queue/looking.js';
+export type { Dependency, JobRef } from './structures/queue/child-options.js';
+export type { FlowJob } from './structures/queue/flow.js';
+export type { JobFilter, ListOptions } from './structures/queue/listing.js';
+export type { Child, JobCounts, JobInfo, JobState } from './structures/queue/looking.js';
 export type {
   AddOptions,
   Backoff,
   BackoffOptions,
   FailOptions,
   JobDefaults,
+  JobToAdd,
   Keep,
   KeepOptions,
   OnDuplicate,

@@ -8,6 +8,8 @@ export type ErrorCode =
   | 'ERR_BUSY'
   /** The job was cancelled. */
   | 'ERR_CANCELLED'
+  /** A job that this one was to run after has failed, or was cancelled. */
+  | 'ERR_CHILD_FAILED'
   /** The store was closed before or during the call. */
   | 'ERR_CLOSED'
   /** A transaction on a server conflicted with others each of the many times it was tried. Nothing was changed. */

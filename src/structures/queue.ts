@@ -1,5 +1,5 @@
-import { Columns } from '../core/columns.js';
 import { timedOut } from '../core/gate.js';
+import { mapValues } from '../core/records.js';
 import { functionOf, iterable, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
 import { get, type Script } from '../core/script.js';
 import { windClock } from '../core/steady.js';
@@ -14,29 +14,23 @@ import {
   type StoreOf,
 } from '../core/store.js';
 import { startTimer } from '../core/timer.js';
-import type { StoredError } from './queue/failure.js';
+import { resolveFlow, type FlowJob } from './queue/flow.js';
 import { Handle } from './queue/handle.js';
+import { jobCounts, jobInfo, storedJobs, type JobCounts, type JobInfo } from './queue/looking.js';
+import { resolveLimits } from './queue/limits.js';
+import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
+import { cancel, manageSome, pause, remove, retry, type Managed, type Managing } from './queue/managing.js';
 import {
-  jobCounts,
-  jobInfo,
-  storedJob,
-  type JobCounts,
-  type JobInfo,
-  type Reading,
-} from './queue/looking.js';
-import { Limits, resolveLimits } from './queue/limits.js';
-import { cancel, pause, remove, retry, type Managing } from './queue/managing.js';
-import { resolvePolicy, type AddOptions, type QueueOptions, type WorkOptions } from './queue/options.js';
-import { Outcomes } from './queue/outcomes.js';
+  resolvePolicy,
+  type AddOptions,
+  type JobToAdd,
+  type QueueOptions,
+  type WorkOptions,
+} from './queue/options.js';
 import { anyEnd, Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
 import { Worker, type Handler } from './queue/worker.js';
-
-/** A job to be added by {@link Queue.addMany}: its data, and the options of `add`. */
-export interface JobToAdd<Data> extends AddOptions {
-  readonly data: Data;
-}
 
 /** What {@link Queue} and {@link AsyncQueue} have in common. */
 class QueueOf<S extends Kind, Data, R> {
@@ -47,8 +41,6 @@ class QueueOf<S extends Kind, Data, R> {
 
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts<Data, R>;
-  readonly #limits: Limits;
-  readonly #columns: Reading<Data, R>;
   readonly #results: Results<S, R>;
 
   /** The name it was constructed with. */
@@ -64,12 +56,8 @@ class QueueOf<S extends Kind, Data, R> {
     };
     this.#scope = scopeOf(store, { kind: 'queue', name, places: false, setup });
     const { kind } = this.#scope;
-    const errors = new Columns<never, StoredError>(kind);
-    const results = new Columns<never, R>(kind);
-    this.#columns = { data: new Columns(kind), results, errors, values: new Columns(kind) };
-    this.#limits = new Limits(kind);
-    this.#scripts = new QueueScripts(kind, new Outcomes(kind, policy), this.#limits);
-    this.#results = new Results(this.#scope, results, errors);
+    this.#scripts = new QueueScripts(kind, policy);
+    this.#results = new Results(this.#scope, this.#scripts.columns);
     this.name = name;
   }
 
@@ -103,6 +91,31 @@ class QueueOf<S extends Kind, Data, R> {
         (structure, all) => this.#scripts.add(structure, all),
       ),
       (ids) => ids.map((id) => this.handle(id)),
+    );
+  }
+
+  /**
+   * Adds jobs that run after each other, all or none, in one transaction: any graph without a cycle. Each is given a name, by which others have it in their `after`; its
+   * handler finds there what came of those: see {@link Job.children}.
+   *
+   * @returns Their handles, by name.
+   * @throws What {@link add} throws; `TypeError` when jobs wait for each other, or for one that is not there.
+   * @example
+   * const { site } = builds.flow({
+   *   pages: { data: 'pages' },
+   *   search: { data: 'search index', after: ['pages'] },
+   *   site: { data: 'upload', after: ['pages', { job: 'search', onFailure: 'ignore' }] },
+   * });
+   */
+  flow<N extends string>(
+    jobs: Readonly<Record<N, FlowJob<Data, NoInfer<N>>>>,
+  ): Result<S, Record<N, Handle<S, Data, R>>> {
+    return this.#scope.after(
+      this.#scope.write(
+        () => resolveFlow<Data>(jobs, (data, options) => this.#scripts.encoded(data, options)),
+        (structure, flow) => this.#scripts.flow(structure, flow),
+      ),
+      (ids) => mapValues(jobs, (_, name) => this.handle(ids.get(name) ?? 0)),
     );
   }
 
@@ -140,9 +153,28 @@ class QueueOf<S extends Kind, Data, R> {
     return this.#scope.after(
       this.#scope.read(
         () => wholeNumber('id', id, 0),
-        (structure) => storedJob(structure, id),
+        (structure) => storedJobs(structure, [id]),
       ),
-      (stored) => stored && jobInfo(stored, this.#columns),
+      ([stored]) => stored && jobInfo(stored, this.#scripts.columns),
+    );
+  }
+
+  /**
+   * A page of its jobs, by their numbers: in the order in which they were added. Goes through those of a state (of waiting ones through all) until there are enough.
+   *
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense.
+   * @example
+   * for (const { id, errors } of mails.jobs({ state: 'failed' })) console.log(id, errors.at(-1)?.error);
+   */
+  jobs(options?: ListOptions): Result<S, JobInfo<Data, R>[]> {
+    return this.#scope.after(
+      this.#scope.read(
+        () => resolveList(options),
+        function* (structure, list) {
+          return yield* storedJobs(structure, yield* findJobs(structure, list, list.after, list.limit));
+        },
+      ),
+      (stored) => stored.map((job) => jobInfo(job, this.#scripts.columns)),
     );
   }
 
@@ -152,18 +184,27 @@ class QueueOf<S extends Kind, Data, R> {
    *
    * @returns Whether it had not ended.
    */
-  cancel(id: number): Result<S, boolean> {
-    return this.#manage(cancel, id);
+  cancel(id: number): Result<S, boolean>;
+  /** Cancels those that match, in batches. @returns How many had not ended. */
+  cancel(jobs: JobFilter): Result<S, number>;
+  cancel(which: number | JobFilter): Result<S, boolean> | Result<S, number> {
+    return this.#manage(cancel, which);
   }
 
   /** Lets a job that failed or was cancelled run again, with all its attempts. @returns Whether there was one. */
-  retry(id: number): Result<S, boolean> {
-    return this.#manage(retry, id);
+  retry(id: number): Result<S, boolean>;
+  /** Lets those that match run again, in batches. @returns How many did match, and had failed or were cancelled. */
+  retry(jobs: JobFilter): Result<S, number>;
+  retry(which: number | JobFilter): Result<S, boolean> | Result<S, number> {
+    return this.#manage(retry, which);
   }
 
   /** Removes a job that does not run. @returns Whether there was one. */
-  remove(id: number): Result<S, boolean> {
-    return this.#manage(remove, id);
+  remove(id: number): Result<S, boolean>;
+  /** Removes those that match and do not run, in batches. @returns How many. */
+  remove(jobs: JobFilter): Result<S, number>;
+  remove(which: number | JobFilter): Result<S, boolean> | Result<S, number> {
+    return this.#manage(remove, which);
   }
 
   /** No process starts jobs of this queue any more, until {@link resume}. Those that run go on. */
@@ -178,21 +219,30 @@ class QueueOf<S extends Kind, Data, R> {
   /** Whether it is paused. */
   isPaused(): Result<S, boolean> {
     return this.#scope.after(
-      this.#scope.read(nothing, (structure) => this.#limits.settings(structure)),
+      this.#scope.read(nothing, (structure) => this.#scripts.limits.settings(structure)),
       ({ paused }) => paused,
     );
   }
 
-  #manage(work: Managing, id: number): Result<S, boolean> {
+  #manage(work: Managing, which: number | JobFilter): Result<S, boolean> | Result<S, number> {
+    const scripts = this.#scripts;
+    if (typeof which === 'object')
+      return this.#scope.repeat(
+        () => checkFilter(which),
+        (structure, before: Managed | undefined, filter) =>
+          scripts.changing(structure, (change) =>
+            manageSome(structure, work, filter, before, scripts, change),
+          ),
+        (last) => last?.changed ?? 0,
+      );
     return this.#scope.write(
-      () => wholeNumber('id', id, 0),
-      (structure) =>
-        this.#scripts.changing(structure, (settings, change) => work(structure, id, settings, change)),
+      () => wholeNumber('id', which, 0),
+      (structure) => scripts.changing(structure, (change) => work(structure, which, scripts, change)),
     );
   }
 
   /**
-   * Resolves when all jobs have ended: none waits, is delayed, or runs.
+   * Resolves when all jobs have ended: none is blocked, waits, is delayed, or runs.
    *
    * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's
    * reason when it aborts.
@@ -219,8 +269,8 @@ class QueueOf<S extends Kind, Data, R> {
 }
 
 function* unfinished(structure: number): Script<number> {
-  const { waiting, delayed, running } = jobCounts(yield* get(sql.counts, structure));
-  return waiting + delayed + running;
+  const { blocked, waiting, delayed, running } = jobCounts(yield* get(sql.counts, structure));
+  return blocked + waiting + delayed + running;
 }
 
 /** A job queue in an embedded store. */

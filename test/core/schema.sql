@@ -1,7 +1,10 @@
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
+CREATE INDEX job_children_by_child ON job_children (child) WHERE stage IS NULL;
+CREATE INDEX job_events_by_queue ON job_events (structure, id);
 CREATE INDEX job_notes_by_job ON job_notes (job, id);
 CREATE INDEX job_windows_by_end ON job_windows (structure, until);
 CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed IS NOT NULL;
+CREATE INDEX jobs_by_queue ON jobs (structure, id);
 CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT NULL;
 CREATE INDEX jobs_delayed ON jobs (structure, due) WHERE state = 'delayed';
 CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;
@@ -52,9 +55,20 @@ CREATE TABLE items (
   span INTEGER NOT NULL,
   upto INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE job_children (
+  parent INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  place INTEGER NOT NULL,
+  child INTEGER NOT NULL,
+  label TEXT,
+  policy TEXT NOT NULL,
+  stage TEXT,
+  outcome ANY,
+  PRIMARY KEY (parent, place)
+) STRICT;
 CREATE TABLE job_counts (
   structure INTEGER NOT NULL,
   slot INTEGER NOT NULL,
+  blocked INTEGER NOT NULL,
   waiting INTEGER NOT NULL,
   delayed INTEGER NOT NULL,
   running INTEGER NOT NULL,
@@ -67,6 +81,15 @@ CREATE TABLE job_counts (
 CREATE TABLE job_data (
   job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
   data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  at REAL NOT NULL,
+  kind TEXT NOT NULL,
+  job INTEGER NOT NULL,
+  attempt INTEGER,
+  detail ANY
 ) STRICT;
 CREATE TABLE job_notes (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -116,7 +139,9 @@ CREATE TABLE jobs (
   slot INTEGER,
   key TEXT,
   keyed INTEGER,
-  again INTEGER,
+  followed INTEGER,
+  pending INTEGER,
+  becomes TEXT,
   options TEXT,
   data ANY,
   outcome ANY,
@@ -144,7 +169,8 @@ CREATE TABLE queue_workers (
 CREATE TABLE queues (
   structure INTEGER PRIMARY KEY,
   paused INTEGER NOT NULL DEFAULT 0,
-  limits TEXT
+  limits TEXT,
+  recording REAL
 ) STRICT;
 CREATE TABLE structures (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

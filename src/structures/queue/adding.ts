@@ -3,6 +3,7 @@ import { HoldfastError } from '../../core/errors.js';
 import { each, get, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Change } from './change.js';
+import { isOver, linkChildren } from './children.js';
 import type { OnDuplicate, Plan } from './options.js';
 import { sql, type NewJob, type Stage } from './statements.js';
 
@@ -22,7 +23,9 @@ const mostInline = 1024;
 /** How many windows that are over are removed with each that is opened. */
 const sweptAtOnce = 4;
 
-export const isKeyed = (job: EncodedJob): job is KeyedJob => job.key !== null;
+const isKeyed = (job: EncodedJob): job is KeyedJob => job.key !== null;
+/** Whether it can be added together with others, whatever there is. */
+export const isPlain = (job: EncodedJob): boolean => job.key === null && job.after.length === 0;
 
 /** Adds jobs, whatever there is; with `limited` groups their jobs are parked first. Gives back their numbers, in order. */
 export function* insert(
@@ -38,7 +41,7 @@ export function* insert(
     if (stage === 'parked') change.freed(group);
   }
   // From where a delay goes on after a reboot.
-  if (rows.some(([, stage]) => stage === 'delayed')) yield* noteClock();
+  if (jobs.some(({ delay, at }) => delay > 0 && at === null)) yield* noteClock();
   // Each number is greater than the one before.
   const ids = (yield* each(sql.add, rows)).map(([id]) => id).sort((a, b) => a - b);
   const large = jobs.flatMap(({ size, column }, i): [number, ValueColumn][] =>
@@ -54,25 +57,45 @@ function rowOf(structure: number, job: EncodedJob, limited: boolean): NewJob {
   return [structure, stageOf(job, limited), rank, at, delay, size, name, group, key, keyed, options, data];
 }
 
-function stageOf({ at, delay, group }: Plan, limited: boolean): Stage {
+function stageOf(job: Plan, limited: boolean): Stage {
+  return job.after.length > 0 ? 'blocked' : stageByTime(job, limited);
+}
+
+function stageByTime({ at, delay, group }: Plan, limited: boolean): Stage {
   if (at !== null) return 'timed';
   if (delay > 0) return 'delayed';
   return limited && group !== null ? 'parked' : 'ready';
 }
 
-/** Adds a job, unless its key is taken; gives back the number of the one that has it then. The structure is locked. */
-export function* insertKeyed(
+/** Adds a job; gives back its number, or that of the one that has its key. For a job with a key the structure is locked. */
+export function* insertOne(
   structure: number,
-  job: KeyedJob,
+  job: EncodedJob,
   limited: boolean,
   change: Change,
 ): Script<number> {
+  if (isKeyed(job)) return yield* insertKeyed(structure, job, limited, change);
+  return yield* insertWithChildren(structure, job, limited, change);
+}
+
+function* insertWithChildren(
+  structure: number,
+  job: EncodedJob,
+  limited: boolean,
+  change: Change,
+): Script<number> {
+  const [id = 0] = yield* insert(structure, [job], limited, change);
+  if (job.after.length > 0) yield* linkChildren(id, stageByTime(job, false), job.after, change);
+  return id;
+}
+
+function* insertKeyed(structure: number, job: KeyedJob, limited: boolean, change: Change): Script<number> {
   const taken =
     job.window === null
       ? yield* get(sql.holderOf, structure, job.key)
       : yield* get(sql.windowOf, structure, job.key);
   if (taken !== undefined) return yield* duplicate(taken[0], taken[1], job, change);
-  const [id = 0] = yield* insert(structure, [job], limited, change);
+  const id = yield* insertWithChildren(structure, job, limited, change);
   if (job.window !== null) {
     yield* run(sql.sweepWindows, structure, sweptAtOnce);
     yield* run(sql.openWindow, structure, job.key, job.window, id);
@@ -92,9 +115,6 @@ function* duplicate(id: number, stage: Stage | null, job: KeyedJob, change: Chan
   return id;
 }
 
-export const isOver = (stage: Stage): boolean =>
-  stage === 'completed' || stage === 'failed' || stage === 'cancelled';
-
 /** One that waits gets the newest data; if it is to bounce, its delay begins anew. */
 function* replace(
   id: number,
@@ -112,8 +132,7 @@ function* replace(
   if (onDuplicate !== 'debounce' || (stage !== 'delayed' && stage !== 'timed')) return;
   const to = at === null ? 'delayed' : 'timed';
   yield* run(sql.postpone, to, at, delay, id);
-  change.count(stage, -1);
-  change.count(to, 1);
+  change.move(stage, to);
 }
 
 /** One that runs will run once more, with the newest data. */
@@ -129,5 +148,5 @@ export function* runAgain(structure: number, id: number, limited: boolean, chang
   if (row === undefined) return;
   const [rank, at, delay, size, name, group, key, keyed, options, column] = row;
   const job = { rank, at, delay, size, name, group, key, keyed, options, column };
-  yield* insert(structure, [{ ...job, window: null, onDuplicate: 'ignore' }], limited, change);
+  yield* insert(structure, [{ ...job, window: null, onDuplicate: 'ignore', after: [] }], limited, change);
 }

@@ -1,23 +1,34 @@
+import type { ValueColumn } from '../../core/columns.js';
 import { all, run, type Script } from '../../core/script.js';
 import { ringAll } from '../../core/waiting.js';
 import { sql, type Counts, type Stage } from './statements.js';
 
 const columnOf = {
-  ready: 0,
-  parked: 0,
-  delayed: 1,
-  timed: 1,
-  running: 2,
-  completed: 3,
-  failed: 4,
-  cancelled: 5,
+  blocked: 0,
+  ready: 1,
+  parked: 1,
+  delayed: 2,
+  timed: 2,
+  running: 3,
+  completed: 4,
+  failed: 5,
+  cancelled: 6,
 } as const;
-const bytesColumn = 6;
+const bytesColumn = 7;
 
-/** What a transaction changes in how many jobs there are, and whom that concerns. */
+/** A job that has ended, and that others wait for. */
+export interface Ended {
+  readonly id: number;
+  readonly stage: Stage;
+  readonly outcome: ValueColumn | null;
+}
+
+/** What a transaction changes in how many jobs a queue has, and whom that concerns. */
 export class Change {
-  readonly #counts: Counts = [0, 0, 0, 0, 0, 0, 0];
+  readonly #counts: Counts = [0, 0, 0, 0, 0, 0, 0, 0];
   readonly #groups = new Set<string>();
+  readonly #elsewhere = new Map<number, Change>();
+  #over: Ended[] = [];
   #ready = 0;
   #delayed = 0;
   #ended = false;
@@ -29,7 +40,13 @@ export class Change {
     if (jobs < 0) return;
     if (stage === 'ready') this.#ready += jobs;
     else if (stage === 'delayed' || stage === 'timed') this.#delayed += jobs;
-    else if (stage !== 'running' && stage !== 'parked') this.#ended = true;
+    else if (columnOf[stage] >= columnOf.completed) this.#ended = true;
+  }
+
+  /** A job goes from one stage to another. */
+  move(from: Stage, to: Stage, bytes = 0): void {
+    this.count(from, -1);
+    this.count(to, 1, bytes);
   }
 
   /** How many more run. */
@@ -52,6 +69,30 @@ export class Change {
     const groups = [...this.#groups];
     this.#groups.clear();
     return groups;
+  }
+
+  /** A job has ended, and others wait for it. */
+  over(id: number, stage: Stage, outcome: ValueColumn | null): void {
+    this.#over.push({ id, stage, outcome });
+  }
+
+  /** Those that were {@link over} since this was asked last. */
+  takeOver(): Ended[] {
+    const over = this.#over;
+    this.#over = [];
+    return over;
+  }
+
+  /** The same for another queue, whose jobs wait for those of this one. */
+  elsewhere(structure: number): Change {
+    const change = this.#elsewhere.get(structure) ?? new Change();
+    this.#elsewhere.set(structure, change);
+    return change;
+  }
+
+  /** All that {@link elsewhere} has made. */
+  get others(): Iterable<[structure: number, change: Change]> {
+    return this.#elsewhere;
   }
 
   /** Somebody may wait for a job that has ended. */

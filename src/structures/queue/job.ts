@@ -1,8 +1,9 @@
 import type { HoldfastError } from '../../core/errors.js';
 import type { ValueColumn } from '../../core/columns.js';
 import { functionOf, milliseconds, type Duration } from '../../core/options.js';
-import type { Kind, Result, Scope } from '../../core/store.js';
+import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
+import { childInfo, childRows, type Child } from './looking.js';
 import { resolveFail, type FailOptions } from './options.js';
 import { timeoutError, type Outcome } from './outcomes.js';
 import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
@@ -71,6 +72,11 @@ export class Job<S extends Kind, Data, R> {
   log(line: string): void {
     if (typeof line !== 'string') throw new TypeError(`line must be a string, not ${typeof line}`);
     this.#run.log(line);
+  }
+
+  /** What came of the jobs that it was to run `after`, in that order. */
+  children(): Result<S, Child[]> {
+    return this.#run.children();
   }
 
   /**
@@ -200,6 +206,14 @@ export class Run<S extends Kind, Data, R> {
       ),
     );
     return scope.after(done, () => this.#end(undefined));
+  }
+
+  children(): Result<S, Child[]> {
+    const { scope, scripts } = this.place;
+    return scope.after(
+      scope.read(nothing, () => childRows(this.claimed.id)),
+      (rows) => rows.map((row) => childInfo(row, scripts.columns)),
+    );
   }
 
   #end(outcome: Outcome | undefined): void {

@@ -6,7 +6,7 @@ import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
 import type { Change } from './change.js';
-import { sql } from './statements.js';
+import { sql, type Stage } from './statements.js';
 
 /** How often jobs may start. */
 export interface RateOptions {
@@ -135,6 +135,12 @@ export class Limits {
     };
   }
 
+  /** Where a job of a group begins that may start by its time: limited ones have to be admitted. */
+  *stageToStart(structure: number, group: string | null): Script<Stage> {
+    if (group === null) return 'ready';
+    return (yield* this.settings(structure)).limits.groups === undefined ? 'ready' : 'parked';
+  }
+
   /** Stores limits, and lets those jobs go that waited for the ones before. */
   *store(structure: number, given: StoredLimits, change: Change): Script<void> {
     yield* lock(structure);
@@ -162,7 +168,7 @@ export class Limits {
     if (held) yield* lock(structure);
     let most = Infinity;
     if (concurrency !== undefined) {
-      const running = (yield* get(sql.counts, structure))?.[2] ?? 0;
+      const running = (yield* get(sql.counts, structure))?.[3] ?? 0;
       most = Math.max(0, concurrency - running - change.running);
     }
     if (rate === undefined) return { ...unlimited, most };

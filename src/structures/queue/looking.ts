@@ -1,10 +1,13 @@
-import type { Columns } from '../../core/columns.js';
-import { all, get, type Script } from '../../core/script.js';
+import { Columns } from '../../core/columns.js';
+import { all, type Script } from '../../core/script.js';
+import type { Kind } from '../../core/store.js';
+import { sql as children, type ChildRow } from './child-statements.js';
 import { revivedError, type StoredError } from './failure.js';
-import { sql, type Counts, type JobRow, type Stage } from './statements.js';
+import { sql, type JobRow, type NoteRow } from './list-statements.js';
+import type { Counts, Stage } from './statements.js';
 
-/** Where a job is on its way. */
-export type JobState = 'waiting' | 'delayed' | 'running' | 'completed' | 'failed' | 'cancelled';
+/** Where a job is on its way; `'blocked'` while it waits for those that it is to run `after`. */
+export type JobState = 'blocked' | 'waiting' | 'delayed' | 'running' | 'completed' | 'failed' | 'cancelled';
 
 /** How many jobs a queue has, by their state. */
 export type JobCounts = Readonly<Record<JobState, number>>;
@@ -36,7 +39,8 @@ export interface JobInfo<Data, R> {
   readonly log: readonly { readonly at: Date; readonly line: string }[];
 }
 
-const states: Readonly<Record<Stage, JobState>> = {
+const stateOf: Readonly<Record<Stage, JobState>> = {
+  blocked: 'blocked',
   ready: 'waiting',
   parked: 'waiting',
   delayed: 'delayed',
@@ -48,21 +52,23 @@ const states: Readonly<Record<Stage, JobState>> = {
 };
 
 export function jobCounts(row: Counts | undefined): JobCounts {
-  const [waiting = 0, delayed = 0, running = 0, completed = 0, failed = 0, cancelled = 0] = row ?? [];
-  return { waiting, delayed, running, completed, failed, cancelled };
+  const [blocked = 0, waiting = 0, delayed = 0, running = 0, completed = 0, failed = 0, cancelled = 0] =
+    row ?? [];
+  return { blocked, waiting, delayed, running, completed, failed, cancelled };
 }
 
 /** What is stored of a job. */
 export interface StoredJob {
   readonly row: JobRow;
-  readonly errors: readonly (readonly [at: number, error: unknown])[];
-  readonly lines: readonly (readonly [at: number, line: unknown])[];
+  readonly notes: readonly NoteRow[];
 }
 
-export function* storedJob(structure: number, id: number): Script<StoredJob | undefined> {
-  const row = yield* get(sql.job, structure, id);
-  if (row === undefined) return undefined;
-  return { row, errors: yield* all(sql.notes, id, 'error'), lines: yield* all(sql.notes, id, 'log') };
+export function* storedJobs(structure: number, ids: readonly number[]): Script<StoredJob[]> {
+  if (ids.length === 0) return [];
+  const given = JSON.stringify(ids);
+  const rows = yield* all(sql.jobs, structure, given);
+  const notes = rows.length === 0 ? [] : yield* all(sql.notes, given);
+  return rows.map((row) => ({ row, notes: notes.filter(([job]) => job === row[0]) }));
 }
 
 /** Reads what is stored. */
@@ -72,6 +78,15 @@ export interface Reading<Data, R> {
   readonly errors: Columns<never, StoredError>;
   readonly values: Columns<never, unknown>;
 }
+
+export const readingOf = <Data, R>(kind: Kind): Reading<Data, R> => ({
+  data: new Columns(kind),
+  results: new Columns(kind),
+  errors: new Columns(kind),
+  values: new Columns(kind),
+});
+
+const isError = ([, , kind]: NoteRow): boolean => kind === 'error';
 
 export function jobInfo<Data, R>(stored: StoredJob, columns: Reading<Data, R>): JobInfo<Data, R> {
   const [
@@ -97,7 +112,7 @@ export function jobInfo<Data, R>(stored: StoredJob, columns: Reading<Data, R>): 
     id,
     name: name ?? undefined,
     group: group ?? undefined,
-    state: states[stage],
+    state: stateOf[stage],
     data: columns.data.decodeValue(data),
     priority: -rank + 0,
     failures,
@@ -108,13 +123,45 @@ export function jobInfo<Data, R>(stored: StoredJob, columns: Reading<Data, R>): 
     endedAt: ended === null ? undefined : new Date(ended),
     result: stage === 'completed' && outcome !== null ? columns.results.decodeValue(outcome) : undefined,
     progress: progress === null ? undefined : columns.values.decodeValue(progress),
-    errors: stored.errors.map(([at, error]) => ({
+    errors: stored.notes.filter(isError).map(([, at, , error]) => ({
       at: new Date(at),
       error: revivedError(columns.errors.decodeValue(error)),
     })),
-    log: stored.lines.map(([at, line]) => ({
-      at: new Date(at),
-      line: String(columns.values.decodeValue(line)),
-    })),
+    log: stored.notes
+      .filter((note) => !isError(note))
+      .map(([, at, , line]) => ({
+        at: new Date(at),
+        line: String(columns.values.decodeValue(line)),
+      })),
+  };
+}
+
+/** What came of a job that another one runs after. */
+export interface Child {
+  readonly id: number;
+  /** Its name in the flow, if it was added by {@link Queue.flow}. */
+  readonly label: string | undefined;
+  readonly state: 'completed' | 'failed' | 'cancelled';
+  /** What its handler returned. */
+  readonly result: unknown;
+  /** What its last attempt failed with. */
+  readonly error: Error | undefined;
+}
+
+export function* childRows(parent: number): Script<ChildRow[]> {
+  return yield* all(children.children, parent);
+}
+
+export function childInfo<Data, R>(
+  [id, label, stage, outcome]: ChildRow,
+  { values, errors }: Reading<Data, R>,
+): Child {
+  const hasFailed = stage === 'failed' || stage === 'cancelled';
+  return {
+    id,
+    label: label ?? undefined,
+    state: hasFailed ? stage : 'completed',
+    result: hasFailed || outcome === null ? undefined : values.decodeValue(outcome),
+    error: hasFailed && outcome !== null ? revivedError(errors.decodeValue(outcome)) : undefined,
   };
 }

@@ -1,54 +1,97 @@
 import { all, get, lock, ring, run, type Script } from '../../core/script.js';
 import { ringAll } from '../../core/waiting.js';
-import { isOver } from './adding.js';
 import type { Change } from './change.js';
-import type { Settings } from './limits.js';
+import { sql as children } from './child-statements.js';
+import { isOver, type Rules } from './children.js';
+import { findJobs, type JobFilter } from './listing.js';
 import { sql } from './statements.js';
 
 const everybody = Number.MAX_SAFE_INTEGER;
 
 /** Changes one job, by its number, in a transaction that takes care of the limits; tells whether there was something to change. */
-export type Managing = (structure: number, id: number, settings: Settings, change: Change) => Script<boolean>;
+export type Managing = <R>(structure: number, id: number, rules: Rules<R>, change: Change) => Script<boolean>;
 
 /** What runs is told, and ends as its handler does. */
-export function* cancel(structure: number, id: number, _: Settings, change: Change): Script<boolean> {
+export const cancel: Managing = function* (structure, id, _, change) {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || isOver(found[0])) return false;
-  const [stage, , group] = found;
+  const [stage, , group, followed] = found;
   if (stage === 'running') {
     const owner = (yield* get(sql.cancelRunning, structure, id))?.[0];
     if (typeof owner === 'number') yield* ring(owner);
     return true;
   }
   yield* run(sql.cancel, id);
-  change.count(stage, -1);
-  change.count('cancelled', 1);
+  change.move(stage, 'cancelled');
   change.freed(group);
+  if (followed !== null) change.over(id, 'cancelled', null);
   return true;
-}
+};
 
-export function* retry(structure: number, id: number, { limits }: Settings, change: Change): Script<boolean> {
+/** Those children because of which it has failed are tried again, too, and it waits for them. */
+export const retry: Managing = function* (structure, id, rules, change) {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || (found[0] !== 'failed' && found[0] !== 'cancelled')) return false;
-  const [from, , group] = found;
-  const to = group !== null && limits.groups !== undefined ? 'parked' : 'ready';
-  yield* run(sql.retry, to, id);
-  change.count(from, -1);
-  change.count(to, 1);
+  const [from, , group, , blocked] = found;
+  const pending = blocked === null ? null : yield* retryChildren(structure, id, rules, change);
+  const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
+  yield* run(sql.retry, to, pending, id);
+  change.move(from, to);
   change.freed(group);
   return true;
+};
+
+/** Gives back how many children have not ended then. */
+function* retryChildren<R>(
+  structure: number,
+  parent: number,
+  rules: Rules<R>,
+  change: Change,
+): Script<number> {
+  for (const [child, home] of yield* all(children.failed, parent)) {
+    yield* retry(home, child, rules, home === structure ? change : change.elsewhere(home));
+    yield* run(children.reopen, parent, child);
+  }
+  return (yield* get(children.pending, parent))?.[0] ?? 0;
 }
 
-export function* remove(structure: number, id: number, _: Settings, change: Change): Script<boolean> {
+export const remove: Managing = function* (structure, id, _, change) {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || found[0] === 'running') return false;
-  const [stage, bytes, group] = found;
+  const [stage, bytes, group, followed] = found;
   yield* run(sql.remove, id);
   change.count(stage, -1, -bytes);
   // Somebody may wait for its result.
   change.ended();
   change.freed(group);
+  if (followed !== null && !isOver(stage)) change.over(id, 'cancelled', null);
   return true;
+};
+
+/** How far a change of many has come; `done` once there are no more. */
+export interface Managed {
+  readonly after: number;
+  readonly changed: number;
+  readonly done: boolean;
+}
+
+/** How many jobs are changed in one transaction. */
+const managedAtOnce = 500;
+
+/** Changes the next of those that match. */
+export function* manageSome<R>(
+  structure: number,
+  work: Managing,
+  filter: JobFilter,
+  before: Managed = { after: 0, changed: 0, done: false },
+  rules: Rules<R>,
+  change: Change,
+): Script<Managed | undefined> {
+  if (before.done) return undefined;
+  const ids = yield* findJobs(structure, filter, before.after, managedAtOnce);
+  let { changed } = before;
+  for (const id of ids) if (yield* work(structure, id, rules, change)) changed++;
+  return { after: ids.at(-1) ?? 0, changed, done: ids.length < managedAtOnce };
 }
 
 export function* pause(structure: number, paused: boolean): Script<void> {

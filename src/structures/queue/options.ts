@@ -9,6 +9,7 @@ import {
   wholeNumber,
   type Duration,
 } from '../../core/options.js';
+import { noChildren, resolveAfter, type ChildLink, type Dependency, type JobRef } from './child-options.js';
 import type { LimitOptions } from './limits.js';
 
 /** How long to wait before the next attempt. */
@@ -93,10 +94,20 @@ export interface AddOptions extends JobDefaults {
   readonly runAt?: Date | undefined;
   /** Higher ones start first, from -1 000 000 to 1 000 000; of one priority, what could start first. @defaultValue `0` */
   readonly priority?: number | undefined;
+  /**
+   * Jobs, of any queue of the store, that have to end first: handles, jobs, or numbers as `{ id }`. Until then it is `'blocked'`, which costs the others
+   * nothing. It fails with `ERR_CHILD_FAILED` when one of them fails or is cancelled, unless that is given as `{ job, onFailure: 'ignore' }`.
+   */
+  readonly after?: Iterable<JobRef | Dependency> | undefined;
   /** It is not started after that moment, but cancelled. */
   readonly expires?: Date | undefined;
   /** A backoff that is stored with the job: no function. @defaultValue that of the queue */
   readonly backoff?: BackoffOptions | undefined;
+}
+
+/** A job to be added by {@link Queue.addMany}: its data, and the options of `add`. */
+export interface JobToAdd<Data> extends AddOptions {
+  readonly data: Data;
 }
 
 /** Options of {@link Queue.work}. */
@@ -149,6 +160,7 @@ export interface Plan {
   readonly delay: number;
   readonly at: number | null;
   readonly options: string | null;
+  readonly after: readonly ChildLink[];
 }
 
 /** A number and an age, in milliseconds. */
@@ -253,10 +265,14 @@ const addKnown = [
   'runAt',
   'priority',
   'expires',
+  'after',
 ];
 /** Most jobs have no options. */
 const noKey = { key: null, keyed: null, window: null, onDuplicate: 'ignore' } as const;
-const plain: Plan = { name: null, group: null, rank: 0, delay: 0, at: null, options: null, ...noKey };
+const plain: Plan = {
+  ...{ name: null, group: null, rank: 0, delay: 0, at: null, options: null, after: noChildren },
+  ...noKey,
+};
 
 export function resolveAdd(options: AddOptions | undefined): Plan {
   if (options === undefined) return plain;
@@ -276,6 +292,7 @@ export function resolveAdd(options: AddOptions | undefined): Plan {
     delay: milliseconds('delay', delay, longest),
     at: at ?? null,
     options: optionsToStore(options),
+    after: resolveAfter(options),
   };
 }
 

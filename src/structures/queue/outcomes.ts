@@ -1,7 +1,8 @@
-import { Columns, type ValueColumn } from '../../core/columns.js';
+import type { Columns, ValueColumn } from '../../core/columns.js';
 import { HoldfastError } from '../../core/errors.js';
-import type { Kind } from '../../core/store.js';
-import { storedError, type StoredError } from './failure.js';
+import type { Ended } from './change.js';
+import { revivedError, storedError, type StoredError } from './failure.js';
+import type { Reading } from './looking.js';
 import { delayOf, type Policy, type StoredOptions } from './options.js';
 import type { Stage } from './statements.js';
 
@@ -40,9 +41,9 @@ export class Outcomes<Result> {
   readonly #errors: Columns<never, StoredError>;
   readonly policy: Policy;
 
-  constructor(kind: Kind, policy: Policy) {
-    this.#results = new Columns(kind);
-    this.#errors = new Columns(kind);
+  constructor({ results, errors }: Pick<Reading<never, Result>, 'results' | 'errors'>, policy: Policy) {
+    this.#results = results;
+    this.#errors = errors;
     this.policy = policy;
   }
 
@@ -96,6 +97,15 @@ export class Outcomes<Result> {
       new HoldfastError('ERR_EXPIRED', 'it was not to be started any more: it had expired'),
     );
     return { id, claim, stage: 'cancelled', ...nothingSpecial, outcome: error.column, size: error.size };
+  }
+
+  /** What a job fails with that was to run after one that has not completed. */
+  childFailed({ id, stage, outcome }: Ended): { readonly column: ValueColumn; readonly size: number } {
+    const cause = outcome === null ? undefined : revivedError(this.#errors.decodeValue(outcome));
+    const end = stage === 'failed' ? 'has failed' : 'was cancelled';
+    return this.#error(
+      new HoldfastError('ERR_CHILD_FAILED', `job ${id}, after which it was to run, ${end}`, { cause }),
+    );
   }
 
   #error(thrown: unknown): { readonly column: ValueColumn; readonly size: number } {

@@ -5,7 +5,8 @@ import { each, type Script } from '../../core/script.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Interest, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
-import { revivedError, type StoredError } from './failure.js';
+import { revivedError } from './failure.js';
+import type { Reading } from './looking.js';
 import { sql, type EndRow } from './statements.js';
 
 /** To hear whenever a job of the queue has ended. */
@@ -23,17 +24,15 @@ interface Watch {
 /** Waits for results of one queue: however many are waited for, one observer stands in the store for them. */
 export class Results<S extends Kind, R> {
   readonly #scope: Scope<S>;
-  readonly #results: Columns<never, R>;
-  readonly #errors: Columns<never, StoredError>;
+  readonly #columns: Pick<Reading<never, R>, 'results' | 'errors'>;
   /** `undefined`, as a column: the result of most jobs, stored as none. */
   readonly #nothing: ValueColumn;
   readonly #wanted = new Map<number, Set<(end: End<R>) => void>>();
   #watch: Watch | undefined;
 
-  constructor(scope: Scope<S>, results: Columns<never, R>, errors: Columns<never, StoredError>) {
+  constructor(scope: Scope<S>, columns: Pick<Reading<never, R>, 'results' | 'errors'>) {
     this.#scope = scope;
-    this.#results = results;
-    this.#errors = errors;
+    this.#columns = columns;
     this.#nothing = new Columns<never, undefined>(scope.kind).encodeValue(undefined, 'result').column;
   }
 
@@ -125,8 +124,9 @@ export class Results<S extends Kind, R> {
 
   #end([id, stage, , outcome]: EndRow): End<R> {
     try {
-      if (stage === 'completed') return { result: this.#results.decodeValue(outcome ?? this.#nothing) };
-      const cause = outcome === null ? undefined : revivedError(this.#errors.decodeValue(outcome));
+      if (stage === 'completed')
+        return { result: this.#columns.results.decodeValue(outcome ?? this.#nothing) };
+      const cause = outcome === null ? undefined : revivedError(this.#columns.errors.decodeValue(outcome));
       if (stage === 'failed') return { error: cause ?? new Error(`job ${id} has failed`) };
       return { error: new HoldfastError('ERR_CANCELLED', `job ${id} was cancelled`, { cause }) };
     } catch (error) {

@@ -1,14 +1,16 @@
-import { Columns, type ValueColumn } from '../../core/columns.js';
+import type { ValueColumn } from '../../core/columns.js';
 import { HoldfastError } from '../../core/errors.js';
 import { all, each, get, lock, owner, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Kind, OwnerRow, Turn } from '../../core/store.js';
 import { bury, ringAll, theDead } from '../../core/waiting.js';
-import { insert, insertKeyed, isKeyed, type EncodedJob } from './adding.js';
+import { insert, insertOne, isPlain, type EncodedJob } from './adding.js';
 import { Change } from './change.js';
-import type { Limits, Settings, StoredLimits } from './limits.js';
-import { resolveAdd, storedOptions, type AddOptions } from './options.js';
-import type { Attempt, Claim, Outcome, Outcomes } from './outcomes.js';
+import { release } from './children.js';
+import { Limits, type Settings, type StoredLimits } from './limits.js';
+import { readingOf, type Reading } from './looking.js';
+import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
+import { Outcomes, type Attempt, type Claim, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
 import { sql, type ClaimedRow } from './statements.js';
 
@@ -52,36 +54,34 @@ const overdueAfter = 2_000;
 
 /** What a queue does in several statements. */
 export class QueueScripts<Data, Result> {
-  readonly #data: Columns<never, Data>;
-  readonly #values: Columns<never, unknown>;
-  readonly #limits: Limits;
+  readonly columns: Reading<Data, Result>;
+  readonly limits: Limits;
   readonly outcomes: Outcomes<Result>;
 
-  constructor(kind: Kind, outcomes: Outcomes<Result>, limits: Limits) {
-    this.#data = new Columns(kind);
-    this.#values = new Columns(kind);
-    this.#limits = limits;
-    this.outcomes = outcomes;
+  constructor(kind: Kind, policy: Policy) {
+    this.columns = readingOf(kind);
+    this.limits = new Limits(kind);
+    this.outcomes = new Outcomes(this.columns, policy);
   }
 
   encoded(data: Data, options: AddOptions | undefined): EncodedJob {
-    const { column, size } = this.#data.encodeValue(data, 'data');
+    const { column, size } = this.columns.data.encodeValue(data, 'data');
     return { ...resolveAdd(options), column, size };
   }
 
   /** Anything, in its column. */
   value(what: string, value: unknown): ValueColumn {
-    return this.#values.encodeValue(value, what).column;
+    return this.columns.values.encodeValue(value, what).column;
   }
 
   data(column: unknown): Data {
-    return this.#data.decodeValue(column);
+    return this.columns.data.decodeValue(column);
   }
 
   /** Stores what limits were given. */
   *limit(structure: number, given: StoredLimits): Script<void> {
     const change = new Change();
-    yield* this.#limits.store(structure, given, change);
+    yield* this.limits.store(structure, given, change);
     yield* change.store(structure);
   }
 
@@ -89,14 +89,21 @@ export class QueueScripts<Data, Result> {
   *add(structure: number, jobs: readonly EncodedJob[]): Script<number[]> {
     const change = new Change();
     // Else two could take a key at a time.
-    if (jobs.some(isKeyed)) yield* lock(structure);
+    if (jobs.some(({ key }) => key !== null)) yield* lock(structure);
     const settings = jobs.some(({ group }) => group !== null) ? yield* this.#begin(structure) : undefined;
     const limited = settings?.limits.groups !== undefined;
     let ids: number[] = [];
-    if (!jobs.some(isKeyed)) ids = yield* insert(structure, jobs, limited, change);
-    else for (const job of jobs) ids.push(yield* this.#addOne(structure, job, limited, change));
+    if (jobs.every(isPlain)) ids = yield* insert(structure, jobs, limited, change);
+    else
+      for (const job of jobs) ids.push(yield* insertOne(structure, withChildren(job, ids), limited, change));
     yield* this.#end(structure, settings, change);
     return ids;
+  }
+
+  /** The numbers by label. */
+  *flow(structure: number, jobs: readonly (EncodedJob & { label: string })[]): Script<Map<string, number>> {
+    const ids = yield* this.add(structure, jobs);
+    return new Map(jobs.map(({ label }, i) => [label, ids[i] ?? 0]));
   }
 
   /** Writes what has ended, and claims as much as is wanted. */
@@ -139,14 +146,14 @@ export class QueueScripts<Data, Result> {
 
   *bury(structure: number, dead: readonly number[]): Script<void> {
     for (const one of dead) yield* bury(one);
-    yield* this.changing(structure, (settings, change) => this.#rescue(structure, settings, change));
+    yield* this.changing(structure, (change, settings) => this.#rescue(structure, settings, change));
   }
 
   /** Changes jobs, and heeds the limits: what counts towards them nobody else changes until the transaction ends. */
-  *changing<T>(structure: number, work: (settings: Settings, change: Change) => Script<T>): Script<T> {
+  *changing<T>(structure: number, work: (change: Change, settings: Settings) => Script<T>): Script<T> {
     const change = new Change();
     const settings = yield* this.#begin(structure);
-    const result = yield* work(settings, change);
+    const result = yield* work(change, settings);
     yield* this.#end(structure, settings, change);
     return result;
   }
@@ -179,16 +186,11 @@ export class QueueScripts<Data, Result> {
     };
   }
 
-  *#addOne(structure: number, job: EncodedJob, limited: boolean, change: Change): Script<number> {
-    if (isKeyed(job)) return yield* insertKeyed(structure, job, limited, change);
-    return (yield* insert(structure, [job], limited, change))[0] ?? 0;
-  }
-
   /** What could be claimed. Who adds meanwhile has to wait until this store is seen to be in line. */
   *#takeOrSleep(structure: number, room: number): Script<Claims> {
     yield* lock(structure);
     const change = new Change();
-    const settings = yield* this.#limits.settings(structure);
+    const settings = yield* this.limits.settings(structure);
     yield* this.#rescue(structure, settings, change);
     const claims = room > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
@@ -198,8 +200,8 @@ export class QueueScripts<Data, Result> {
   *#isReady(structure: number): Script<boolean> {
     if ((yield* get(sql.gone, structure)) !== undefined) return true;
     if ((yield* get(sql.anyOverdue, structure)) !== undefined) return true;
-    const { paused, limits } = yield* this.#limits.settings(structure);
-    if (paused || (yield* this.#limits.share(structure, limits, new Change(), false)).most < 1) return false;
+    const { paused, limits } = yield* this.limits.settings(structure);
+    if (paused || (yield* this.limits.share(structure, limits, new Change(), false)).most < 1) return false;
     if ((yield* get(sql.anyReady, structure)) !== undefined) return true;
     return (yield* untilDue(structure)) <= 0;
   }
@@ -207,7 +209,7 @@ export class QueueScripts<Data, Result> {
   *#claim(structure: number, want: number, { paused, limits }: Settings, change: Change): Script<Claims> {
     if (paused) return noClaims;
     yield* this.#promote(structure, limits, change);
-    const share = yield* this.#limits.share(structure, limits, change, true);
+    const share = yield* this.limits.share(structure, limits, change, true);
     const most = Math.min(want, share.most);
     const own = yield* owner();
     if (most > 0) yield* run(sql.register, structure, own);
@@ -240,7 +242,7 @@ export class QueueScripts<Data, Result> {
       // Behind one that has waited for its time, the next may have a time, too.
       change.freed(group);
     }
-    yield* this.#admit(structure, { groups }, change);
+    yield* this.#admit(structure, change.takeGroups(), { limits: { groups } }, change);
     yield* noteClock();
   }
 
@@ -284,20 +286,28 @@ export class QueueScripts<Data, Result> {
 
   /** Where there are limits, nobody else changes what counts towards them until the transaction ends. */
   *#begin(structure: number): Script<Settings> {
-    const settings = yield* this.#limits.settings(structure);
+    const settings = yield* this.limits.settings(structure);
     if (Object.keys(settings.limits).length > 0) yield* lock(structure);
     return settings;
   }
 
   *#end(structure: number, settings: Settings | undefined, change: Change): Script<void> {
-    if (settings !== undefined) yield* this.#admit(structure, settings.limits, change);
+    yield* release(structure, this, change);
+    const groups = change.takeGroups();
+    if (groups.length > 0)
+      yield* this.#admit(structure, groups, settings ?? (yield* this.#begin(structure)), change);
     yield* change.store(structure);
+    for (const [other, there] of change.others) yield* this.#end(other, undefined, there);
   }
 
-  *#admit(structure: number, limits: StoredLimits, change: Change): Script<void> {
-    const groups = change.takeGroups();
+  *#admit(
+    structure: number,
+    groups: readonly string[],
+    { limits }: Pick<Settings, 'limits'>,
+    change: Change,
+  ): Script<void> {
     if (limits.groups === undefined) return;
-    for (const group of groups) yield* this.#limits.admit(structure, group, limits, change);
+    for (const group of groups) yield* this.limits.admit(structure, group, limits, change);
   }
 
   *#tell({ progress, logs }: Told): Script<void> {
@@ -324,4 +334,11 @@ function* untilDue(structure: number): Script<number> {
 /** Whom to look after. */
 function* otherWorkers(structure: number): Script<readonly OwnerRow[]> {
   return yield* all(sql.workers, structure, yield* owner());
+}
+
+/** With the numbers of those of its children that were added just before. */
+function withChildren(job: EncodedJob, ids: readonly number[]): EncodedJob {
+  if (!job.after.some(({ added }) => added)) return job;
+  const after = job.after.map((link) => (link.added ? { ...link, id: ids[link.id] ?? 0 } : link));
+  return { ...job, after };
 }

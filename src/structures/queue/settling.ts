@@ -1,7 +1,8 @@
 import type { ValueColumn } from '../../core/columns.js';
 import { all, each, get, run, type Script } from '../../core/script.js';
-import { isOver, runAgain } from './adding.js';
+import { runAgain } from './adding.js';
 import type { Change } from './change.js';
+import { isOver } from './children.js';
 import type { StoredLimits } from './limits.js';
 import { storedOptions } from './options.js';
 import type { Claim, Outcome, Outcomes } from './outcomes.js';
@@ -9,9 +10,9 @@ import { sql, type Settlement } from './statements.js';
 
 /** How a job may end, and where such ones are counted. */
 const endings = [
-  ['completed', 3],
-  ['failed', 4],
-  ['cancelled', 5],
+  ['completed', 4],
+  ['failed', 5],
+  ['cancelled', 6],
 ] as const;
 
 /** How many jobs of the dead, or of handlers that hang, are given back at once. */
@@ -32,54 +33,60 @@ export function* settle<R>(
   const removing = outcomes.filter(isLeft);
   const staying = removing.length === 0 ? outcomes : outcomes.filter((outcome) => !isLeft(outcome));
   const done = new Set<number>();
-  const again: number[] = [];
-  if (removing.length > 0) again.push(...(yield* remove(removing, change, done)));
-  if (staying.length > 0) again.push(...(yield* move(staying, groups?.ordered === true, change, done)));
-  for (const id of again) yield* runAgain(structure, id, groups !== undefined, change);
+  const followed: number[] = [];
+  if (removing.length > 0) followed.push(...(yield* remove(removing, change, done)));
+  if (staying.length > 0) followed.push(...(yield* move(staying, groups?.ordered === true, change, done)));
+  for (const id of followed) yield* runAgain(structure, id, groups !== undefined, change);
   return outcomes.filter(({ id }) => !done.has(id));
 }
 
-/** Gives back those that are to run again. */
+/** Gives back those that something is to follow. */
 function* remove(outcomes: readonly Outcome[], change: Change, done: Set<number>): Script<number[]> {
-  const again: number[] = [];
+  const followed: number[] = [];
+  const results = new Map(outcomes.map(({ id, outcome }) => [id, outcome]));
   const pairs = outcomes.map(({ id, claim }): [number, number] => [id, claim]);
   for (const [id, bytes, group, follows] of yield* each(sql.settleAndRemove, pairs)) {
     done.add(id);
-    if (follows !== null) again.push(id);
+    if (follows !== null) {
+      followed.push(id);
+      change.over(id, 'completed', results.get(id) ?? null);
+    }
     change.count('running', -1, -bytes);
     change.ended();
     change.freed(group);
   }
-  return again;
+  return followed;
 }
 
-/** Gives back those that are to run again, since they have ended. */
+/** Gives back those that something is to follow, since they have ended. */
 function* move(
   outcomes: readonly Outcome[],
   ordered: boolean,
   change: Change,
   done: Set<number>,
 ): Script<number[]> {
-  const again: number[] = [];
+  const followed: number[] = [];
   const rows = yield* each(
     sql.settle,
     outcomes.map((outcome) => settlementOf(outcome, ordered)),
   );
   const moved = new Map(rows.map((row) => [row[0], row]));
   const errors: [number, 'error', ValueColumn][] = [];
-  for (const { id, size, error } of outcomes) {
+  for (const { id, size, error, outcome } of outcomes) {
     const row = moved.get(id);
     if (row === undefined) continue;
     done.add(id);
     const [, stage, group, follows] = row;
-    change.count('running', -1);
-    change.count(stage, 1, size);
+    change.move('running', stage, size);
     change.freed(group);
-    if (follows !== null && isOver(stage)) again.push(id);
+    if (follows !== null && isOver(stage)) {
+      followed.push(id);
+      change.over(id, stage, outcome);
+    }
     if (error !== null) errors.push([id, 'error', error]);
   }
   if (errors.length > 0) yield* each(sql.note, errors);
-  return again;
+  return followed;
 }
 
 function settlementOf(

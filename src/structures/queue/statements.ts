@@ -3,9 +3,9 @@ import { Statement } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
 import type { OwnerRow } from '../../core/store.js';
 
-/** In which index a job is: see the schema. */
+/** In which index a job is: see src/core/tables.ts. */
 export type Stage =
-  'ready' | 'parked' | 'delayed' | 'timed' | 'running' | 'completed' | 'failed' | 'cancelled';
+  'blocked' | 'ready' | 'parked' | 'delayed' | 'timed' | 'running' | 'completed' | 'failed' | 'cancelled';
 
 /** A job to be added: due `at` a time of the wall clock, or else in `delay` milliseconds. `data` is null where it lies in `job_data`. */
 export type NewJob = [
@@ -70,25 +70,6 @@ export type Settlement = [
   claim: number,
 ];
 
-/** What is to be shown of a job. `now` is the steady clock's. */
-export type JobRow = [
-  id: number,
-  stage: Stage,
-  rank: number,
-  due: number,
-  now: number,
-  failures: number,
-  deaths: number,
-  added: number,
-  started: number | null,
-  ended: number | null,
-  name: string | null,
-  group: string | null,
-  data: unknown,
-  outcome: unknown,
-  progress: unknown,
-];
-
 export type EndRow = [id: number, stage: Stage, ended: number | null, outcome: unknown];
 
 /** To make ready what is due. */
@@ -96,6 +77,7 @@ export type Promotion = [limited: number, structure: number, most: number];
 
 /** How many jobs there are, and their bytes; or by how much that has changed. */
 export type Counts = [
+  blocked: number,
   waiting: number,
   delayed: number,
   running: number,
@@ -105,7 +87,16 @@ export type Counts = [
   bytes: number,
 ];
 
-const countColumns = ['waiting', 'delayed', 'running', 'completed', 'failed', 'cancelled', 'bytes'];
+const countColumns = [
+  'blocked',
+  'waiting',
+  'delayed',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+  'bytes',
+];
 const counted = `ON CONFLICT (structure, slot) DO UPDATE SET ${countColumns.map((name) => `${name} = c.${name} + excluded.${name}`).join(', ')}`;
 const counting = `INSERT INTO job_counts AS c (structure, slot, ${countColumns.join(', ')})`;
 
@@ -115,7 +106,8 @@ const inserting =
 const readyJobs = `SELECT r.id FROM jobs r WHERE r.structure = ? AND r.state = 'ready' ORDER BY r.rank, r.due, r.id LIMIT ?`;
 /** In their order; it is to be followed by a limit. */
 const parkedJobs = `SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? AND p.state = 'parked' ORDER BY p.rank, p.due, p.id`;
-const dataOf =
+/** The data of a job, wherever they are. */
+export const dataOf =
   'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
 const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN NULL ELSE keyed END`;
 const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, ${dataOf}`;
@@ -127,8 +119,6 @@ const promoting = (stage: Stage, now: string): string =>
 
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;
-
-const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress FROM jobs`;
 
 export const sql = {
   add: new Statement<NewJob, [id: number]>(
@@ -149,7 +139,7 @@ export const sql = {
   ),
   /** Comes after what has changed, and before those who wait are looked for: on PostgreSQL it keeps others from joining until the commit. */
   count: new Statement<[structure: number, ...Counts]>(
-    `${counting} VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?) ${counted}`,
+    `${counting} VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?) ${counted}`,
     // Else all who add to one queue would wait for each other's commits.
     `WITH s AS (SELECT id FROM structures WHERE id = ? FOR KEY SHARE)
      ${counting} SELECT s.id, pg_backend_pid() % 16, ${countColumns.map(() => 'CAST(? AS bigint)').join(', ')} FROM s ${counted}`,
@@ -191,13 +181,16 @@ export const sql = {
     },
   ),
   /** Tells the group that has a place free now. */
-  settle: new Statement<Settlement, [id: number, stage: Stage, group: string | null, again: number | null]>(
+  settle: new Statement<
+    Settlement,
+    [id: number, stage: Stage, group: string | null, followed: number | null]
+  >(
     `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR ? = 'completed' THEN ? ELSE 'cancelled' END,
        ended = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN wall() END,
        keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN NULL ELSE keyed END,
        owner = NULL, deadline = NULL, cancelling = NULL, failures = failures + ?, deaths = deaths + ?,
        due = coalesce(${steady} + ?, due), slot = CASE WHEN cancelling IS NULL AND ? = 1 THEN slot END, outcome = ?, bytes = bytes + ?
-     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, state, CASE WHEN slot IS NULL THEN grp END, again`,
+     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, state, CASE WHEN slot IS NULL THEN grp END, followed`,
     undefined,
     {
       many: `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR s.stage = 'completed' THEN s.stage ELSE 'cancelled' END,
@@ -208,19 +201,19 @@ export const sql = {
           outcome = s.outcome, bytes = jobs.bytes + s.bytes
         FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[])
           AS s(stage, stage_again, ended, ended_again, failures, deaths, delay, keeps, outcome, bytes, id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.state, CASE WHEN slot IS NULL THEN grp END, again`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.state, CASE WHEN slot IS NULL THEN grp END, followed`,
     },
   ),
   /** For those that are not to be kept. */
   settleAndRemove: new Statement<
     [id: number, claim: number],
-    [id: number, bytes: number, group: string | null, again: number | null]
+    [id: number, bytes: number, group: string | null, followed: number | null]
   >(
-    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, bytes, grp, again`,
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, bytes, grp, followed`,
     undefined,
     {
       many: `DELETE FROM jobs USING unnest(?::bigint[], ?::bigint[]) AS s(id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, bytes, grp, again`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, bytes, grp, followed`,
     },
   ),
   note: new Statement<[job: number, kind: 'error' | 'log', note: ValueColumn], [id: number]>(
@@ -230,9 +223,6 @@ export const sql = {
       many: `INSERT INTO job_notes (job, at, kind, note) SELECT n.job, wall(), n.kind, n.note
         FROM unnest(?::bigint[], ?::text[], ?::bytea[]) AS n(job, kind, note) RETURNING id`,
     },
-  ),
-  notes: new Statement<[job: number, kind: 'error' | 'log'], [at: number, note: unknown]>(
-    'SELECT at, note FROM job_notes WHERE job = ? AND kind = ? ORDER BY id',
   ),
   progress: new Statement<[progress: ValueColumn, id: number, claim: number], [id: number]>(
     `UPDATE jobs SET progress = ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
@@ -288,16 +278,16 @@ export const sql = {
   /** Nobody else changes it until the transaction ends. */
   stageOf: new Statement<
     [structure: number, id: number],
-    [stage: Stage, bytes: number, group: string | null]
+    [stage: Stage, bytes: number, group: string | null, followed: number | null, pending: number | null]
   >(
-    'SELECT state, bytes, grp FROM jobs WHERE structure = ? AND id = ?',
-    'SELECT state, bytes, grp FROM jobs WHERE structure = ? AND id = ? FOR UPDATE',
+    'SELECT state, bytes, grp, followed, pending FROM jobs WHERE structure = ? AND id = ?',
+    'SELECT state, bytes, grp, followed, pending FROM jobs WHERE structure = ? AND id = ? FOR UPDATE',
   ),
   cancel: new Statement<[id: number]>(
     `UPDATE jobs SET state = 'cancelled', ended = wall(), slot = NULL, keyed = NULL WHERE id = ?`,
   ),
-  retry: new Statement<[stage: Stage, id: number]>(
-    `UPDATE jobs SET state = ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
+  retry: new Statement<[stage: Stage, pending: number | null, id: number]>(
+    `UPDATE jobs SET state = ?, pending = ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
   ),
   remove: new Statement<[id: number]>('DELETE FROM jobs WHERE id = ?'),
   /** What became of a job. `ended` is null while it has not. */
@@ -309,7 +299,6 @@ export const sql = {
         JOIN jobs j ON j.structure = w.structure AND j.id = w.id`,
     },
   ),
-  job: new Statement<[structure: number, id: number], JobRow>(`${shown} WHERE structure = ? AND id = ?`),
   /** Who has a key. */
   holderOf: new Statement<[structure: number, key: string], [id: number, stage: Stage]>(
     'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed IS NOT NULL',
@@ -342,7 +331,7 @@ export const sql = {
      ON CONFLICT (job) DO UPDATE SET rank = excluded.rank, at = excluded.at, delay = excluded.delay, bytes = excluded.bytes,
        name = excluded.name, grp = excluded.grp, keyed = excluded.keyed, options = excluded.options, data = excluded.data`,
   ),
-  markAgain: new Statement<[id: number]>('UPDATE jobs SET again = 1 WHERE id = ?'),
+  markAgain: new Statement<[id: number]>('UPDATE jobs SET followed = 1 WHERE id = ?'),
   takeAgain: new Statement<[job: number], Successor>(
     `DELETE FROM job_successors WHERE job = ? RETURNING rank, at, delay, bytes, name, grp, key, keyed, options, data`,
   ),

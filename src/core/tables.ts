@@ -1,0 +1,247 @@
+/**
+ * Tables have plural names and columns singular ones: the server engine puts its schema's name before the plurals.
+ *
+ * Sizes. An index keeps `size` and `bytes` by triggers. A deque needs neither: its places are consecutive, so the size is the
+ * distance of its ends; and each item knows how many bytes were pushed up to and with it (`upto`), so the bytes are the
+ * difference of its ends. A push or shift then writes one page less, which made it a third faster. Only items that were
+ * overwritten with another length (`bytes` <> `span`) have their difference kept in `structures.bytes`, by triggers.
+ *
+ * Holds. Whoever holds a lock, or permits, has a row in `holds`; it is void once its owner is gone from `owners`, so that burying the
+ * dead is one DELETE. Slot 0 stays, and keeps the fence: a lock's holder is in it, so that to acquire and to release write one
+ * page; of what several may hold, it counts the weight that is held, and each holder has a slot of its own.
+ *
+ * Meeting points. A waiter of a latch or a barrier has the round it waits for as its `mode`; once `round` has grown beyond that, it may go,
+ * whenever it comes to look: to let all go is one UPDATE. A party's arrival at a barrier is its row in `waiters`: if fewer rows wait for the
+ * round than have `arrived`, one has died or left, and the round is broken. `broken` is the last round that was, 0 for none.
+ *
+ * Throttles. What has been used up of a limit by a key: see src/core/rate/rules.ts. It was so at the moment that `monotonic` and `wall`
+ * tell, the former under the name of the `boot`: who comes later works out what time has changed since. Without a row nothing has
+ * been used; the key of all who give none is an empty blob, which no key is encoded as. No index but the primary key: to take
+ * then writes one page.
+ *
+ * Clocks. One row, by which a delay outlives a reboot: see src/core/steady.ts.
+ *
+ * Jobs. `state` tells in which index a job is, and no index has jobs that could not be taken from it now: `ready` ones by `rank` (minus the
+ * priority) and `due`; `delayed` ones by `due` on the steady clock, `timed` ones by `due` on the wall clock; `parked` ones by their group (`grp`), which has no place (`slot`) free for them; `running` ones by their `owner`, void
+ * once that is gone from `owners`; those that have ended by `state` and `ended`. Data of more than a kilobyte lie in `job_data`, since each change
+ * of state writes the row anew. `keyed` says for how long a job keeps others from
+ * being added with its `key`: 1 while it waits, 2 until it ends. `blocked` ones wait for `pending` others, their children, before they are what `becomes` says. `followed` says that something is to be done when
+ * the job ends: a successor is to follow it, or parents wait for it, as `job_children` tells; what a child came to is kept there.
+ * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (16 on PostgreSQL) that every script keeps. `queue_workers` tells
+ * who takes jobs of a queue, and has to be looked after.
+ *
+ * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
+ */
+export const tables: string = `
+CREATE TABLE structures (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  size INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  sequence INTEGER NOT NULL DEFAULT 0 CHECK (sequence < 4398046511104),
+  waiting INTEGER NOT NULL DEFAULT 0,
+  capacity INTEGER,
+  UNIQUE (kind, name)
+) STRICT;
+CREATE TABLE entries (
+  id INTEGER PRIMARY KEY,
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  value ANY NOT NULL,
+  bytes INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
+CREATE TABLE items (
+  id INTEGER PRIMARY KEY CHECK (id & 4398046511103 BETWEEN 1 AND 4398046511102),
+  value ANY NOT NULL,
+  bytes INTEGER NOT NULL,
+  span INTEGER NOT NULL,
+  upto INTEGER NOT NULL
+) STRICT;
+CREATE TABLE owners (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  token TEXT NOT NULL UNIQUE,
+  host TEXT NOT NULL,
+  process INTEGER NOT NULL,
+  thread INTEGER NOT NULL,
+  since REAL NOT NULL
+) STRICT;
+CREATE TABLE waiters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  owner INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+  mode INTEGER NOT NULL,
+  low ANY,
+  high ANY,
+  since REAL NOT NULL,
+  label TEXT
+) STRICT;
+CREATE INDEX waiters_by_structure ON waiters (structure, id);
+CREATE INDEX waiters_by_owner ON waiters (owner);
+CREATE TABLE holds (
+  structure INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  owner INTEGER,
+  fence INTEGER NOT NULL,
+  weight INTEGER NOT NULL,
+  since REAL NOT NULL,
+  until REAL,
+  label TEXT,
+  PRIMARY KEY (structure, slot)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE latches (
+  structure INTEGER PRIMARY KEY,
+  remaining INTEGER NOT NULL,
+  round INTEGER NOT NULL
+) STRICT;
+CREATE TABLE barriers (
+  structure INTEGER PRIMARY KEY,
+  parties INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  arrived INTEGER NOT NULL,
+  broken INTEGER NOT NULL
+) STRICT;
+CREATE TABLE totals (
+  structure INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  sum REAL NOT NULL
+) STRICT;
+CREATE TABLE throttles (
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  used REAL NOT NULL,
+  previous REAL NOT NULL,
+  phase REAL NOT NULL,
+  monotonic REAL NOT NULL,
+  wall REAL NOT NULL,
+  boot TEXT NOT NULL,
+  PRIMARY KEY (structure, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE clocks (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  boot TEXT,
+  ahead REAL NOT NULL,
+  steady REAL NOT NULL,
+  wall REAL NOT NULL
+) STRICT;
+INSERT INTO clocks (id, ahead, steady, wall) VALUES (1, 0, 0, 0);
+CREATE TABLE queues (
+  structure INTEGER PRIMARY KEY,
+  paused INTEGER NOT NULL DEFAULT 0,
+  limits TEXT,
+  recording REAL
+) STRICT;
+CREATE TABLE queue_workers (
+  structure INTEGER NOT NULL,
+  owner INTEGER NOT NULL,
+  PRIMARY KEY (structure, owner)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  rank INTEGER NOT NULL,
+  due REAL NOT NULL,
+  claim INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  deaths INTEGER NOT NULL DEFAULT 0,
+  owner INTEGER,
+  deadline REAL,
+  cancelling INTEGER,
+  added REAL NOT NULL,
+  started REAL,
+  ended REAL,
+  bytes INTEGER NOT NULL,
+  name TEXT,
+  grp TEXT,
+  slot INTEGER,
+  key TEXT,
+  keyed INTEGER,
+  followed INTEGER,
+  pending INTEGER,
+  becomes TEXT,
+  options TEXT,
+  data ANY,
+  outcome ANY,
+  progress ANY
+) STRICT;
+CREATE INDEX jobs_ready ON jobs (structure, rank, due) WHERE state = 'ready';
+CREATE INDEX jobs_delayed ON jobs (structure, due) WHERE state = 'delayed';
+CREATE INDEX jobs_timed ON jobs (structure, due) WHERE state = 'timed';
+CREATE INDEX jobs_running ON jobs (structure, owner) WHERE state = 'running';
+CREATE INDEX jobs_overdue ON jobs (structure, deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT NULL;
+CREATE INDEX jobs_parked ON jobs (structure, grp, rank, due) WHERE state = 'parked';
+CREATE INDEX jobs_occupying ON jobs (structure, grp) WHERE slot IS NOT NULL;
+CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed IS NOT NULL;
+CREATE INDEX jobs_by_queue ON jobs (structure, id);
+CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;
+CREATE TABLE job_data (
+  job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+  data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_successors (
+  job INTEGER PRIMARY KEY,
+  rank INTEGER NOT NULL,
+  at REAL,
+  delay REAL NOT NULL,
+  bytes INTEGER NOT NULL,
+  name TEXT,
+  grp TEXT,
+  key TEXT NOT NULL,
+  keyed INTEGER,
+  options TEXT,
+  data ANY NOT NULL
+) STRICT;
+CREATE TABLE job_children (
+  parent INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  place INTEGER NOT NULL,
+  child INTEGER NOT NULL,
+  label TEXT,
+  policy TEXT NOT NULL,
+  stage TEXT,
+  outcome ANY,
+  PRIMARY KEY (parent, place)
+) STRICT;
+CREATE INDEX job_children_by_child ON job_children (child) WHERE stage IS NULL;
+CREATE TABLE job_windows (
+  structure INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  until REAL NOT NULL,
+  job INTEGER NOT NULL,
+  PRIMARY KEY (structure, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_windows_by_end ON job_windows (structure, until);
+CREATE TABLE job_notes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  at REAL NOT NULL,
+  kind TEXT NOT NULL,
+  note ANY NOT NULL
+) STRICT;
+CREATE INDEX job_notes_by_job ON job_notes (job, id);
+CREATE TABLE job_events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  at REAL NOT NULL,
+  kind TEXT NOT NULL,
+  job INTEGER NOT NULL,
+  attempt INTEGER,
+  detail ANY
+) STRICT;
+CREATE INDEX job_events_by_queue ON job_events (structure, id);
+CREATE TABLE job_counts (
+  structure INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  blocked INTEGER NOT NULL,
+  waiting INTEGER NOT NULL,
+  delayed INTEGER NOT NULL,
+  running INTEGER NOT NULL,
+  completed INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (structure, slot)
+) STRICT, WITHOUT ROWID;
+`;
