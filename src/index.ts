@@ -20,6 +20,8 @@ export type { Handle } from './structures/queue/handle.js';
 export type { Job } from './structures/queue/job.js';
 export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
 export type { Dependency, JobRef } from './structures/queue/child-options.js';
+export type { EventOptions, JobEvent } from './structures/queue/events.js';
+export type { TracedEvent } from './structures/queue/recording.js';
 export type { FlowJob } from './structures/queue/flow.js';
 export type { JobFilter, ListOptions } from './structures/queue/listing.js';
 export type { Child, JobCounts, JobInfo, JobState } from './structures/queue/looking.js';

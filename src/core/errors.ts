@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'ERR_DEADLOCK'
   /** A job with the same key is there already. */
   | 'ERR_DUPLICATE'
+  /** Some events of those that were asked for are not there any more. */
+  | 'ERR_EVENTS_MISSED'
   /** The job was not started in time: it has expired. */
   | 'ERR_EXPIRED'
   /** The disk, or the space that the store may use, is full. Nothing was changed. */

@@ -42,6 +42,7 @@ interface Session {
   /** The conflict that has doomed it, even if whoever called has caught the error. */
   conflict: unknown;
   undo: (() => void)[];
+  done: (() => void)[];
   /** Numbers of structures that it has read, or made: known to others only once it is committed. */
   readonly ids: Map<StructureRef, number>;
 }
@@ -104,6 +105,11 @@ export class Sessions {
     this.#current.getStore()?.undo.push(action);
   }
 
+  /** To be done once the transaction around the caller is committed. */
+  afterCommit(action: () => void): void {
+    this.#current.getStore()?.done.push(action);
+  }
+
   /** Asks within the transaction around the caller, or on any connection. */
   async query(query: PgQuery): Promise<PgResult> {
     const session = this.#current.getStore();
@@ -163,6 +169,7 @@ export class Sessions {
           `${this.#where}: an earlier failure has rolled back the transaction`,
         );
       for (const [ref, id] of session.ids) ref.id = id;
+      for (const action of session.done) action();
       return { value };
     } catch (error) {
       await this.#end(session);
@@ -185,6 +192,7 @@ export class Sessions {
       await this.#end(session);
       await this.#ask(session, this.queries.plain('RELEASE nested'));
       outer.undo.push(...session.undo);
+      outer.done.push(...session.done);
       for (const [ref, id] of session.ids) outer.ids.set(ref, id);
       return value;
     } catch (error) {
@@ -249,6 +257,7 @@ function newSession(client: PgClient, serializable: boolean): Session {
     ended: false,
     conflict: undefined,
     undo: [],
+    done: [],
     ids: new Map(),
   };
 }

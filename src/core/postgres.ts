@@ -197,7 +197,9 @@ export class ServerEngine implements Engine<'server'> {
     return this.presence.known;
   }
 
-  async #ask({ kind, params }: Step<unknown>): Promise<unknown> {
+  async #ask({ kind, params, action }: Step<unknown>): Promise<unknown> {
+    if (action !== undefined) this.sessions.afterCommit(action);
+    if (kind === 'committed') return undefined;
     const number = Number(params[0]);
     if (kind === 'owner') return this.#owner();
     if (kind === 'lock') return this.get(catalog.lockStructure, [number]);

@@ -3,10 +3,11 @@ import type { Row, Statement, Value } from './statement.js';
 /** One question to the store. Inside a script, `yield* step` is its answer. */
 export class Step<A> {
   constructor(
-    readonly kind: 'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive',
+    readonly kind: 'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive' | 'committed',
     readonly statement?: Statement,
     readonly params: readonly Value[] = [],
     readonly rows: readonly (readonly Value[])[] = [],
+    readonly action?: () => void,
   ) {}
 
   *[Symbol.iterator](): Generator<Step<unknown>, A, A> {
@@ -63,6 +64,11 @@ export function lock(structure: number): Step<void> {
 /** Wakes the owner with this number once the transaction is committed, and not if it isn't. */
 export function ring(owner: number): Step<void> {
   return new Step('ring', undefined, [owner]);
+}
+
+/** Runs `action` once the transaction is committed, and not if it isn't. It must not throw. */
+export function committed(action: () => void): Step<void> {
+  return new Step('committed', undefined, [], [], action);
 }
 
 /** This store's own number among the owners; registers it at first use. */

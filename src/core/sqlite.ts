@@ -204,7 +204,9 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return answers;
   }
 
-  #ask({ kind, params }: Step<unknown>): unknown {
+  #ask({ kind, params, action }: Step<unknown>): unknown {
+    if (action !== undefined) this.transactions.afterCommit(action);
+    if (kind === 'committed') return undefined;
     if (kind === 'owner') return this.presence.id();
     // The write lock that the transaction holds is all the lock there is.
     if (kind === 'lock') return undefined;

@@ -130,7 +130,8 @@ CREATE TABLE queues (
   structure INTEGER PRIMARY KEY,
   paused INTEGER NOT NULL DEFAULT 0,
   limits TEXT,
-  recording REAL
+  recording REAL,
+  removed INTEGER
 ) STRICT;
 CREATE TABLE queue_workers (
   structure INTEGER NOT NULL,

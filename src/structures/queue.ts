@@ -14,6 +14,7 @@ import {
   type StoreOf,
 } from '../core/store.js';
 import { startTimer } from '../core/timer.js';
+import { eventsOf, resolveEvents, type EventOptions, type JobEvent } from './queue/events.js';
 import { resolveFlow, type FlowJob } from './queue/flow.js';
 import { Handle } from './queue/handle.js';
 import { jobCounts, jobInfo, storedJobs, type JobCounts, type JobInfo } from './queue/looking.js';
@@ -205,6 +206,20 @@ class QueueOf<S extends Kind, Data, R> {
   remove(jobs: JobFilter): Result<S, number>;
   remove(which: number | JobFilter): Result<S, boolean> | Result<S, number> {
     return this.#manage(remove, which);
+  }
+
+  /**
+   * What happens to the jobs of this queue in any process, from now on or behind an event that was seen before, until `signal` aborts or the store is closed. Events are
+   * recorded while somebody listens, and for a minute after, so that who comes back misses nothing; the newest 10 000 are kept. To trace what happens in this
+   * process alone, subscribe to the diagnostics channel `holdfast:queue`, which gets a {@link TracedEvent} for each.
+   *
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_EVENTS_MISSED` when there is no going on where it
+   * was asked to, or the loop has fallen too far behind; `ERR_CLOSED`; `ERR_READONLY`; the signal's reason when it aborts.
+   * @example
+   * for await (const event of mails.events({ signal })) if (event.type === 'failed') console.error(event.job, event.error);
+   */
+  events(options?: EventOptions): AsyncIterableIterator<JobEvent> {
+    return eventsOf(this.#scope, this.#scripts.columns, resolveEvents(options));
   }
 
   /** No process starts jobs of this queue any more, until {@link resume}. Those that run go on. */

@@ -48,6 +48,7 @@ export function* insert(
     size > mostInline ? [[ids[i] ?? 0, column]] : [],
   );
   if (large.length > 0) yield* each(sql.addData, large);
+  for (const id of ids) change.tell('added', id);
   return ids;
 }
 

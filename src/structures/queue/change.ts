@@ -1,6 +1,8 @@
 import type { ValueColumn } from '../../core/columns.js';
 import { all, run, type Script } from '../../core/script.js';
 import { ringAll } from '../../core/waiting.js';
+import type { EventKind } from './event-statements.js';
+import { isTraced, record } from './recording.js';
 import { sql, type Counts, type Stage } from './statements.js';
 
 const columnOf = {
@@ -16,6 +18,14 @@ const columnOf = {
 } as const;
 const bytesColumn = 7;
 
+/** Something that happens to a job. */
+export type Happening = readonly [
+  kind: EventKind,
+  job: number,
+  attempt: number | null,
+  detail: ValueColumn | null,
+];
+
 /** A job that has ended, and that others wait for. */
 export interface Ended {
   readonly id: number;
@@ -29,9 +39,13 @@ export class Change {
   readonly #groups = new Set<string>();
   readonly #elsewhere = new Map<number, Change>();
   #over: Ended[] = [];
+  #happenings: Happening[] = [];
+  #failed: number[] = [];
   #ready = 0;
   #delayed = 0;
   #ended = false;
+  /** Whether somebody listens to what happens; `undefined` while nobody has looked. */
+  recording: boolean | undefined;
 
   /** `jobs` more, or less, in a stage. */
   count(stage: Stage, jobs: number, bytes = 0): void {
@@ -47,6 +61,23 @@ export class Change {
   move(from: Stage, to: Stage, bytes = 0): void {
     this.count(from, -1);
     this.count(to, 1, bytes);
+  }
+
+  /** Something happens to a job, for those who listen. */
+  tell(kind: EventKind, job: number, attempt: number | null = null, detail: ValueColumn | null = null): void {
+    if (kind === 'failed') this.#failed.push(job);
+    if (this.recording !== false || isTraced()) this.#happenings.push([kind, job, attempt, detail]);
+  }
+
+  get happenings(): readonly Happening[] {
+    return this.#happenings;
+  }
+
+  /** The jobs that have failed since this was asked last. */
+  takeFailed(): number[] {
+    const failed = this.#failed;
+    this.#failed = [];
+    return failed;
   }
 
   /** How many more run. */
@@ -113,6 +144,7 @@ export class Change {
     // Who sleeps until the first delayed job is due has to look when that is now.
     const wanted = Math.max(this.#ready, this.#delayed > 0 ? 1 : 0);
     if (wanted > 0) yield* ringAll(yield* all(sql.line, structure, wanted));
-    if (this.#ended) yield* ringAll(yield* all(sql.observers, structure));
+    const recorded = yield* record(structure, this.#happenings, this.recording);
+    if (this.#ended || recorded) yield* ringAll(yield* all(sql.observers, structure, this.#ended ? -1 : -2));
   }
 }

@@ -73,5 +73,6 @@ function* fail<R>(
   const [structure, followed] = row;
   yield* each(jobs.note, [[parent, 'error', column]]);
   at(structure).move('blocked', 'failed', size);
+  at(structure).tell('failed', parent, null, column);
   if (followed !== null) change.over(parent, 'failed', column);
 }

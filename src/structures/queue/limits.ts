@@ -60,6 +60,8 @@ export interface StoredLimits {
 /** What a queue keeps to. */
 export interface Settings {
   readonly paused: boolean;
+  /** Whether what happens is kept, since somebody listens. */
+  readonly recording: boolean;
   readonly limits: StoredLimits;
 }
 
@@ -128,9 +130,10 @@ export class Limits {
   }
 
   *settings(structure: number): Script<Settings> {
-    const [paused, limits] = (yield* get(sql.settings, structure)) ?? [0, null];
+    const [paused, limits, recording] = (yield* get(sql.settings, structure)) ?? [0, null, null];
     return {
       paused: paused === 1,
+      recording: recording === 1,
       limits: limits === null ? noLimits : (JSON.parse(limits) as StoredLimits),
     };
   }

@@ -23,6 +23,7 @@ export const cancel: Managing = function* (structure, id, _, change) {
   }
   yield* run(sql.cancel, id);
   change.move(stage, 'cancelled');
+  change.tell('cancelled', id);
   change.freed(group);
   if (followed !== null) change.over(id, 'cancelled', null);
   return true;
@@ -37,6 +38,7 @@ export const retry: Managing = function* (structure, id, rules, change) {
   const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
   yield* run(sql.retry, to, pending, id);
   change.move(from, to);
+  change.tell('retrying', id);
   change.freed(group);
   return true;
 };

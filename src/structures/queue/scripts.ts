@@ -7,6 +7,7 @@ import { bury, ringAll, theDead } from '../../core/waiting.js';
 import { insert, insertOne, isPlain, type EncodedJob } from './adding.js';
 import { Change } from './change.js';
 import { release } from './children.js';
+import { trace } from './recording.js';
 import { Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
@@ -90,7 +91,9 @@ export class QueueScripts<Data, Result> {
     const change = new Change();
     // Else two could take a key at a time.
     if (jobs.some(({ key }) => key !== null)) yield* lock(structure);
-    const settings = jobs.some(({ group }) => group !== null) ? yield* this.#begin(structure) : undefined;
+    const settings = jobs.some(({ group }) => group !== null)
+      ? yield* this.#begin(structure, change)
+      : undefined;
     const limited = settings?.limits.groups !== undefined;
     let ids: number[] = [];
     if (jobs.every(isPlain)) ids = yield* insert(structure, jobs, limited, change);
@@ -109,8 +112,8 @@ export class QueueScripts<Data, Result> {
   /** Writes what has ended, and claims as much as is wanted. */
   *exchange(structure: number, { outcomes, told, want }: Delivery): Script<Answer> {
     const change = new Change();
-    const settings = yield* this.#begin(structure);
-    yield* this.#tell(told);
+    const settings = yield* this.#begin(structure, change);
+    yield* this.#tell(told, change);
     const refused = yield* this.#settle(structure, outcomes, settings, change);
     const { claimed } = want > 0 ? yield* this.#claim(structure, want, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
@@ -152,7 +155,7 @@ export class QueueScripts<Data, Result> {
   /** Changes jobs, and heeds the limits: what counts towards them nobody else changes until the transaction ends. */
   *changing<T>(structure: number, work: (change: Change, settings: Settings) => Script<T>): Script<T> {
     const change = new Change();
-    const settings = yield* this.#begin(structure);
+    const settings = yield* this.#begin(structure, change);
     const result = yield* work(change, settings);
     yield* this.#end(structure, settings, change);
     return result;
@@ -191,6 +194,7 @@ export class QueueScripts<Data, Result> {
     yield* lock(structure);
     const change = new Change();
     const settings = yield* this.limits.settings(structure);
+    change.recording = settings.recording;
     yield* this.#rescue(structure, settings, change);
     const claims = room > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
@@ -220,6 +224,7 @@ export class QueueScripts<Data, Result> {
       change.claimed(rows.length);
       claimed.push(...(yield* this.#sortOut(structure, rows, limits, change)));
     }
+    for (const { id, failures } of claimed) change.tell('started', id, failures + 1);
     yield* share.take(claimed.length);
     const limited = claimed.filter(({ timeout }) => timeout < Infinity);
     if (limited.length > 0)
@@ -285,8 +290,9 @@ export class QueueScripts<Data, Result> {
   }
 
   /** Where there are limits, nobody else changes what counts towards them until the transaction ends. */
-  *#begin(structure: number): Script<Settings> {
+  *#begin(structure: number, change: Change): Script<Settings> {
     const settings = yield* this.limits.settings(structure);
+    change.recording = settings.recording;
     if (Object.keys(settings.limits).length > 0) yield* lock(structure);
     return settings;
   }
@@ -295,8 +301,9 @@ export class QueueScripts<Data, Result> {
     yield* release(structure, this, change);
     const groups = change.takeGroups();
     if (groups.length > 0)
-      yield* this.#admit(structure, groups, settings ?? (yield* this.#begin(structure)), change);
+      yield* this.#admit(structure, groups, settings ?? (yield* this.#begin(structure, change)), change);
     yield* change.store(structure);
+    yield* trace(structure, change.happenings, this.columns);
     for (const [other, there] of change.others) yield* this.#end(other, undefined, there);
   }
 
@@ -310,8 +317,12 @@ export class QueueScripts<Data, Result> {
     for (const group of groups) yield* this.limits.admit(structure, group, limits, change);
   }
 
-  *#tell({ progress, logs }: Told): Script<void> {
-    if (progress.length > 0) yield* each(sql.progress, progress);
+  *#tell({ progress, logs }: Told, change: Change): Script<void> {
+    if (progress.length > 0) {
+      const values = new Map(progress.map(([value, id]) => [id, value]));
+      for (const [id] of yield* each(sql.progress, progress))
+        change.tell('progress', id, null, values.get(id));
+    }
     for (const [line, id, claim] of logs) {
       if ((yield* get(sql.isCurrent, id, claim)) !== undefined) yield* each(sql.note, [[id, 'log', line]]);
     }

@@ -6,7 +6,8 @@ import { isOver } from './children.js';
 import type { StoredLimits } from './limits.js';
 import { storedOptions } from './options.js';
 import type { Claim, Outcome, Outcomes } from './outcomes.js';
-import { sql, type Settlement } from './statements.js';
+import type { EventKind } from './event-statements.js';
+import { sql, type Settlement, type Stage } from './statements.js';
 
 /** How a job may end, and where such ones are counted. */
 const endings = [
@@ -52,6 +53,7 @@ function* remove(outcomes: readonly Outcome[], change: Change, done: Set<number>
       change.over(id, 'completed', results.get(id) ?? null);
     }
     change.count('running', -1, -bytes);
+    change.tell('completed', id);
     change.ended();
     change.freed(group);
   }
@@ -72,12 +74,14 @@ function* move(
   );
   const moved = new Map(rows.map((row) => [row[0], row]));
   const errors: [number, 'error', ValueColumn][] = [];
-  for (const { id, size, error, outcome } of outcomes) {
+  for (const { id, size, error, outcome, deaths } of outcomes) {
     const row = moved.get(id);
     if (row === undefined) continue;
     done.add(id);
     const [, stage, group, follows] = row;
     change.move('running', stage, size);
+    const kind = kindOf(stage, error, deaths);
+    if (kind !== undefined) change.tell(kind, id, null, error);
     change.freed(group);
     if (follows !== null && isOver(stage)) {
       followed.push(id);
@@ -87,6 +91,13 @@ function* move(
   }
   if (errors.length > 0) yield* each(sql.note, errors);
   return followed;
+}
+
+/** What is told of it. Of one that is given back as it was, or snoozes, nothing is. */
+function kindOf(stage: Stage, error: ValueColumn | null, deaths: number): EventKind | undefined {
+  if (stage === 'completed' || stage === 'failed' || stage === 'cancelled') return stage;
+  if (deaths > 0) return 'stalled';
+  return error === null ? undefined : 'retrying';
 }
 
 function settlementOf(

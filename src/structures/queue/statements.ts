@@ -151,8 +151,9 @@ export const sql = {
   line: new Statement<[structure: number, count: number], [owner: number]>(
     'SELECT owner FROM waiters WHERE structure = ? AND mode >= 0 ORDER BY id LIMIT ?',
   ),
-  observers: new Statement<[structure: number], [owner: number]>(
-    'SELECT DISTINCT owner FROM waiters WHERE structure = ? AND mode < 0',
+  /** Who listens for the end of jobs, or for what happens to them: -1 is for both, -2 for the latter. */
+  observers: new Statement<[structure: number, mode: number], [owner: number]>(
+    'SELECT DISTINCT owner FROM waiters WHERE structure = ? AND mode < 0 AND mode <= ?',
   ),
   /** With `limited` groups, their jobs are parked first. */
   promoteDelayed: new Statement<Promotion, [stage: Stage, group: string | null]>(
@@ -335,9 +336,10 @@ export const sql = {
   takeAgain: new Statement<[job: number], Successor>(
     `DELETE FROM job_successors WHERE job = ? RETURNING rank, at, delay, bytes, name, grp, key, keyed, options, data`,
   ),
-  settings: new Statement<[structure: number], [paused: number, limits: string | null]>(
-    'SELECT paused, limits FROM queues WHERE structure = ?',
-  ),
+  settings: new Statement<
+    [structure: number],
+    [paused: number, limits: string | null, recording: number | null]
+  >(`SELECT paused, limits, CASE WHEN recording > ${steady} THEN 1 END FROM queues WHERE structure = ?`),
   setLimits: new Statement<[structure: number, limits: string]>(
     'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
   ),
