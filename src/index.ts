@@ -22,6 +22,7 @@ export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/
 export type { Dependency, JobRef } from './structures/queue/child-options.js';
 export type { EventOptions, JobEvent } from './structures/queue/events.js';
 export type { TracedEvent } from './structures/queue/recording.js';
+export type { FailedJob } from './structures/queue/forwarding.js';
 export type { FlowJob } from './structures/queue/flow.js';
 export type { JobFilter, ListOptions } from './structures/queue/listing.js';
 export type { Child, JobCounts, JobInfo, JobState } from './structures/queue/looking.js';

@@ -49,6 +49,7 @@ class QueueOf<S extends Kind, Data, R> {
 
   constructor(store: StoreOf<S>, name: string, options: QueueOptions = {}) {
     const policy = resolvePolicy(options);
+    if (policy.onFailed === name) throw new RangeError('onFailed must be the name of another queue');
     const given = resolveLimits(options);
     const scripts = (): QueueScripts<Data, R> => this.#scripts;
     const setup = function* (structure: number): Script<void> {
@@ -57,7 +58,7 @@ class QueueOf<S extends Kind, Data, R> {
     };
     this.#scope = scopeOf(store, { kind: 'queue', name, places: false, setup });
     const { kind } = this.#scope;
-    this.#scripts = new QueueScripts(kind, policy);
+    this.#scripts = new QueueScripts(kind, name, policy);
     this.#results = new Results(this.#scope, this.#scripts.columns);
     this.name = name;
   }

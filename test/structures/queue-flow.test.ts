@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Queue, type AsyncQueue, type AsyncStore, type Child, type FlowJob } from '../../src/index.js';
+import {
+  Queue,
+  type AsyncQueue,
+  type AsyncStore,
+  type Child,
+  type FailedJob,
+  type FlowJob,
+} from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, rawConnection, transact, until, withCode } from './helpers.js';
 
@@ -274,6 +281,43 @@ forEachEngine((engine) => {
       const handles = await queue.flow(jobs);
       expect(await queue.cancel(handles['n0']?.id ?? 0)).toBe(true);
       await until(async () => (await queue.counts()).failed === 1_999);
+    });
+  });
+
+  describe('onFailed', () => {
+    test('a job that fails for good is added to another queue, once, with its data and its error', async () => {
+      const store = await engine.open();
+      const letters = new Queue<FailedJob<string>>(store, 'dead letters');
+      const options = { onFailed: 'dead letters', attempts: 2, ...atOnce };
+      const queue = newQueue(store, 'jobs', options);
+      const bad = await queue.add('bad', { name: 'a name', group: 'a group' });
+      const parent = await queue.add('parent', { after: [bad] });
+      await queue.add('good');
+      await runAll(queue);
+      const found = await letters.jobs();
+      expect(found.map(({ data }) => data)).toMatchObject([
+        {
+          ...{ id: bad.id, queue: 'jobs', name: 'a name', group: 'a group', data: 'bad', failures: 2 },
+          error: { message: 'bad' },
+        },
+        { id: parent.id, data: 'parent', failures: 0 },
+      ]);
+      expect(await letters.counts()).toMatchObject({ waiting: 2 });
+      expect(() => newQueue(store, 'x', { onFailed: 'x' })).toThrow(RangeError);
+      expect(() => newQueue(store, 'x', { onFailed: '' })).toThrow(/onFailed/);
+    });
+
+    test('a worker of that queue is woken', async () => {
+      const store = await engine.open();
+      const letters = new Queue<FailedJob<string>>(store, 'dead letters');
+      const seen = deferred<FailedJob<string>>();
+      await using _ = letters.work((job) => {
+        seen.resolve(job.data);
+      });
+      const queue = newQueue(store, 'jobs', { onFailed: 'dead letters', attempts: 1 });
+      await queue.add('bad');
+      await runAll(queue);
+      expect(await seen.promise).toMatchObject({ data: 'bad' });
     });
   });
 

@@ -59,6 +59,11 @@ export interface QueueOptions extends JobDefaults, LimitOptions {
   readonly keep?: KeepOptions | undefined;
   /** How often a job may be running when its process dies, before it is set aside as failed: 1 or more. @defaultValue `3` */
   readonly maxDeaths?: number | undefined;
+  /**
+   * The name of another queue of the store: for each job that fails for good, it gets one that has a {@link FailedJob} as its data, in the same transaction.
+   * @defaultValue none
+   */
+  readonly onFailed?: string | undefined;
 }
 
 /** Options of a job that is added. */
@@ -175,6 +180,7 @@ export interface Policy {
   readonly backoff: (attempt: number, error: unknown) => number;
   readonly timeout: number;
   readonly maxDeaths: number;
+  readonly onFailed: string | undefined;
   readonly keep: { readonly completed: Kept; readonly failed: Kept; readonly cancelled: Kept };
 }
 
@@ -194,11 +200,20 @@ export function resolvePolicy(options: QueueOptions = {}): Policy {
     ...defaultKnown,
     'keep',
     'maxDeaths',
+    'onFailed',
     'concurrency',
     'rate',
     'groups',
   ]);
-  const { attempts = 3, backoff = defaultBackoff, timeout = Infinity, keep = {}, maxDeaths = 3 } = options;
+  const {
+    attempts = 3,
+    backoff = defaultBackoff,
+    timeout = Infinity,
+    keep = {},
+    maxDeaths = 3,
+    onFailed,
+  } = options;
+  if (onFailed !== undefined) nameString('onFailed', onFailed);
   wholeNumber('attempts', attempts, 1);
   wholeNumber('maxDeaths', maxDeaths, 1);
   knownKeys('keep', keep, ['completed', 'failed', 'cancelled']);
@@ -210,6 +225,7 @@ export function resolvePolicy(options: QueueOptions = {}): Policy {
         : delayOf(resolveBackoff(backoff)),
     timeout: resolveTimeout(timeout),
     maxDeaths,
+    onFailed,
     keep: {
       completed: resolveKeep('keep.completed', keep.completed, recent),
       failed: resolveKeep('keep.failed', keep.failed, deadLetters),

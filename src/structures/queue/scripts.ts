@@ -7,6 +7,7 @@ import { bury, ringAll, theDead } from '../../core/waiting.js';
 import { insert, insertOne, isPlain, type EncodedJob } from './adding.js';
 import { Change } from './change.js';
 import { release } from './children.js';
+import { forward } from './forwarding.js';
 import { trace } from './recording.js';
 import { Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
@@ -55,11 +56,13 @@ const overdueAfter = 2_000;
 
 /** What a queue does in several statements. */
 export class QueueScripts<Data, Result> {
+  readonly #name: string;
   readonly columns: Reading<Data, Result>;
   readonly limits: Limits;
   readonly outcomes: Outcomes<Result>;
 
-  constructor(kind: Kind, policy: Policy) {
+  constructor(kind: Kind, name: string, policy: Policy) {
+    this.#name = name;
     this.columns = readingOf(kind);
     this.limits = new Limits(kind);
     this.outcomes = new Outcomes(this.columns, policy);
@@ -299,12 +302,20 @@ export class QueueScripts<Data, Result> {
 
   *#end(structure: number, settings: Settings | undefined, change: Change): Script<void> {
     yield* release(structure, this, change);
+    const { onFailed } = this.outcomes.policy;
+    const failed = change.takeFailed();
+    if (onFailed !== undefined && failed.length > 0)
+      yield* forward([structure, this.#name, onFailed], failed, this, change);
+    yield* this.#finish(structure, settings, change);
+    for (const [other, there] of change.others) yield* this.#finish(other, undefined, there);
+  }
+
+  *#finish(structure: number, settings: Settings | undefined, change: Change): Script<void> {
     const groups = change.takeGroups();
     if (groups.length > 0)
       yield* this.#admit(structure, groups, settings ?? (yield* this.#begin(structure, change)), change);
     yield* change.store(structure);
     yield* trace(structure, change.happenings, this.columns);
-    for (const [other, there] of change.others) yield* this.#end(other, undefined, there);
   }
 
   *#admit(

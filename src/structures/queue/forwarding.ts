@@ -1,0 +1,39 @@
+import { structureNumber } from '../../core/catalog.js';
+import type { Script } from '../../core/script.js';
+import { insertOne } from './adding.js';
+import type { Change } from './change.js';
+import type { Rules } from './children.js';
+import { jobInfo, storedJobs, type Reading } from './looking.js';
+import { resolveAdd } from './options.js';
+
+/** The data of a job in the queue that `onFailed` names: what has failed. */
+export interface FailedJob<Data> {
+  /** The number of the job that has failed. */
+  readonly id: number;
+  /** The name of its queue. */
+  readonly queue: string;
+  readonly name: string | undefined;
+  readonly group: string | undefined;
+  readonly data: Data;
+  readonly failures: number;
+  readonly deaths: number;
+  /** What the last attempt failed with. */
+  readonly error: Error | undefined;
+}
+
+/** Adds a job to another queue for each that has failed here. */
+export function* forward<Data, R>(
+  [structure, queue, to]: readonly [structure: number, queue: string, to: string],
+  ids: readonly number[],
+  { limits, columns }: Rules<R> & { readonly columns: Reading<Data, R> },
+  change: Change,
+): Script<void> {
+  const other = yield* structureNumber('queue', to);
+  const limited = (yield* limits.settings(other)).limits.groups !== undefined;
+  for (const stored of yield* storedJobs(structure, ids)) {
+    const { id, name, group, data, failures, deaths, errors } = jobInfo(stored, columns);
+    const failed = { id, queue, name, group, data, failures, deaths, error: errors.at(-1)?.error };
+    const { column, size } = columns.values.encodeValue(failed satisfies FailedJob<Data>, 'data');
+    yield* insertOne(other, { ...resolveAdd(undefined), column, size }, limited, change.elsewhere(other));
+  }
+}
