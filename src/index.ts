@@ -15,10 +15,12 @@ export type {
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
-export { Queue, type AsyncQueue } from './structures/queue.js';
+export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './structures/queue.js';
 export type { Handle } from './structures/queue/handle.js';
-export type { Job } from './structures/queue/job.js';
+export type { Handler, Handlers, Job } from './structures/queue/job.js';
 export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
+export type { JobTypes, NamedHandlers, NamedMethods, TypesByName } from './structures/queue/named.js';
+export type { NamedSchemaOptions, SchemaOptions } from './structures/queue/validating.js';
 export type { Dependency, JobRef } from './structures/queue/child-options.js';
 export type { EventOptions, JobEvent } from './structures/queue/events.js';
 export type { TracedEvent } from './structures/queue/recording.js';
@@ -39,7 +41,7 @@ export type {
   QueueOptions,
   WorkOptions,
 } from './structures/queue/options.js';
-export type { Handler, StopOptions, Worker } from './structures/queue/worker.js';
+export type { StopOptions, Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
 export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';
 export { RLock, type AsyncRLock, type RLockOptions } from './sync/rlock.js';

@@ -30,6 +30,8 @@ export type ErrorCode =
   | 'ERR_FULL'
   /** The call can't be made inside a transaction: it waits, or closes the store. */
   | 'ERR_IN_TRANSACTION'
+  /** The data of a job are not as the schema of the queue says. The issues are the `cause`. */
+  | 'ERR_INVALID_DATA'
   /** The operating system or the database server reported a failure that has no code of its own. See `cause`. */
   | 'ERR_IO'
   /** The process of a job died while it ran, too often. */

@@ -1,6 +1,6 @@
 import { timedOut } from '../core/gate.js';
 import { mapValues } from '../core/records.js';
-import { functionOf, iterable, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
+import { iterable, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
 import { get, type Script } from '../core/script.js';
 import { windClock } from '../core/steady.js';
 import {
@@ -21,6 +21,7 @@ import { jobCounts, jobInfo, storedJobs, type JobCounts, type JobInfo } from './
 import { resolveLimits } from './queue/limits.js';
 import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
 import { cancel, manageSome, pause, remove, retry, type Managed, type Managing } from './queue/managing.js';
+import type { NamedMethods, Schemas, TypesByName } from './queue/named.js';
 import {
   resolvePolicy,
   type AddOptions,
@@ -31,34 +32,40 @@ import {
 import { anyEnd, Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
-import { Worker, type Handler } from './queue/worker.js';
+import { handlerOf, type Handler, type Handlers } from './queue/job.js';
+import { validating, type NamedSchemaOptions, type SchemaOptions } from './queue/validating.js';
+import { Worker } from './queue/worker.js';
 
 /** What {@link Queue} and {@link AsyncQueue} have in common. */
-class QueueOf<S extends Kind, Data, R> {
+class QueueOf<S extends Kind, Data, R, Input = Data> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Queue' });
   }
 
   readonly #scope: Scope<S>;
-  readonly #scripts: QueueScripts<Data, R>;
-  readonly #results: Results<S, R>;
+  readonly #scripts: QueueScripts;
+  readonly #results: Results<S>;
 
   /** The name it was constructed with. */
   readonly name: string;
 
-  constructor(store: StoreOf<S>, name: string, options: QueueOptions = {}) {
+  constructor(
+    store: StoreOf<S>,
+    name: string,
+    options: QueueOptions & SchemaOptions<Data, Input> & NamedSchemaOptions = {},
+  ) {
     const policy = resolvePolicy(options);
     if (policy.onFailed === name) throw new RangeError('onFailed must be the name of another queue');
     const given = resolveLimits(options);
-    const scripts = (): QueueScripts<Data, R> => this.#scripts;
+    const scripts = (): QueueScripts => this.#scripts;
     const setup = function* (structure: number): Script<void> {
       yield* windClock();
       if (given !== undefined) yield* scripts().limit(structure, given);
     };
     this.#scope = scopeOf(store, { kind: 'queue', name, places: false, setup });
     const { kind } = this.#scope;
-    this.#scripts = new QueueScripts(kind, name, policy);
+    this.#scripts = new QueueScripts(kind, name, policy, validating(options));
     this.#results = new Results(this.#scope, this.#scripts.columns);
     this.name = name;
   }
@@ -67,9 +74,10 @@ class QueueOf<S extends Kind, Data, R> {
    * Adds a job. It is committed when the call returns (on a server: resolves), or with the transaction that is open. A worker that waits for one, in whichever
    * process, is woken.
    *
-   * @throws `TypeError` when something in `data` can't be stored, naming the path to it; `TypeError` or `RangeError` for options that don't exist, or make no sense.
+   * @throws `TypeError` when something in `data` can't be stored, naming the path to it; {@link HoldfastError} `ERR_INVALID_DATA` when it is not as the `schema` says, with its
+   * issues as the `cause`; `ERR_DUPLICATE` and `ERR_NOT_FOUND`: see `onDuplicate` and `after`; `TypeError` or `RangeError` for options that don't exist, or make no sense.
    */
-  add(data: Data, options?: AddOptions): Result<S, Handle<S, Data, R>> {
+  add(data: Input, options?: AddOptions): Result<S, Handle<S, Data, R>> {
     return this.#scope.after(
       this.#scope.write(
         () => [this.#scripts.encoded(data, options)],
@@ -85,7 +93,7 @@ class QueueOf<S extends Kind, Data, R> {
    * @returns Their handles, in order.
    * @throws What {@link add} throws.
    */
-  addMany(jobs: Iterable<JobToAdd<Data>>): Result<S, Handle<S, Data, R>[]> {
+  addMany(jobs: Iterable<JobToAdd<Input>>): Result<S, Handle<S, Data, R>[]> {
     return this.#scope.after(
       this.#scope.write(
         () =>
@@ -110,11 +118,11 @@ class QueueOf<S extends Kind, Data, R> {
    * });
    */
   flow<N extends string>(
-    jobs: Readonly<Record<N, FlowJob<Data, NoInfer<N>>>>,
+    jobs: Readonly<Record<N, FlowJob<Input, NoInfer<N>>>>,
   ): Result<S, Record<N, Handle<S, Data, R>>> {
     return this.#scope.after(
       this.#scope.write(
-        () => resolveFlow<Data>(jobs, (data, options) => this.#scripts.encoded(data, options)),
+        () => resolveFlow(jobs, (data, options) => this.#scripts.encoded(data, options)),
         (structure, flow) => this.#scripts.flow(structure, flow),
       ),
       (ids) => mapValues(jobs, (_, name) => this.handle(ids.get(name) ?? 0)),
@@ -140,9 +148,8 @@ class QueueOf<S extends Kind, Data, R> {
    *
    * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_CLOSED`; the reason of a signal that is aborted.
    */
-  work(handler: Handler<S, Data, R>, options?: WorkOptions): Worker<S, Data, R> {
-    functionOf('handler', handler);
-    return new Worker(this.#scope, this.#scripts, handler, options);
+  work(handler: Handler<S, Data, R> | Handlers<S>, options?: WorkOptions): Worker<S> {
+    return new Worker(this.#scope, this.#scripts, handlerOf(handler), options);
   }
 
   /** How many jobs there are, by state. Costs the same for any number of them. */
@@ -290,10 +297,10 @@ function* unfinished(structure: number): Script<number> {
 }
 
 /** A job queue in an embedded store. */
-export interface Queue<Data, R = void> extends QueueOf<'embedded', Data, R> {}
+export interface Queue<Data, R = void, Input = Data> extends QueueOf<'embedded', Data, R, Input> {}
 
 /** A job queue in a server store. */
-export interface AsyncQueue<Data, R = void> extends QueueOf<'server', Data, R> {}
+export interface AsyncQueue<Data, R = void, Input = Data> extends QueueOf<'server', Data, R, Input> {}
 
 /**
  * The job queue `name`: a {@link Queue} in an embedded store, an {@link AsyncQueue} in a server store. Jobs are done at least once, by workers in any number of
@@ -311,6 +318,51 @@ export interface AsyncQueue<Data, R = void> extends QueueOf<'server', Data, R> {
  * const receipt = await handle.result();
  */
 export const Queue: {
-  new <Data, R = void>(store: Store, name: string, options?: QueueOptions): Queue<Data, R>;
-  new <Data, R = void>(store: AsyncStore, name: string, options?: QueueOptions): AsyncQueue<Data, R>;
+  new <Data, R = void, Input = Data>(
+    store: Store,
+    name: string,
+    options?: QueueOptions & SchemaOptions<Data, Input>,
+  ): Queue<Data, R, Input>;
+  new <Data, R = void, Input = Data>(
+    store: AsyncStore,
+    name: string,
+    options?: QueueOptions & SchemaOptions<Data, Input>,
+  ): AsyncQueue<Data, R, Input>;
 } = QueueOf;
+
+/** Anything can be added, and what is stored can be taken for anything: each method of {@link NamedMethods} says of which it is. */
+class NamedQueueOf<S extends Kind> extends QueueOf<S, never, never, unknown> {}
+
+/** A queue of named jobs in an embedded store. */
+export interface NamedQueue<M extends TypesByName<M>>
+  extends Omit<NamedQueueOf<'embedded'>, keyof NamedMethods<'embedded', M>>, NamedMethods<'embedded', M> {}
+
+/** A queue of named jobs in a server store. */
+export interface AsyncNamedQueue<M extends TypesByName<M>>
+  extends Omit<NamedQueueOf<'server'>, keyof NamedMethods<'server', M>>, NamedMethods<'server', M> {}
+
+/**
+ * The job queue `name`, as {@link Queue} is one, for jobs of several kinds: each has a name, and the types of its data and its result.
+ *
+ * @example
+ * interface Media {
+ *   resize: { data: { image: string; width: number }; result: string };
+ *   mail: { data: { to: string } };
+ * }
+ * const media = new NamedQueue<Media>(store, 'media');
+ * const handle = media.add({ image: 'ada.png', width: 64 }, { name: 'resize' });
+ * media.work({ resize: async (job) => resize(job.data.image), mail: async (job) => send(job.data.to) });
+ * const file = await handle.result(); // a string
+ */
+export const NamedQueue: {
+  new <M extends TypesByName<M>>(
+    store: Store,
+    name: string,
+    options?: QueueOptions & NamedSchemaOptions<Schemas<M>>,
+  ): NamedQueue<M>;
+  new <M extends TypesByName<M>>(
+    store: AsyncStore,
+    name: string,
+    options?: QueueOptions & NamedSchemaOptions<Schemas<M>>,
+  ): AsyncNamedQueue<M>;
+} = NamedQueueOf;

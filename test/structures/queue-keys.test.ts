@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { Queue, type AsyncStore, type Duration } from '../../src/index.js';
+import { Queue, type AsyncStore, type Duration, type QueueOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, pause, until, withCode } from './helpers.js';
 
-type Options = ConstructorParameters<typeof Queue>[2];
+type Options = QueueOptions;
 const newQueue = (store: AsyncStore, options?: Options) => new Queue<string>(store, 'jobs', options);
 
 /** A worker that holds each job until it is told to go on, and what it ran. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
+import { Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, pause, until, withCode } from './helpers.js';
 
-const newQueue = <R = void>(store: AsyncStore, ...rest: [options?: ConstructorParameters<typeof Queue>[2]]) =>
+const newQueue = <R = void>(store: AsyncStore, ...rest: [options?: QueueOptions]) =>
   new Queue<number, R>(store, 'jobs', ...rest);
 
 /** A handler that runs until its signal aborts, and then throws the reason. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { Queue, type AsyncStore } from '../../src/index.js';
+import { Queue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, pause, until } from './helpers.js';
 
-type Options = ConstructorParameters<typeof Queue>[2];
+type Options = QueueOptions;
 const newQueue = (store: AsyncStore, options?: Options) => new Queue<number>(store, 'jobs', options);
 const many = (count: number, options = {}) =>
   Array.from({ length: count }, (_, data) => ({ data, ...options }));

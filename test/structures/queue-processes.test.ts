@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
+import { Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { randomFrom } from '../support/random.js';
 import { startProcess, type TestProcess } from '../support/processes.js';
 import { forEachEngine, type Engine } from '../support/stores.js';
@@ -24,10 +24,8 @@ async function nextStart(child: TestProcess): Promise<Start> {
   }
 }
 
-const newQueue = (
-  store: AsyncStore,
-  ...rest: [options?: ConstructorParameters<typeof Queue>[2]]
-): AsyncQueue<string, number> => new Queue<string, number>(store, 'jobs', ...rest);
+const newQueue = (store: AsyncStore, ...rest: [options?: QueueOptions]): AsyncQueue<string, number> =>
+  new Queue<string, number>(store, 'jobs', ...rest);
 
 forEachEngine((engine) => {
   describe('workers that die', () => {

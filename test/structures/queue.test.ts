@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Index, Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
+import { Index, Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, until } from './helpers.js';
 
@@ -7,7 +7,7 @@ interface Data {
   readonly n: number;
 }
 
-const newQueue = <R = void>(store: AsyncStore, ...rest: [options?: ConstructorParameters<typeof Queue>[2]]) =>
+const newQueue = <R = void>(store: AsyncStore, ...rest: [options?: QueueOptions]) =>
   new Queue<Data, R>(store, 'jobs', ...rest);
 
 const atOnce = { backoff: { type: 'fixed', delay: 0 } } as const;

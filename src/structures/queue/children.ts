@@ -8,9 +8,9 @@ import type { Outcomes } from './outcomes.js';
 import { sql as jobs, type Stage } from './statements.js';
 
 /** What a queue goes by. */
-export interface Rules<R> {
+export interface Rules {
   readonly limits: Limits;
-  readonly outcomes: Outcomes<R>;
+  readonly outcomes: Outcomes;
 }
 
 /** A job that was added as blocked waits for others, whichever queue they are of. Those that have ended already end for it with the transaction. */
@@ -35,7 +35,7 @@ export const isOver = (stage: Stage): boolean =>
   stage === 'completed' || stage === 'failed' || stage === 'cancelled';
 
 /** Tells those who wait for jobs that these have ended; and so on, as far as that ends others. */
-export function* release<R>(structure: number, rules: Rules<R>, change: Change): Script<void> {
+export function* release(structure: number, rules: Rules, change: Change): Script<void> {
   const at = (place: number): Change => (place === structure ? change : change.elsewhere(place));
   for (let ended = change.takeOver(); ended.length > 0; ended = change.takeOver())
     for (const child of ended)
@@ -45,11 +45,7 @@ export function* release<R>(structure: number, rules: Rules<R>, change: Change):
       }
 }
 
-function* countDown<R>(
-  parent: number,
-  { limits }: Rules<R>,
-  at: (structure: number) => Change,
-): Script<void> {
+function* countDown(parent: number, { limits }: Rules, at: (structure: number) => Change): Script<void> {
   const row = yield* get(sql.countDown, parent);
   if (row === undefined) return;
   const [structure, pending, becomes, group] = row;
@@ -60,10 +56,10 @@ function* countDown<R>(
   at(structure).freed(group);
 }
 
-function* fail<R>(
+function* fail(
   parent: number,
   child: Ended,
-  { outcomes }: Rules<R>,
+  { outcomes }: Rules,
   change: Change,
   at: (structure: number) => Change,
 ): Script<void> {

@@ -43,9 +43,9 @@ const saidEvery = 20_000;
 const readAtOnce = 256;
 
 /** An event, as it is shown. */
-export function eventOf<Data, R>(
+export function eventOf(
   [id, at, kind, job, attempt, detail]: EventRow,
-  { errors, values }: Pick<Reading<Data, R>, 'errors' | 'values'>,
+  { errors, values }: Reading,
 ): JobEvent {
   const event = { id, at: new Date(at), job };
   if (kind === 'started') return { ...event, type: kind, attempt: attempt ?? 1 };
@@ -65,9 +65,9 @@ export function resolveEvents(options: EventOptions = {}): EventOptions {
 }
 
 /** Yields what happens, in any process. `return()` ends it at once, also while `next()` waits. */
-export function eventsOf<S extends Kind, Data, R>(
+export function eventsOf<S extends Kind>(
   scope: Scope<S>,
-  columns: Reading<Data, R>,
+  columns: Reading,
   { after, signal }: EventOptions,
 ): AsyncIterableIterator<JobEvent> {
   const ended = new AbortController();
@@ -90,9 +90,9 @@ export function eventsOf<S extends Kind, Data, R>(
   };
 }
 
-async function* follow<S extends Kind, Data, R>(
+async function* follow<S extends Kind>(
   scope: Scope<S>,
-  columns: Reading<Data, R>,
+  columns: Reading,
   after: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, void, undefined> {

@@ -22,10 +22,10 @@ export interface FailedJob<Data> {
 }
 
 /** Adds a job to another queue for each that has failed here. */
-export function* forward<Data, R>(
+export function* forward(
   [structure, queue, to]: readonly [structure: number, queue: string, to: string],
   ids: readonly number[],
-  { limits, columns }: Rules<R> & { readonly columns: Reading<Data, R> },
+  { limits, columns }: Rules & { readonly columns: Reading },
   change: Change,
 ): Script<void> {
   const other = yield* structureNumber('queue', to);
@@ -33,7 +33,7 @@ export function* forward<Data, R>(
   for (const stored of yield* storedJobs(structure, ids)) {
     const { id, name, group, data, failures, deaths, errors } = jobInfo(stored, columns);
     const failed = { id, queue, name, group, data, failures, deaths, error: errors.at(-1)?.error };
-    const { column, size } = columns.values.encodeValue(failed satisfies FailedJob<Data>, 'data');
+    const { column, size } = columns.values.encodeValue(failed satisfies FailedJob<unknown>, 'data');
     yield* insertOne(other, { ...resolveAdd(undefined), column, size }, limited, change.elsewhere(other));
   }
 }

@@ -1,6 +1,6 @@
 import type { HoldfastError } from '../../core/errors.js';
 import type { ValueColumn } from '../../core/columns.js';
-import { functionOf, milliseconds, type Duration } from '../../core/options.js';
+import { functionOf, milliseconds, shown, type Duration } from '../../core/options.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { childInfo, childRows, type Child } from './looking.js';
@@ -11,13 +11,13 @@ import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js'
 const longestSnooze = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /** What a job needs of its worker. */
-export interface Workplace<S extends Kind, Data, R> {
+export interface Workplace<S extends Kind> {
   readonly scope: Scope<S>;
-  readonly scripts: QueueScripts<Data, R>;
+  readonly scripts: QueueScripts;
   /** To be written with the next transaction. */
-  tell(job: Run<S, Data, R>): void;
+  tell(job: Run<S>): void;
   /** It is over with that outcome. */
-  finish(job: Run<S, Data, R>, outcome: Outcome | undefined): void;
+  finish(job: Run<S>, outcome: Outcome | undefined): void;
 }
 
 /** A job, as its handler sees it. */
@@ -27,7 +27,7 @@ export class Job<S extends Kind, Data, R> {
     Object.defineProperty(this, 'name', { value: 'Job' });
   }
 
-  readonly #run: Run<S, Data, R>;
+  readonly #run: Run<S>;
 
   /** Its number, which no other job of the store ever has. */
   readonly id: number;
@@ -40,7 +40,7 @@ export class Job<S extends Kind, Data, R> {
   /** Which attempt this is: 1 for the first. A run whose process died, or that was snoozed, does not count. */
   readonly attempt: number;
 
-  constructor(run: Run<S, Data, R>, data: Data) {
+  constructor(run: Run<S>, data: Data) {
     const { id, name, group, failures } = run.claimed;
     this.#run = run;
     this.id = id;
@@ -110,9 +110,31 @@ export class Job<S extends Kind, Data, R> {
   }
 }
 
+/** Runs a job; what it returns is the job's result. */
+export type Handler<S extends Kind, Data, R> = (job: Job<S, Data, R>) => R | PromiseLike<R>;
+
+/** A handler for the jobs of each name. */
+export type Handlers<S extends Kind> = Readonly<Record<string, Handler<S, never, unknown>>>;
+
+/** One handler for all jobs. */
+export function handlerOf<S extends Kind>(
+  given: Handler<S, never, unknown> | Handlers<S>,
+): Handler<S, never, unknown> {
+  if (typeof given === 'function') return given;
+  if (typeof given !== 'object') throw new TypeError(`handler must be a function, not ${shown(given)}`);
+  for (const [name, handler] of Object.entries(given)) functionOf(`the handler of ${name}`, handler);
+  return (job) => {
+    const { name } = job;
+    const handler = name !== undefined && Object.hasOwn(given, name) ? given[name] : undefined;
+    if (handler === undefined)
+      throw new TypeError(`there is no handler for jobs with the name ${shown(name)}`);
+    return handler(job);
+  };
+}
+
 /** One run of a job in this process. */
-export class Run<S extends Kind, Data, R> {
-  readonly place: Workplace<S, Data, R>;
+export class Run<S extends Kind> {
+  readonly place: Workplace<S>;
   readonly claimed: Claimed;
   #aborting: AbortController | undefined;
   #aborted: HoldfastError | undefined;
@@ -122,7 +144,7 @@ export class Run<S extends Kind, Data, R> {
   #progress: ValueColumn | undefined;
   #lines: ValueColumn[] = [];
 
-  constructor(place: Workplace<S, Data, R>, claimed: Claimed) {
+  constructor(place: Workplace<S>, claimed: Claimed) {
     this.place = place;
     this.claimed = claimed;
   }
@@ -136,7 +158,7 @@ export class Run<S extends Kind, Data, R> {
   }
 
   /** Runs the handler; never rejects. */
-  async start(handler: (job: Job<S, Data, R>) => R | PromiseLike<R>): Promise<void> {
+  async start(handler: Handler<S, never, unknown>): Promise<void> {
     const { timeout } = this.claimed;
     this.#timer = startTimer(timeout, () => this.#overtime());
     const { outcomes } = this.place.scripts;
@@ -193,7 +215,7 @@ export class Run<S extends Kind, Data, R> {
     this.#decided = outcome;
   }
 
-  complete(work: () => Result<S, R>): Result<S, void> {
+  complete(work: () => Result<S, unknown>): Result<S, void> {
     const { scope, scripts } = this.place;
     // If that were rolled back, nobody would finish the job any more.
     scope.refuseInTransaction('complete()');

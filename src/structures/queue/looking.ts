@@ -71,15 +71,15 @@ export function* storedJobs(structure: number, ids: readonly number[]): Script<S
   return rows.map((row) => ({ row, notes: notes.filter(([job]) => job === row[0]) }));
 }
 
-/** Reads what is stored. */
-export interface Reading<Data, R> {
-  readonly data: Columns<never, Data>;
-  readonly results: Columns<never, R>;
+/** Reads what is stored: data and results are of whatever types the user of a queue says. */
+export interface Reading {
+  readonly data: Columns<never, never>;
+  readonly results: Columns<never, never>;
   readonly errors: Columns<never, StoredError>;
   readonly values: Columns<never, unknown>;
 }
 
-export const readingOf = <Data, R>(kind: Kind): Reading<Data, R> => ({
+export const readingOf = (kind: Kind): Reading => ({
   data: new Columns(kind),
   results: new Columns(kind),
   errors: new Columns(kind),
@@ -88,7 +88,7 @@ export const readingOf = <Data, R>(kind: Kind): Reading<Data, R> => ({
 
 const isError = ([, , kind]: NoteRow): boolean => kind === 'error';
 
-export function jobInfo<Data, R>(stored: StoredJob, columns: Reading<Data, R>): JobInfo<Data, R> {
+export function jobInfo(stored: StoredJob, columns: Reading): JobInfo<never, never> {
   const [
     id,
     stage,
@@ -152,10 +152,7 @@ export function* childRows(parent: number): Script<ChildRow[]> {
   return yield* all(children.children, parent);
 }
 
-export function childInfo<Data, R>(
-  [id, label, stage, outcome]: ChildRow,
-  { values, errors }: Reading<Data, R>,
-): Child {
+export function childInfo([id, label, stage, outcome]: ChildRow, { values, errors }: Reading): Child {
   const hasFailed = stage === 'failed' || stage === 'cancelled';
   return {
     id,

@@ -9,7 +9,7 @@ import { sql } from './statements.js';
 const everybody = Number.MAX_SAFE_INTEGER;
 
 /** Changes one job, by its number, in a transaction that takes care of the limits; tells whether there was something to change. */
-export type Managing = <R>(structure: number, id: number, rules: Rules<R>, change: Change) => Script<boolean>;
+export type Managing = (structure: number, id: number, rules: Rules, change: Change) => Script<boolean>;
 
 /** What runs is told, and ends as its handler does. */
 export const cancel: Managing = function* (structure, id, _, change) {
@@ -44,12 +44,7 @@ export const retry: Managing = function* (structure, id, rules, change) {
 };
 
 /** Gives back how many children have not ended then. */
-function* retryChildren<R>(
-  structure: number,
-  parent: number,
-  rules: Rules<R>,
-  change: Change,
-): Script<number> {
+function* retryChildren(structure: number, parent: number, rules: Rules, change: Change): Script<number> {
   for (const [child, home] of yield* all(children.failed, parent)) {
     yield* retry(home, child, rules, home === structure ? change : change.elsewhere(home));
     yield* run(children.reopen, parent, child);
@@ -81,12 +76,12 @@ export interface Managed {
 const managedAtOnce = 500;
 
 /** Changes the next of those that match. */
-export function* manageSome<R>(
+export function* manageSome(
   structure: number,
   work: Managing,
   filter: JobFilter,
   before: Managed = { after: 0, changed: 0, done: false },
-  rules: Rules<R>,
+  rules: Rules,
   change: Change,
 ): Script<Managed | undefined> {
   if (before.done) return undefined;

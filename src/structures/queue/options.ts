@@ -201,6 +201,8 @@ export function resolvePolicy(options: QueueOptions = {}): Policy {
     'keep',
     'maxDeaths',
     'onFailed',
+    'schema',
+    'schemas',
     'concurrency',
     'rate',
     'groups',

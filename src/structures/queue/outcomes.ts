@@ -36,19 +36,19 @@ export interface Outcome extends Claim {
 const nothingSpecial = { failures: 0, deaths: 0, delay: null, outcome: null, size: 0, error: null };
 
 /** Says what becomes of jobs, by the options of the queue and their own. */
-export class Outcomes<Result> {
-  readonly #results: Columns<never, Result>;
+export class Outcomes {
+  readonly #results: Columns<never, unknown>;
   readonly #errors: Columns<never, StoredError>;
   readonly policy: Policy;
 
-  constructor({ results, errors }: Pick<Reading<never, Result>, 'results' | 'errors'>, policy: Policy) {
-    this.#results = results;
+  constructor({ values, errors }: Reading, policy: Policy) {
+    this.#results = values;
     this.#errors = errors;
     this.policy = policy;
   }
 
   /** @throws `TypeError` when something in the result can't be stored. */
-  completed({ id, claim }: Claim, result: Result): Outcome {
+  completed({ id, claim }: Claim, result: unknown): Outcome {
     const stored = result === undefined ? undefined : this.#results.encodeValue(result, 'result');
     return {
       ...{ id, claim, stage: 'completed', ...nothingSpecial },

@@ -48,11 +48,7 @@ function* prune(structure: number): Script<void> {
 }
 
 /** Tells those in this process who trace, once it is committed. */
-export function* trace<Data, R>(
-  structure: number,
-  happenings: readonly Happening[],
-  columns: Reading<Data, R>,
-): Script<void> {
+export function* trace(structure: number, happenings: readonly Happening[], columns: Reading): Script<void> {
   if (!isTraced() || happenings.length === 0) return;
   const [queue = ''] = (yield* get(nameOf, structure)) ?? [];
   yield* committed(() => {

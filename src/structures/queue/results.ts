@@ -13,7 +13,7 @@ import { sql, type EndRow } from './statements.js';
 export const anyEnd: Interest = { mode: -1, low: null, high: null };
 
 /** How a job ended: what its {@link Handle.result} comes to. */
-export type End<R> = { readonly result: R } | { readonly error: Error };
+export type End = { readonly result: never } | { readonly error: Error };
 
 /** An observer: `ready` once it stands in the store. */
 interface Watch {
@@ -22,27 +22,27 @@ interface Watch {
 }
 
 /** Waits for results of one queue: however many are waited for, one observer stands in the store for them. */
-export class Results<S extends Kind, R> {
+export class Results<S extends Kind> {
   readonly #scope: Scope<S>;
-  readonly #columns: Pick<Reading<never, R>, 'results' | 'errors'>;
+  readonly #columns: Reading;
   /** `undefined`, as a column: the result of most jobs, stored as none. */
   readonly #nothing: ValueColumn;
-  readonly #wanted = new Map<number, Set<(end: End<R>) => void>>();
+  readonly #wanted = new Map<number, Set<(end: End) => void>>();
   #watch: Watch | undefined;
 
-  constructor(scope: Scope<S>, columns: Pick<Reading<never, R>, 'results' | 'errors'>) {
+  constructor(scope: Scope<S>, columns: Reading) {
     this.#scope = scope;
     this.#columns = columns;
     this.#nothing = new Columns<never, undefined>(scope.kind).encodeValue(undefined, 'result').column;
   }
 
-  async wait(id: number, options: WaitOptions | undefined): Promise<R> {
+  async wait(id: number, options: WaitOptions | undefined): Promise<never> {
     this.#scope.refuseInTransaction('result()');
     const { timeout, signal } = resolveWaitOptions('options of result()', options);
     const signals = signal === undefined ? [this.#scope.closing] : [this.#scope.closing, signal];
     refuseAborted(signals);
-    return new Promise<R>((resolve, reject) => {
-      const settle = (end: End<R>): void => {
+    return new Promise<never>((resolve, reject) => {
+      const settle = (end: End): void => {
         stop();
         if ('result' in end) resolve(end.result);
         else reject(end.error);
@@ -67,7 +67,7 @@ export class Results<S extends Kind, R> {
     });
   }
 
-  async #want(id: number, settle: (end: End<R>) => void): Promise<void> {
+  async #want(id: number, settle: (end: End) => void): Promise<void> {
     const wanted = this.#wanted.get(id) ?? new Set();
     this.#wanted.set(id, wanted.add(settle));
     const watch = (this.#watch ??= this.#start());
@@ -76,7 +76,7 @@ export class Results<S extends Kind, R> {
     this.#tell(await this.#scope.read(nothing, (structure) => ends(structure, [id])));
   }
 
-  #forget(id: number, settle: (end: End<R>) => void): void {
+  #forget(id: number, settle: (end: End) => void): void {
     const wanted = this.#wanted.get(id);
     wanted?.delete(settle);
     if (wanted?.size === 0) this.#wanted.delete(id);
@@ -122,7 +122,7 @@ export class Results<S extends Kind, R> {
     }
   }
 
-  #end([id, stage, , outcome]: EndRow): End<R> {
+  #end([id, stage, , outcome]: EndRow): End {
     try {
       if (stage === 'completed')
         return { result: this.#columns.results.decodeValue(outcome ?? this.#nothing) };

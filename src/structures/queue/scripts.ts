@@ -15,6 +15,7 @@ import { resolveAdd, storedOptions, type AddOptions, type Policy } from './optio
 import { Outcomes, type Attempt, type Claim, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
 import { sql, type ClaimedRow } from './statements.js';
+import type { Validate } from './validating.js';
 
 /** A job that was claimed. `data` is as it is stored. */
 export interface Claimed extends Attempt {
@@ -55,21 +56,23 @@ export const grace = 1_000;
 const overdueAfter = 2_000;
 
 /** What a queue does in several statements. */
-export class QueueScripts<Data, Result> {
+export class QueueScripts {
   readonly #name: string;
-  readonly columns: Reading<Data, Result>;
+  readonly #validate: Validate;
+  readonly columns: Reading;
   readonly limits: Limits;
-  readonly outcomes: Outcomes<Result>;
+  readonly outcomes: Outcomes;
 
-  constructor(kind: Kind, name: string, policy: Policy) {
+  constructor(kind: Kind, name: string, policy: Policy, validate: Validate) {
+    this.#validate = validate;
     this.#name = name;
     this.columns = readingOf(kind);
     this.limits = new Limits(kind);
     this.outcomes = new Outcomes(this.columns, policy);
   }
 
-  encoded(data: Data, options: AddOptions | undefined): EncodedJob {
-    const { column, size } = this.columns.data.encodeValue(data, 'data');
+  encoded(data: unknown, options: AddOptions | undefined): EncodedJob {
+    const { column, size } = this.columns.values.encodeValue(this.#validate(data, options?.name), 'data');
     return { ...resolveAdd(options), column, size };
   }
 
@@ -78,7 +81,7 @@ export class QueueScripts<Data, Result> {
     return this.columns.values.encodeValue(value, what).column;
   }
 
-  data(column: unknown): Data {
+  data(column: unknown): never {
     return this.columns.data.decodeValue(column);
   }
 

@@ -22,9 +22,9 @@ const rescuedAtOnce = 500;
 const removedAtOnce = 1_000;
 
 /** Writes what has become of jobs. Gives back the runs that were not theirs any more. */
-export function* settle<R>(
+export function* settle(
   structure: number,
-  { policy }: Outcomes<R>,
+  { policy }: Outcomes,
   outcomes: readonly Outcome[],
   { groups }: StoredLimits,
   change: Change,
@@ -110,7 +110,7 @@ function settlementOf(
 }
 
 /** What becomes of the jobs of those who are gone, and of those whose time has long been over. */
-export function* rescued<R>(structure: number, outcomes: Outcomes<R>): Script<Outcome[]> {
+export function* rescued(structure: number, outcomes: Outcomes): Script<Outcome[]> {
   const found: Outcome[] = [];
   for (const [gone] of yield* all(sql.gone, structure)) {
     const rows = yield* all(sql.runningOf, structure, gone, rescuedAtOnce);
@@ -123,7 +123,7 @@ export function* rescued<R>(structure: number, outcomes: Outcomes<R>): Script<Ou
 }
 
 /** Removes jobs that ended, beyond what is to be kept; tells whether there may be more. */
-export function* prune<R>(structure: number, { policy }: Outcomes<R>, change: Change): Script<boolean> {
+export function* prune(structure: number, { policy }: Outcomes, change: Change): Script<boolean> {
   const counts = yield* get(sql.counts, structure);
   if (counts === undefined) return false;
   let more = false;

@@ -3,13 +3,10 @@ import { knownKeys, milliseconds, type Duration } from '../../core/options.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
-import { Run, type Job, type Workplace } from './job.js';
+import { Run, type Handler, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
 import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } from './scripts.js';
-
-/** Runs a job; what it returns is the job's result. */
-export type Handler<S extends Kind, Data, R> = (job: Job<S, Data, R>) => R | PromiseLike<R>;
 
 /** Options of {@link Worker.stop}. */
 export interface StopOptions {
@@ -25,22 +22,22 @@ const lookEvery = 50;
 const pruneEvery = 256;
 
 /** Runs jobs of a queue in this process, until it is stopped. */
-export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
+export class Worker<S extends Kind> implements AsyncDisposable {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Worker' });
   }
 
   readonly #scope: Scope<S>;
-  readonly #scripts: QueueScripts<Data, R>;
-  readonly #handler: Handler<S, Data, R>;
+  readonly #scripts: QueueScripts;
+  readonly #handler: Handler<S, never, unknown>;
   readonly #options: ReturnType<typeof resolveWork>;
-  readonly #place: Workplace<S, Data, R>;
-  readonly #running = new Map<number, Run<S, Data, R>>();
+  readonly #place: Workplace<S>;
+  readonly #running = new Map<number, Run<S>>();
   /** Claimed, and not started yet. */
   readonly #claimed: Claimed[] = [];
   #outcomes: Outcome[] = [];
-  readonly #telling = new Set<Run<S, Data, R>>();
+  readonly #telling = new Set<Run<S>>();
   /** Whether there may be jobs that could be claimed. */
   #hopeful = true;
   #stirred = false;
@@ -54,8 +51,8 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
 
   constructor(
     scope: Scope<S>,
-    scripts: QueueScripts<Data, R>,
-    handler: Handler<S, Data, R>,
+    scripts: QueueScripts,
+    handler: Handler<S, never, unknown>,
     options: WorkOptions | undefined,
   ) {
     this.#options = resolveWork(options);
@@ -185,7 +182,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     if (this.#ended >= pruneEvery) await this.#prune();
   }
 
-  #told(telling: readonly Run<S, Data, R>[]): Told {
+  #told(telling: readonly Run<S>[]): Told {
     if (telling.length === 0) return nothingTold;
     return {
       progress: telling.flatMap((run) => run.takeProgress()),
@@ -218,7 +215,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     }
   }
 
-  #finish(run: Run<S, Data, R>, outcome: Outcome | undefined): void {
+  #finish(run: Run<S>, outcome: Outcome | undefined): void {
     this.#running.delete(run.claimed.id);
     if (outcome !== undefined) this.#outcomes.push(outcome);
     this.#startSome();
@@ -262,7 +259,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   }
 
   /** The store closes: what was not done goes back. */
-  #leave(structure: number): ReturnType<QueueScripts<Data, R>['leave']> {
+  #leave(structure: number): ReturnType<QueueScripts['leave']> {
     const { outcomes } = this.#scripts;
     const runs = [...this.#running.values()];
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
