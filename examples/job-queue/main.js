@@ -3,7 +3,7 @@
 // jobs, workers do them, one of which is killed midway. In the end all pages are looked at, and this program fails if one is not right.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setInterval, setTimeout as sleep } from 'node:timers/promises';
@@ -48,7 +48,7 @@ function within(text, least, most) {
 
 /** @param {number} workers @param {string} from @param {string} out */
 async function main(workers, from, out) {
-  const files = filesIn(from, '.md').length;
+  const files = existsSync(from) ? filesIn(from, '.md').length : 0;
   if (files === 0) throw new RangeError(`${from} has no Markdown in it`);
   mkdirSync(out, { recursive: true });
   const site = new Site(out);

@@ -234,8 +234,9 @@ test('numbers that make no sense are refused, with what would', async () => {
     stderr: expect.stringMatching(/0 is no whole number from 1 to 64[^]*Usage:/) as string,
   });
   expect(await run('--wokers=2')).toMatchObject({ code: 2 });
-  expect(await run(`--from=${temporaryDirectory()}`)).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining('has no Markdown in it') as string,
-  });
+  for (const from of [temporaryDirectory(), '/nowhere'])
+    expect(await run(`--from=${from}`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`${from} has no Markdown in it`) as string,
+    });
 });
