@@ -2,6 +2,7 @@
 // How old is the code? See options.js for how it is called, store.js for what is kept and why nothing gets lost.
 import { renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setInterval } from 'node:timers/promises';
 import { HoldfastError } from 'holdfast';
 import { chartPage } from './chart.js';
 import { Crew } from './crew.js';
@@ -20,6 +21,9 @@ import { table } from './table.js';
  * @import { Options } from './options.js'
  * @import { Report } from './report.js'
  */
+
+/** How often the progress is looked at, in milliseconds. */
+const interval = 100;
 
 try {
   const options = readOptions(process.argv.slice(2));
@@ -43,9 +47,22 @@ async function main(options) {
       'This clone is shallow: what is older than its history counts for the commits where that begins.',
     );
   }
-  const findings = new Findings(state, repository.boundary);
+  const survey = { boundary: repository.boundary, head: repository.head, samples: options.samples };
+  const findings = new Findings(state, survey);
   try {
-    await finish(options, repository, samples, findings, state);
+    const commits = samples.map(({ commit }) => commit);
+    const { versions, leftOut } = findings.plan ?? (await plan(repository, commits, findings));
+    if (leftOut > 0) {
+      console.log(`Left out, for their names are not UTF-8 or too long: ${count(leftOut)} files.`);
+    }
+    const left = findings.left;
+    const known = count(versions - left);
+    if (left === 0) console.log(`Nothing to blame: all ${known} results were known.`);
+    else {
+      const workerArguments = [state, repository.gitDirectory, JSON.stringify(survey)];
+      await finish(findings, left, Math.min(options.workers, left), workerArguments);
+      console.log(`${count(left)} blamed, ${known} known from before.`);
+    }
     const report = makeReport(repository.name, samples, (commit) => findings.totals(commit));
     show(report);
     const file = resolve(options.out ?? join(state, 'archaeology.html'));
@@ -57,54 +74,13 @@ async function main(options) {
 }
 
 /**
- * Finds out what is to be done, and has it done.
+ * Finds out what is to be done.
  *
- * @param {Options} options
- * @param {Repository} repository
- * @param {readonly Moment[]} samples
- * @param {Findings} findings
- * @param {string} state
- */
-async function finish(options, repository, samples, findings, state) {
-  const commits = samples.map(({ commit }) => commit);
-  const survey =
-    findings.survey(repository.head, options.samples) ?? (await plan(options, repository, commits, findings));
-  if (survey.leftOut > 0) {
-    console.log(`Left out, for their names are not UTF-8 or too long: ${count(survey.leftOut)} files.`);
-  }
-
-  const wanted = new Set(commits);
-  const total = findings.unfinished(wanted).length;
-  const known = survey.versions - total;
-  if (total === 0) {
-    console.log(`Nothing to blame: all ${count(known)} results were known.`);
-    return;
-  }
-  const progress = new Progress(process.stderr, total);
-  const interrupted = () => {
-    progress.end();
-    console.error('Stopped. Nothing is lost: the next run goes on.');
-    process.exit(130);
-  };
-  process.once('SIGINT', interrupted);
-  const crew = new Crew(findings, [state, repository.gitDirectory, repository.boundary]);
-  try {
-    await crew.finish(wanted, options.workers, (left) => progress.update(total - left));
-  } finally {
-    progress.end();
-    await crew.end();
-    process.off('SIGINT', interrupted);
-  }
-  console.log(`${count(total)} blamed, ${count(known)} known from before.`);
-}
-
-/**
- * @param {Options} options
  * @param {Repository} repository
  * @param {readonly string[]} commits
  * @param {Findings} findings
  */
-async function plan(options, repository, commits, findings) {
+async function plan(repository, commits, findings) {
   const versions = [];
   const leftOut = new Set();
   for await (const version of fileVersions(repository, repository.head, commits, (path) =>
@@ -112,7 +88,39 @@ async function plan(options, repository, commits, findings) {
   )) {
     versions.push(version);
   }
-  return findings.plan(repository.head, commits, options.samples, versions, leftOut.size);
+  return findings.makePlan(versions, leftOut.size);
+}
+
+/**
+ * Has it done.
+ *
+ * @param {Findings} findings
+ * @param {number} total How much there is to do.
+ * @param {number} workers
+ * @param {string[]} workerArguments
+ */
+async function finish(findings, total, workers, workerArguments) {
+  const progress = new Progress(process.stderr, total);
+  const interrupted = () => {
+    progress.end();
+    console.error('Stopped. Nothing is lost: the next run goes on.');
+    process.exit(130);
+  };
+  process.once('SIGINT', interrupted);
+  const crew = new Crew(workers, workerArguments, () => findings.left);
+  const over = new AbortController();
+  const shown = async () => {
+    for await (const _ of setInterval(interval, undefined, { signal: over.signal }))
+      progress.update(total - findings.left);
+  };
+  try {
+    await Promise.race([findings.finished(), crew.failed, shown()]);
+  } finally {
+    over.abort();
+    progress.end();
+    await crew.end();
+    process.off('SIGINT', interrupted);
+  }
 }
 
 /** @param {Report} report */

@@ -1,54 +1,41 @@
 // @ts-check
-// One of the processes that run git blame: `node worker.js <state directory> <git directory> <boundary>`.
+// One of the processes that run git blame: `node worker.js <state directory> <git directory> <survey, as JSON>`.
 import { blame } from './blame.js';
 import { Failure } from './failure.js';
 import { Findings } from './store.js';
 
 /**
- * @typedef {import('./store.js').Task} Task
- * @typedef {{ took: Task } | { done: Task } | { failed: string }} News What a worker tells; it is never needed for what is kept.
+ * @import { Job } from 'holdfast'
+ * @import { FileVersion } from './history.js'
  */
 
-const [directory = '', gitDirectory = '', boundary = ''] = process.argv.slice(2);
+const [directory = '', gitDirectory = '', survey = ''] = process.argv.slice(2);
 
-// The main process tells by letting go that there is no more to do; or it has died.
-const ending = new AbortController();
-process.once('disconnect', () => ending.abort());
-if (!process.connected) ending.abort();
+const findings = new Findings(directory, JSON.parse(survey));
+
+// The main process tells by letting go that there is no more to do; or it has died. What is under way goes back.
+process.once('disconnect', () => findings.close());
 // Ctrl-C reaches every process of a terminal. Whether to end is for the main process to say.
 process.on('SIGINT', () => {});
+if (process.connected) findings.work(work);
 
-const findings = new Findings(directory, boundary);
-try {
-  for (;;) {
-    const task = await findings.take(ending.signal);
-    tell({ took: task });
-    await work(task);
-    tell({ done: task });
-  }
-} catch (error) {
-  if (ending.signal.aborted) process.exitCode = 0;
-  else if (error instanceof Failure) tell({ failed: error.message });
-  else throw error;
-} finally {
-  findings.close();
-}
-
-/** @param {Task} task */
-async function work(task) {
-  if (!findings.isPending(task)) return;
-  const [blob, path, commit] = task;
+/** @param {Job<'embedded', FileVersion, void>} job */
+async function work(job) {
+  const { path, commit } = job.data;
   try {
-    findings.complete(task, await blame({ gitDirectory }, { blob, path, commit }, ending.signal));
+    const known = findings.result(job.data);
+    findings.complete(job, known ?? (await blame({ gitDirectory }, job.data, job.signal)));
   } catch (error) {
-    throw error instanceof Failure
-      ? new Failure(`${path} at ${commit.slice(0, 10)}: ${error.message}`)
-      : error;
+    if (job.signal.aborted) throw error;
+    if (!(error instanceof Failure)) console.error(error);
+    tell(`${path} at ${commit.slice(0, 10)}: ${error instanceof Error ? error.message : error}`);
+    // Not given up: the next run tries again, when somebody has mended what is wrong.
+    job.snooze('1s');
   }
 }
 
-/** @param {News} news */
-function tell(news) {
+/** @param {string} reason Why it is no use to go on. */
+function tell(reason) {
   // If nobody listens any more, the `disconnect` that comes next ends this process.
-  if (process.connected) process.send?.(news, () => {});
+  if (process.connected) process.send?.(reason, () => {});
 }

@@ -1,10 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Deque, open } from 'holdfast';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { sample } from '../../examples/archaeology/history.js';
 import { Progress } from '../../examples/archaeology/progress.js';
@@ -84,16 +83,17 @@ function options(state: string): string[] {
   return ['--workers', '2', '--state', state];
 }
 
-function drawn(state: string): Data {
-  const page = readFileSync(join(state, 'archaeology.html'), 'utf8');
+/** @param place - A folder with a state, or the page itself. */
+function drawn(place: string): Data {
+  const page = readFileSync(place.endsWith('.html') ? place : join(place, 'archaeology.html'), 'utf8');
   return JSON.parse(
     /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page)?.[1] ?? '',
   ) as Data;
 }
 
 /** What is drawn for each commit of the main line, oldest first. */
-function counts(state: string): Record<string, number>[] {
-  const { periods, samples } = drawn(state);
+function counts(place: string): Record<string, number>[] {
+  const { periods, samples } = drawn(place);
   return samples.map(({ lines }) => {
     const found = periods.map((period, i): [string, number] => [period, lines[i] ?? 0]);
     return Object.fromEntries(found.filter(([, count]) => count !== 0));
@@ -250,19 +250,21 @@ Chart: ${chart}
     },
   );
 
-  test('finds again what was taken by somebody who died', async () => {
+  test('does what another run had under way when that was killed', async () => {
     const repository = newRepository(many);
     const [state, watched] = [temporaryDirectory(), new WatchedGit()];
     watched.holdAfter(0);
-    const running = new Run([repository, ...options(state)], watched.environment);
-    await running.until(() => watched.blamed.length === 2);
-    const store = open(state);
-    expect(new Deque(store, 'tasks').shiftMany(5)).toHaveLength(5);
-    store.close();
+    const args = [repository, ...options(state)];
+    const first = new Run(args, watched.environment);
+    await first.until(() => watched.blamed.length === 2);
+    const second = new Run(args, watched.environment);
+    await second.until(() => watched.blamed.length === 4);
+    second.killAll();
     watched.release();
 
-    expect((await running.ended).code).toBe(0);
-    expect(watched.blamed).toHaveLength(24);
+    expect((await first.ended).code).toBe(0);
+    // Once more what was killed, and nothing else.
+    expect(watched.blamed).toHaveLength(26);
     expect(counts(state)).toEqual(expectedCounts(repository));
   });
 
@@ -283,20 +285,71 @@ Chart: ${chart}
     expect(counts(state)).toEqual(expectedCounts(repository).slice(-1));
   });
 
-  test('counts nothing twice when two runs work on the same at once', async () => {
+  test('shares the work, and does nothing twice, when two runs ask for the same at once', async () => {
     const repository = newRepository(many);
     const [state, watched] = [temporaryDirectory(), new WatchedGit()];
     watched.holdAfter(0);
     const args = [repository, ...options(state)];
-    const first = new Run(args, watched.environment);
-    await first.until(() => watched.blamed.length === 2);
-    const second = new Run(args, watched.environment);
-    await second.until(() => watched.blamed.length === 4);
+    const runs = [new Run(args, watched.environment), new Run(args, watched.environment)];
+    await runs[0]!.until(() => watched.blamed.length === 4);
+    watched.release();
+
+    for (const { ended } of runs) expect((await ended).code).toBe(0);
+    expect(watched.blamed).toHaveLength(24);
+    expect(counts(state)).toEqual(expectedCounts(repository));
+  });
+
+  test('counts nothing twice when two runs that ask for different samples blame the same at once', async () => {
+    const repository = newRepository(many);
+    const [state, watched] = [temporaryDirectory(), new WatchedGit()];
+    watched.holdAfter(0);
+    const all = new Run([repository, ...options(state)], watched.environment);
+    await all.until(() => watched.blamed.length === 2);
+    const page = join(temporaryDirectory(), 'chart.html');
+    const last = [repository, ...options(state), '--samples', '1', '--out', page];
+    const one = new Run(last, watched.environment);
+    await one.until(() => watched.blamed.length === 4);
     expect(watched.blamed.slice(2).sort()).toEqual(watched.blamed.slice(0, 2).sort());
     watched.release();
 
-    for (const { code } of await Promise.all([first.ended, second.ended])) expect(code).toBe(0);
+    for (const { ended } of [all, one]) expect((await ended).code).toBe(0);
     expect(counts(state)).toEqual(expectedCounts(repository));
+    expect(counts(page)).toEqual(expectedCounts(repository).slice(-1));
+  });
+
+  test('goes on where it failed, when what was wrong has been mended', async () => {
+    const repository = newRepository(many);
+    const state = temporaryDirectory();
+    const blob = git(repository, 'rev-parse', 'HEAD:file 3').trim();
+    const object = join(repository, '.git/objects', blob.slice(0, 2), blob.slice(2));
+    renameSync(object, `${object}.away`);
+    const failed = await run(repository, ...options(state));
+    expect(failed).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^archaeology: file 3 at /m) as string,
+    });
+
+    renameSync(`${object}.away`, object);
+    expect((await run(repository, ...options(state))).code).toBe(0);
+    expect(counts(state)).toEqual(expectedCounts(repository));
+  });
+
+  test('does not count against a file that runs were killed while it was blamed', async () => {
+    const repository = newRepository([{ date: '2020-01-01', files: { slow: lines(3) } }]);
+    const [state, watched] = [temporaryDirectory(), new WatchedGit()];
+    watched.holdAfter(0);
+    for (let kills = 1; kills <= 4; kills++) {
+      const running = new Run([repository, ...options(state)], watched.environment);
+      await running.until(() => watched.blamed.length === kills);
+      running.killAll();
+      await running.ended;
+    }
+    watched.release();
+
+    const { code, stdout } = await new Run([repository, ...options(state)], watched.environment).ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('1 blamed, 0 known from before.');
+    expect(counts(state)).toEqual(expectedCounts(repository, 'month'));
   });
 
   test('counts months where the lines are younger than three years', async () => {
