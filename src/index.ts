@@ -19,7 +19,22 @@ export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './stru
 export type { Handle } from './structures/queue/handle.js';
 export type { Handler, Handlers, Job } from './structures/queue/job.js';
 export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
-export type { JobTypes, NamedHandlers, NamedMethods, TypesByName } from './structures/queue/named.js';
+export type {
+  AnyNamedResult,
+  AnyOf,
+  JobName,
+  JobTypes,
+  NamedData,
+  NamedFlowJob,
+  NamedHandle,
+  NamedHandlers,
+  NamedJobInfo,
+  NamedJobToAdd,
+  NamedMethods,
+  NamedResult,
+  NamedSchemas,
+  TypesByName,
+} from './structures/queue/named.js';
 export type { NamedSchemaOptions, SchemaOptions } from './structures/queue/validating.js';
 export type { Dependency, JobRef } from './structures/queue/child-options.js';
 export type { EventOptions, JobEvent } from './structures/queue/events.js';

@@ -21,7 +21,7 @@ import { jobCounts, jobInfo, storedJobs, type JobCounts, type JobInfo } from './
 import { resolveLimits } from './queue/limits.js';
 import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
 import { cancel, manageSome, pause, remove, retry, type Managed, type Managing } from './queue/managing.js';
-import type { NamedMethods, Schemas, TypesByName } from './queue/named.js';
+import type { NamedMethods, NamedSchemas, TypesByName } from './queue/named.js';
 import {
   resolvePolicy,
   type AddOptions,
@@ -358,11 +358,11 @@ export const NamedQueue: {
   new <M extends TypesByName<M>>(
     store: Store,
     name: string,
-    options?: QueueOptions & NamedSchemaOptions<Schemas<M>>,
+    options?: QueueOptions & NamedSchemaOptions<NamedSchemas<M>>,
   ): NamedQueue<M>;
   new <M extends TypesByName<M>>(
     store: AsyncStore,
     name: string,
-    options?: QueueOptions & NamedSchemaOptions<Schemas<M>>,
+    options?: QueueOptions & NamedSchemaOptions<NamedSchemas<M>>,
   ): AsyncNamedQueue<M>;
 } = NamedQueueOf;

@@ -18,43 +18,60 @@ export interface JobTypes {
 /** The types of all jobs of a queue, by their name. */
 export type TypesByName<M> = { readonly [N in keyof M]: JobTypes };
 
-type DataOf<M, N extends keyof M> = M[N] extends { readonly data: infer Data } ? Data : never;
+/** The data of the jobs with a name. */
+export type NamedData<M, N extends keyof M> = M[N] extends { readonly data: infer Data } ? Data : never;
+/** The result of the jobs with a name. */
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- what a handler returns that returns nothing.
-type ResultOf<M, N extends keyof M> = M[N] extends { readonly result: infer R } ? R : void;
-type NameOf<M> = keyof M & string;
-/** One of a kind of thing for each name. */
-type Any<Things> = Things[keyof Things];
+export type NamedResult<M, N extends keyof M> = M[N] extends { readonly result: infer R } ? R : void;
+/** The names of jobs. */
+export type JobName<M> = keyof M & string;
+/** One of those that there are for each name. */
+export type AnyOf<Things> = Things[keyof Things];
 
-export type Schemas<M> = { readonly [N in NameOf<M>]: StandardSchemaV1<unknown, DataOf<M, N>> };
-type ToAdd<M> = Any<{ [N in NameOf<M>]: JobToAdd<DataOf<M, N>> & { readonly name: N } }>;
-type ToFlow<M, L extends string> = Any<{ [N in NameOf<M>]: FlowJob<DataOf<M, N>, L> & { readonly name: N } }>;
-type Info<M> = Any<{ [N in NameOf<M>]: JobInfo<DataOf<M, N>, ResultOf<M, N>> & { readonly name: N } }>;
-type AnyHandle<S extends Kind, M> = Handle<S, Any<{ [N in NameOf<M>]: DataOf<M, N> }>, AnyResult<M>>;
-type AnyResult<M> = Any<{ [N in NameOf<M>]: ResultOf<M, N> }>;
+/** A schema for the data of each name. */
+export type NamedSchemas<M> = { readonly [N in JobName<M>]: StandardSchemaV1<unknown, NamedData<M, N>> };
+/** A job to be added by {@link NamedQueue.addMany}. */
+export type NamedJobToAdd<M> = AnyOf<{ [N in JobName<M>]: JobToAdd<NamedData<M, N>> & { readonly name: N } }>;
+/** A job of {@link NamedQueue.flow}. */
+export type NamedFlowJob<M, L extends string> = AnyOf<{
+  [N in JobName<M>]: FlowJob<NamedData<M, N>, L> & { readonly name: N };
+}>;
+/** What is known of a job: its name tells of which type its data and its result are. */
+export type NamedJobInfo<M> = AnyOf<{
+  [N in JobName<M>]: JobInfo<NamedData<M, N>, NamedResult<M, N>> & { readonly name: N };
+}>;
+/** A job of any name. */
+export type NamedHandle<S extends Kind, M> = Handle<
+  S,
+  AnyOf<{ [N in JobName<M>]: NamedData<M, N> }>,
+  AnyNamedResult<M>
+>;
+/** The result of a job of any name. */
+export type AnyNamedResult<M> = AnyOf<{ [N in JobName<M>]: NamedResult<M, N> }>;
 /** A handler for the jobs of each name. */
 export type NamedHandlers<S extends Kind, M> = {
-  readonly [N in NameOf<M>]: Handler<S, DataOf<M, N>, ResultOf<M, N>>;
+  readonly [N in JobName<M>]: Handler<S, NamedData<M, N>, NamedResult<M, N>>;
 };
 
 /** The methods of {@link NamedQueue} and {@link AsyncNamedQueue} that {@link Queue} has with other types. */
 export interface NamedMethods<S extends Kind, M> {
   /** Adds a job: see {@link Queue.add}. Its name tells which data it has. */
-  add<N extends NameOf<M>>(
-    data: DataOf<M, N>,
+  add<N extends JobName<M>>(
+    data: NamedData<M, N>,
     options: AddOptions & { readonly name: N },
-  ): Result<S, Handle<S, DataOf<M, N>, ResultOf<M, N>>>;
+  ): Result<S, Handle<S, NamedData<M, N>, NamedResult<M, N>>>;
   /** See {@link Queue.addMany}. */
-  addMany(jobs: Iterable<ToAdd<M>>): Result<S, AnyHandle<S, M>[]>;
+  addMany(jobs: Iterable<NamedJobToAdd<M>>): Result<S, NamedHandle<S, M>[]>;
   /** See {@link Queue.flow}. */
   flow<L extends string>(
-    jobs: Readonly<Record<L, ToFlow<M, NoInfer<L>>>>,
-  ): Result<S, Record<L, AnyHandle<S, M>>>;
+    jobs: Readonly<Record<L, NamedFlowJob<M, NoInfer<L>>>>,
+  ): Result<S, Record<L, NamedHandle<S, M>>>;
   /** See {@link Queue.handle}. */
-  handle(id: number): AnyHandle<S, M>;
+  handle(id: number): NamedHandle<S, M>;
   /** Runs jobs: see {@link Queue.work}; with a handler for each name. */
   work(handlers: NamedHandlers<S, M>, options?: WorkOptions): Worker<S>;
   /** See {@link Queue.get}. */
-  get(id: number): Result<S, Info<M> | undefined>;
+  get(id: number): Result<S, NamedJobInfo<M> | undefined>;
   /** See {@link Queue.jobs}. */
-  jobs(options?: ListOptions & { readonly name?: NameOf<M> | undefined }): Result<S, Info<M>[]>;
+  jobs(options?: ListOptions & { readonly name?: JobName<M> | undefined }): Result<S, NamedJobInfo<M>[]>;
 }
