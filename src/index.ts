@@ -17,7 +17,7 @@ export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
 export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './structures/queue.js';
 export type { Handle } from './structures/queue/handle.js';
-export type { Handler, Handlers, Job } from './structures/queue/job.js';
+export type { Handled, Handler, Handlers, Job } from './structures/queue/job.js';
 export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
 export type {
   AnyNamedResult,

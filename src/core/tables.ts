@@ -25,7 +25,7 @@
  * priority) and `due`; `delayed` ones by `due` on the steady clock, `timed` ones by `due` on the wall clock; `parked` ones by their group (`grp`), which has no place (`slot`) free for them; `running` ones by their `owner`, void
  * once that is gone from `owners`; those that have ended by `state` and `ended`. Data of more than a kilobyte lie in `job_data`, since each change
  * of state writes the row anew. `keyed` says for how long a job keeps others from
- * being added with its `key`: 1 while it waits, 2 until it ends. `blocked` ones wait for `pending` others, their children, before they are what `becomes` says. `followed` says that something is to be done when
+ * being added with its `key`: 1 while it waits, 2 until it ends; negative once it does so no more. `blocked` ones wait for `pending` others, their children, before they are what `becomes` says. `followed` says that something is to be done when
  * the job ends: a successor is to follow it, or parents wait for it, as `job_children` tells; what a child came to is kept there.
  * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (16 on PostgreSQL) that every script keeps. `queue_workers` tells
  * who takes jobs of a queue, and has to be looked after.
@@ -175,7 +175,7 @@ CREATE INDEX jobs_overdue ON jobs (structure, deadline) WHERE deadline IS NOT NU
 CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT NULL;
 CREATE INDEX jobs_parked ON jobs (structure, grp, rank, due) WHERE state = 'parked';
 CREATE INDEX jobs_occupying ON jobs (structure, grp) WHERE slot IS NOT NULL;
-CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed IS NOT NULL;
+CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed > 0;
 CREATE INDEX jobs_by_queue ON jobs (structure, id);
 CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;
 CREATE TABLE job_data (

@@ -5,3 +5,6 @@ const longest = 2 ** 31;
 export function startTimer(time: number, callback: () => void): NodeJS.Timeout | undefined {
   return time < longest ? setTimeout(callback, time) : undefined;
 }
+
+/** Resolves after `milliseconds`. */
+export { setTimeout as pause } from 'node:timers/promises';

@@ -200,7 +200,11 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     return this.#manage(cancel, which);
   }
 
-  /** Lets a job that failed or was cancelled run again, with all its attempts. @returns Whether there was one. */
+  /**
+   * Lets a job that failed or was cancelled run again, with all its attempts; and those because of which it failed that it was to run `after`.
+   *
+   * @returns Whether there was one; `false` also when another job has its key by now.
+   */
   retry(id: number): Result<S, boolean>;
   /** Lets those that match run again, in batches. @returns How many did match, and had failed or were cancelled. */
   retry(jobs: JobFilter): Result<S, number>;

@@ -41,7 +41,7 @@ export const sql = {
     [outcome: ValueColumn, bytes: number, parent: number],
     [structure: number, followed: number | null]
   >(
-    `UPDATE jobs SET state = 'failed', ended = wall(), keyed = NULL, outcome = ?, bytes = bytes + ? WHERE id = ? AND state = 'blocked' RETURNING structure, followed`,
+    `UPDATE jobs SET state = 'failed', ended = wall(), keyed = -abs(keyed), outcome = ?, bytes = bytes + ? WHERE id = ? AND state = 'blocked' RETURNING structure, followed`,
   ),
   children: new Statement<[parent: number], ChildRow>(
     'SELECT child, label, stage, outcome FROM job_children WHERE parent = ? ORDER BY place',

@@ -10,6 +10,10 @@ import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js'
 
 const longestSnooze = 100 * 365 * 24 * 60 * 60 * 1000;
 
+const handled: unique symbol = Symbol('handled');
+/** For a handler to return that has said what becomes of its job: what {@link Job.snooze}, {@link Job.fail} and {@link Job.complete} return. */
+export type Handled = typeof handled;
+
 /** What a job needs of its worker. */
 export interface Workplace<S extends Kind> {
   readonly scope: Scope<S>;
@@ -80,38 +84,42 @@ export class Job<S extends Kind, Data, R> {
   }
 
   /**
-   * To be tried again after a time, without costing an attempt. Takes effect when the handler has ended; whatever that returns is left aside.
+   * To be tried again after a time, without costing an attempt. Takes effect when the handler has ended, whatever else it returns.
    *
    * @example
    * if (!ready) return job.snooze('30s');
    */
-  snooze(time: Duration): void {
+  snooze(time: Duration): Handled {
     const { outcomes } = this.#run.place.scripts;
     this.#run.decide(outcomes.snoozed(this.#run.claimed, milliseconds('time', time, longestSnooze)));
+    return handled;
   }
 
   /**
    * The attempt has failed, as if the handler had thrown `error`; with `retry: false` for good. Takes effect when the handler has ended.
    */
-  fail(error: unknown, options?: FailOptions): void {
+  fail(error: unknown, options?: FailOptions): Handled {
     const retry = resolveFail(options);
     this.#run.decide(this.#run.place.scripts.outcomes.failed(this.#run.claimed, error, retry));
+    return handled;
   }
 
   /**
    * Runs `work` in a transaction, as `store.transaction` does, and completes the job in it with what `work` returns: either all of it happens, or
-   * none, so that it happens once, however often the job runs.
+   * none, so that it happens once, however often the job runs. What the handler does or throws afterwards changes nothing of that.
    *
    * @throws {@link HoldfastError} `ERR_NOT_OWNER` when this run has lost the job: nothing of `work` is left; what `store.transaction` throws.
    */
-  complete(work: () => Result<S, R>): Result<S, void> {
+  complete(work: () => Result<S, R>): Result<S, Handled> {
     functionOf('work', work);
     return this.#run.complete(work);
   }
 }
 
-/** Runs a job; what it returns is the job's result. */
-export type Handler<S extends Kind, Data, R> = (job: Job<S, Data, R>) => R | PromiseLike<R>;
+/** Runs a job; what it returns is the job's result, unless it has said otherwise what becomes of it. */
+export type Handler<S extends Kind, Data, R> = (
+  job: Job<S, Data, R>,
+) => R | Handled | PromiseLike<R | Handled>;
 
 /** A handler for the jobs of each name. */
 export type Handlers<S extends Kind> = Readonly<Record<string, Handler<S, never, unknown>>>;
@@ -166,7 +174,7 @@ export class Run<S extends Kind> {
     try {
       const data = this.place.scripts.data(this.claimed.data);
       const result = await handler(new Job(this, data));
-      outcome = this.#decided ?? outcomes.completed(this.claimed, result);
+      outcome = this.#decided ?? outcomes.completed(this.claimed, result === handled ? undefined : result);
     } catch (error) {
       outcome = this.#thrown(error);
     }
@@ -197,17 +205,19 @@ export class Run<S extends Kind> {
     this.place.tell(this);
   }
 
-  /** What it has told of its progress since this was asked last. */
-  takeProgress(): Told['progress'] {
-    const progress = this.#progress;
-    this.#progress = undefined;
+  /** What it has told of itself that is not written yet. */
+  get told(): Told {
     const { id, claim } = this.claimed;
-    return progress === undefined ? [] : [[progress, id, claim]];
+    return {
+      progress: this.#progress === undefined ? [] : [[this.#progress, id, claim]],
+      logs: this.#lines.map((line) => [line, id, claim]),
+    };
   }
 
-  takeLines(): Told['logs'] {
-    const { id, claim } = this.claimed;
-    return this.#lines.splice(0).map((line) => [line, id, claim]);
+  /** That is written now. */
+  written({ progress, logs }: Told): void {
+    this.#lines.splice(0, logs.length);
+    if (progress[0]?.[0] === this.#progress) this.#progress = undefined;
   }
 
   decide(outcome: Outcome): void {
@@ -215,7 +225,7 @@ export class Run<S extends Kind> {
     this.#decided = outcome;
   }
 
-  complete(work: () => Result<S, unknown>): Result<S, void> {
+  complete(work: () => Result<S, unknown>): Result<S, Handled> {
     const { scope, scripts } = this.place;
     // If that were rolled back, nobody would finish the job any more.
     scope.refuseInTransaction('complete()');
@@ -223,11 +233,14 @@ export class Run<S extends Kind> {
       scope.after(work(), (result) =>
         scope.write(
           () => scripts.outcomes.completed(this.claimed, result),
-          (structure, outcome) => scripts.complete(structure, outcome),
+          (structure, outcome) => scripts.complete(structure, outcome, this.told),
         ),
       ),
     );
-    return scope.after(done, () => this.#end(undefined));
+    return scope.after(done, () => {
+      this.#end(undefined);
+      return handled;
+    });
   }
 
   children(): Result<S, Child[]> {

@@ -30,6 +30,8 @@ export interface JobInfo<Data, R> {
   /** When it was started last. */
   readonly startedAt: Date | undefined;
   readonly endedAt: Date | undefined;
+  /** Which process runs it, while one does. */
+  readonly worker: { readonly host: string; readonly process: number } | undefined;
   /** What the handler returned, where it is completed. */
   readonly result: R | undefined;
   /** What it told last of its progress. */
@@ -105,6 +107,8 @@ export function jobInfo(stored: StoredJob, columns: Reading): JobInfo<never, nev
     data,
     outcome,
     progress,
+    host,
+    process,
   ] = stored.row;
   const dueAt =
     stage === 'timed' ? new Date(due) : stage === 'delayed' ? new Date(Date.now() + due - now) : undefined;
@@ -122,6 +126,7 @@ export function jobInfo(stored: StoredJob, columns: Reading): JobInfo<never, nev
     startedAt: started === null ? undefined : new Date(started),
     endedAt: ended === null ? undefined : new Date(ended),
     result: stage === 'completed' && outcome !== null ? columns.results.decodeValue(outcome) : undefined,
+    worker: host === null || process === null ? undefined : { host, process },
     progress: progress === null ? undefined : columns.values.decodeValue(progress),
     errors: stored.notes.filter(isError).map(([, at, , error]) => ({
       at: new Date(at),

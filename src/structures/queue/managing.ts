@@ -29,15 +29,22 @@ export const cancel: Managing = function* (structure, id, _, change) {
   return true;
 };
 
-/** Those children because of which it has failed are tried again, too, and it waits for them. */
+/** Those children because of which it has failed are tried again, too, and it waits for them. Its key may be another's by now: then that does the work. */
 export const retry: Managing = function* (structure, id, rules, change) {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || (found[0] !== 'failed' && found[0] !== 'cancelled')) return false;
-  const [from, , group, , blocked] = found;
+  const [from, , group] = found;
+  const [blocked, key, keyed, outcome] = (yield* get(sql.remains, id)) ?? [null, null, 0, null];
+  const isKeyed = key !== null && keyed !== 0;
+  if (isKeyed) {
+    yield* lock(structure);
+    if ((yield* get(sql.holderOf, structure, key)) !== undefined) return false;
+  }
   const pending = blocked === null ? null : yield* retryChildren(structure, id, rules, change);
   const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
-  yield* run(sql.retry, to, pending, id);
-  change.move(from, to);
+  const size = outcome === null ? 0 : rules.outcomes.sizeOf(outcome);
+  yield* run(sql.retry, to, pending, size, id);
+  change.move(from, to, -size);
   change.tell('retrying', id);
   change.freed(group);
   return true;

@@ -29,8 +29,9 @@ export type Backoff = BackoffOptions | ((attempt: number, error: unknown) => Dur
 
 /** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago. */
 export interface Keep {
-  /** 0 keeps none; then they are gone in the transaction in which they end. */
+  /** 0 keeps none; then completed ones are gone in the transaction in which they end. @defaultValue `Infinity`, once a `Keep` is given */
   readonly count?: number | undefined;
+  /** @defaultValue `Infinity`, once a `Keep` is given */
   readonly age?: Duration | undefined;
 }
 
@@ -46,7 +47,7 @@ export interface KeepOptions {
 
 /** What holds for a job unless it was added with something else. */
 export interface JobDefaults {
-  /** How often it is tried before it has failed: 1 or more. @defaultValue `3` */
+  /** How often it is tried before it has failed: 1 or more, also `Infinity`. @defaultValue `3` */
   readonly attempts?: number | undefined;
   /** @defaultValue `{ type: 'exponential', delay: '1s' }` */
   readonly backoff?: Backoff | undefined;
@@ -57,7 +58,7 @@ export interface JobDefaults {
 /** Options of {@link Queue}. They belong to this object, not to the data: workers go by those of their own process. */
 export interface QueueOptions extends JobDefaults, LimitOptions {
   readonly keep?: KeepOptions | undefined;
-  /** How often a job may be running when its process dies, before it is set aside as failed: 1 or more. @defaultValue `3` */
+  /** How often a job may be running when its process dies, before it is set aside as failed: 1 or more, also `Infinity`. @defaultValue `3` */
   readonly maxDeaths?: number | undefined;
   /**
    * The name of another queue of the store: for each job that fails for good, it gets one that has a {@link FailedJob} as its data, in the same transaction.
@@ -216,8 +217,8 @@ export function resolvePolicy(options: QueueOptions = {}): Policy {
     onFailed,
   } = options;
   if (onFailed !== undefined) nameString('onFailed', onFailed);
-  wholeNumber('attempts', attempts, 1);
-  wholeNumber('maxDeaths', maxDeaths, 1);
+  checkCount('attempts', attempts);
+  checkCount('maxDeaths', maxDeaths);
   knownKeys('keep', keep, ['completed', 'failed', 'cancelled']);
   return {
     attempts,
@@ -234,6 +235,10 @@ export function resolvePolicy(options: QueueOptions = {}): Policy {
       cancelled: resolveKeep('keep.cancelled', keep.cancelled, recent),
     },
   };
+}
+
+function checkCount(what: string, count: number): void {
+  if (count !== Infinity) wholeNumber(what, count, 1);
 }
 
 function resolveKeep(what: string, given: Keep | undefined, otherwise: Kept): Kept {
@@ -331,11 +336,11 @@ function resolveKey({
 }
 
 function optionsToStore({ attempts, backoff, timeout, expires }: AddOptions): string | null {
-  if (attempts !== undefined) wholeNumber('attempts', attempts, 1);
+  if (attempts !== undefined) checkCount('attempts', attempts);
   if (typeof backoff === 'function')
     throw new TypeError('backoff of a job is stored, and can’t be a function: give that to the queue');
   const stored = {
-    attempts,
+    attempts: attempts && Math.min(attempts, Number.MAX_SAFE_INTEGER),
     backoff: backoff && resolveBackoff(backoff),
     // Stored, so that a worker whose queue has another does not go by that.
     timeout: timeout === undefined ? undefined : Math.min(resolveTimeout(timeout), longest),

@@ -108,6 +108,11 @@ export class Outcomes {
     );
   }
 
+  /** How many bytes an error takes that is stored. */
+  sizeOf(outcome: unknown): number {
+    return this.#errors.encodeValue(this.#errors.decodeValue(outcome), 'error').size;
+  }
+
   #error(thrown: unknown): { readonly column: ValueColumn; readonly size: number } {
     return this.#errors.encodeValue(storedError(thrown), 'error');
   }

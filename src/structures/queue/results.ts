@@ -4,10 +4,14 @@ import { resolveWaitOptions, type WaitOptions } from '../../core/options.js';
 import { each, type Script } from '../../core/script.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Interest, type Kind, type Scope } from '../../core/store.js';
-import { startTimer } from '../../core/timer.js';
+import { pause, startTimer } from '../../core/timer.js';
 import { revivedError } from './failure.js';
 import type { Reading } from './looking.js';
 import { sql, type EndRow } from './statements.js';
+
+/** Up to how many results are waited for without a pause, and how much longer it is for each beyond, in milliseconds. */
+const fewWanted = 50;
+const pausePerJob = 0.01;
 
 /** To hear whenever a job of the queue has ended. */
 export const anyEnd: Interest = { mode: -1, low: null, high: null };
@@ -91,7 +95,7 @@ export class Results<S extends Kind> {
       {
         interest: () => anyEnd,
         read: (structure) => ends(structure, [...this.#wanted.keys()]),
-        same: (_, now) => now.size === 0,
+        same: () => false,
         show: (state) => state,
       },
       ended.signal,
@@ -104,7 +108,12 @@ export class Results<S extends Kind> {
   }
 
   async #follow(changes: AsyncIterable<Ends>): Promise<void> {
-    for await (const change of changes) this.#tell(change);
+    for await (const change of changes) {
+      this.#tell(change);
+      // To ask for all of many each time that one has ended would take longer than the jobs.
+      const { size } = this.#wanted;
+      if (size > fewWanted) await pause(size * pausePerJob);
+    }
   }
 
   /** Nobody could be told any more. */

@@ -127,8 +127,8 @@ export class QueueScripts {
   }
 
   /** Completes one job, in the transaction of its handler. */
-  *complete(structure: number, outcome: Outcome): Script<void> {
-    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told: nothingTold, want: 0 });
+  *complete(structure: number, outcome: Outcome, told: Told): Script<void> {
+    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told, want: 0 });
     if (refused.length > 0)
       throw new HoldfastError(
         'ERR_NOT_OWNER',

@@ -109,7 +109,7 @@ const parkedJobs = `SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? 
 /** The data of a job, wherever they are. */
 export const dataOf =
   'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
-const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN NULL ELSE keyed END`;
+const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN -1 ELSE keyed END, progress = NULL`;
 const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, ${dataOf}`;
 
 const promoting = (stage: Stage, now: string): string =>
@@ -188,7 +188,7 @@ export const sql = {
   >(
     `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR ? = 'completed' THEN ? ELSE 'cancelled' END,
        ended = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN wall() END,
-       keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN NULL ELSE keyed END,
+       keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN -abs(keyed) ELSE keyed END,
        owner = NULL, deadline = NULL, cancelling = NULL, failures = failures + ?, deaths = deaths + ?,
        due = coalesce(${steady} + ?, due), slot = CASE WHEN cancelling IS NULL AND ? = 1 THEN slot END, outcome = ?, bytes = bytes + ?
      WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, state, CASE WHEN slot IS NULL THEN grp END, followed`,
@@ -196,7 +196,7 @@ export const sql = {
     {
       many: `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR s.stage = 'completed' THEN s.stage ELSE 'cancelled' END,
           ended = CASE WHEN cancelling IS NOT NULL OR s.ended = 1 THEN wall() END,
-          keyed = CASE WHEN cancelling IS NOT NULL OR s.ended = 1 THEN NULL ELSE keyed END,
+          keyed = CASE WHEN cancelling IS NOT NULL OR s.ended = 1 THEN -abs(keyed) ELSE keyed END,
           owner = NULL, deadline = NULL, cancelling = NULL, failures = jobs.failures + s.failures, deaths = jobs.deaths + s.deaths,
           due = coalesce(${steady} + s.delay, due), slot = CASE WHEN cancelling IS NULL AND s.keeps = 1 THEN slot END,
           outcome = s.outcome, bytes = jobs.bytes + s.bytes
@@ -279,16 +279,21 @@ export const sql = {
   /** Nobody else changes it until the transaction ends. */
   stageOf: new Statement<
     [structure: number, id: number],
-    [stage: Stage, bytes: number, group: string | null, followed: number | null, pending: number | null]
+    [stage: Stage, bytes: number, group: string | null, followed: number | null]
   >(
-    'SELECT state, bytes, grp, followed, pending FROM jobs WHERE structure = ? AND id = ?',
-    'SELECT state, bytes, grp, followed, pending FROM jobs WHERE structure = ? AND id = ? FOR UPDATE',
+    'SELECT state, bytes, grp, followed FROM jobs WHERE structure = ? AND id = ?',
+    'SELECT state, bytes, grp, followed FROM jobs WHERE structure = ? AND id = ? FOR UPDATE',
   ),
   cancel: new Statement<[id: number]>(
-    `UPDATE jobs SET state = 'cancelled', ended = wall(), slot = NULL, keyed = NULL WHERE id = ?`,
+    `UPDATE jobs SET state = 'cancelled', ended = wall(), slot = NULL, keyed = -abs(keyed) WHERE id = ?`,
   ),
-  retry: new Statement<[stage: Stage, pending: number | null, id: number]>(
-    `UPDATE jobs SET state = ?, pending = ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
+  /** Of a job that has ended. */
+  remains: new Statement<
+    [id: number],
+    [pending: number | null, key: string | null, keyed: number, outcome: unknown]
+  >('SELECT pending, key, coalesce(keyed, 0), outcome FROM jobs WHERE id = ?'),
+  retry: new Statement<[stage: Stage, pending: number | null, bytes: number, id: number]>(
+    `UPDATE jobs SET state = ?, pending = ?, bytes = bytes - ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL, keyed = abs(keyed) WHERE id = ?`,
   ),
   remove: new Statement<[id: number]>('DELETE FROM jobs WHERE id = ?'),
   /** What became of a job. `ended` is null while it has not. */
@@ -302,8 +307,8 @@ export const sql = {
   ),
   /** Who has a key. */
   holderOf: new Statement<[structure: number, key: string], [id: number, stage: Stage]>(
-    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed IS NOT NULL',
-    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed IS NOT NULL FOR UPDATE',
+    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed > 0',
+    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed > 0 FOR UPDATE',
   ),
   /** The job that a window was opened with; it may be gone. */
   windowOf: new Statement<[structure: number, key: string], [id: number, stage: Stage | null]>(

@@ -18,8 +18,13 @@ export interface StopOptions {
 const retryAfter = 500;
 /** How often a worker that is busy looks after the others, in milliseconds. */
 const lookEvery = 50;
-/** How many jobs have ended here before it is looked whether there are too many. */
-const pruneEvery = 256;
+/**
+ * When it is looked whether there are too many jobs that have ended: after how many have here, and after so long, in milliseconds, since it was looked last,
+ * where some have, and where none has, but old ones are to go.
+ */
+const prunedAfter = 256;
+const prunedWithin = 10_000;
+const prunedIdle = 60_000;
 
 /** Runs jobs of a queue in this process, until it is stopped. */
 export class Worker<S extends Kind> implements AsyncDisposable {
@@ -46,6 +51,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
   #ended = 0;
+  #pruned = performance.now();
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
 
@@ -122,6 +128,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       this.#idle = resolve;
       this.#checkIdle();
     });
+    if (this.#ended > 0 && !this.#scope.closing.aborted) await this.#prune().catch(nothing);
     for (const clean of this.#cleanUp) clean();
   }
 
@@ -170,27 +177,23 @@ export class Worker<S extends Kind> implements AsyncDisposable {
 
   async #exchange(want: number): Promise<void> {
     const outcomes = this.#options.gathered ? this.#outcomes : this.#outcomes.slice(0, 1);
-    const telling = [...this.#telling];
-    const told = this.#told(telling);
+    const telling = [...this.#telling].map((run) => [run, run.told] as const);
+    const told = gathered(telling.map(([, one]) => one));
     const delivery = { outcomes: [...outcomes], told, want };
     const answer: Answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
     this.#outcomes.splice(0, delivery.outcomes.length);
-    for (const run of telling) this.#telling.delete(run);
+    for (const [run, one] of telling) {
+      run.written(one);
+      if (isNothing(run.told)) this.#telling.delete(run);
+    }
     if (want > 0) this.#hopeful = answer.claimed.length >= want;
     this.#take(answer.claimed);
     this.#ended += delivery.outcomes.length;
-    if (this.#ended >= pruneEvery) await this.#prune();
-  }
-
-  #told(telling: readonly Run<S>[]): Told {
-    if (telling.length === 0) return nothingTold;
-    return {
-      progress: telling.flatMap((run) => run.takeProgress()),
-      logs: telling.flatMap((run) => run.takeLines()),
-    };
+    if (this.#ended >= prunedAfter) await this.#prune();
   }
 
   async #prune(): Promise<void> {
+    this.#pruned = performance.now();
     const more = await this.#scope.soon((structure) => this.#scripts.prune(structure));
     if (!more) this.#ended = 0;
   }
@@ -244,8 +247,10 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     this.#stir();
   }
 
-  /** Whoever waits in line does so anyway. */
   async #lookAfterOthers(): Promise<void> {
+    const unpruned = performance.now() - this.#pruned;
+    if (unpruned > prunedIdle || (unpruned > prunedWithin && this.#ended > 0)) await this.#prune();
+    // Whoever waits in line does so anyway.
     if (this.#lining !== undefined || this.#scope.closing.aborted) return;
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
     if (dead.length > 0) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
@@ -265,7 +270,11 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
       outcomes.released(one),
     );
-    return this.#scripts.leave(structure, [...this.#outcomes, ...released], this.#told(runs));
+    return this.#scripts.leave(
+      structure,
+      [...this.#outcomes, ...released],
+      gathered(runs.map((run) => run.told)),
+    );
   }
 
   #close(): void {
@@ -279,3 +288,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     for (const clean of this.#cleanUp) clean();
   }
 }
+
+function gathered(told: readonly Told[]): Told {
+  if (told.length === 0) return nothingTold;
+  return {
+    progress: told.flatMap(({ progress }) => progress),
+    logs: told.flatMap(({ logs }) => logs),
+  };
+}
+
+const isNothing = ({ progress, logs }: Told): boolean => progress.length === 0 && logs.length === 0;
