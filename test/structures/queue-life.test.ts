@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred, pause, until, withCode } from './helpers.js';
+import { deferred, pause, rawConnection, until, withCode } from './helpers.js';
 
 const newQueue = <R = void>(store: AsyncStore, ...rest: [options?: QueueOptions]) =>
   new Queue<number, R>(store, 'jobs', ...rest);
@@ -185,6 +185,32 @@ forEachEngine((engine) => {
       await pause(100);
       expect(await handle.get()).toMatchObject({ state: 'waiting' });
       expect(() => queue.work(() => undefined, { signal: stop.signal })).toThrow();
+    });
+
+    test('a run whose job others have taken has its signal aborted, and cannot complete it', async () => {
+      const store = await engine.open();
+      const raw = await rawConnection(engine, store);
+      const queue = newQueue<string>(store);
+      const handle = await queue.add(1);
+      const aborted = deferred<unknown>();
+      const ended = deferred<undefined>();
+      const first = queue.work(async ({ signal }) => {
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+        aborted.resolve(signal.reason);
+        await ended.promise;
+        return 'first';
+      });
+      await until(() => first.running === 1);
+      const other = newQueue<string>(await engine.reopen(store));
+      const second = other.work(() => 'second');
+      // As if somebody had taken that store for dead.
+      await raw(`DELETE FROM owners WHERE id IN (SELECT owner FROM jobs WHERE state = 'running')`);
+      expect(await other.handle(handle.id).result()).toBe('second');
+      expect(await aborted.promise).toMatchObject({ code: 'ERR_NOT_OWNER' });
+      ended.resolve(undefined);
+      await first.stop();
+      await second.stop();
+      expect(await handle.get()).toMatchObject({ state: 'completed', result: 'second', deaths: 1 });
     });
 
     test('a store that closes gives its jobs back, aborts their signals, and lets others have them at once', async () => {

@@ -148,6 +148,12 @@ export class QueueScripts {
     return rows.map(([id]) => id);
   }
 
+  /** The jobs that this store has, by number, and the claim of each. */
+  *held(structure: number): Script<Map<number, number>> {
+    const rows = yield* all(sql.held, structure, yield* owner());
+    return new Map(rows);
+  }
+
   /** The dead among those who take jobs. */
   *dead(structure: number): Script<number[]> {
     return yield* theDead(yield* otherWorkers(structure));

@@ -259,6 +259,9 @@ export const sql = {
     `SELECT id, claim, deaths FROM jobs WHERE structure = ? AND owner = ? AND state = 'running' LIMIT ?`,
     `SELECT id, claim, deaths FROM jobs WHERE structure = ? AND owner = ? AND state = 'running' LIMIT ? FOR UPDATE`,
   ),
+  held: new Statement<[structure: number, owner: number], [id: number, claim: number]>(
+    `SELECT id, claim FROM jobs WHERE structure = ? AND owner = ? AND state = 'running'`,
+  ),
   overdue: new Statement<
     [structure: number, most: number],
     [id: number, claim: number, failures: number, options: string | null]

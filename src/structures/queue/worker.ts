@@ -25,6 +25,8 @@ const lookEvery = 50;
 const prunedAfter = 256;
 const prunedWithin = 10_000;
 const prunedIdle = 60_000;
+/** How often it is looked whether the jobs that run here are this store's still, in milliseconds. */
+const checkedWithin = 1_000;
 
 /** Runs jobs of a queue in this process, until it is stopped. */
 export class Worker<S extends Kind> implements AsyncDisposable {
@@ -52,6 +54,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   #stopped: Promise<void> | undefined;
   #ended = 0;
   #pruned = performance.now();
+  #checked = performance.now();
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
 
@@ -250,10 +253,26 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   async #lookAfterOthers(): Promise<void> {
     const unpruned = performance.now() - this.#pruned;
     if (unpruned > prunedIdle || (unpruned > prunedWithin && this.#ended > 0)) await this.#prune();
+    if (performance.now() - this.#checked > checkedWithin) await this.#lookForLost();
     // Whoever waits in line does so anyway.
     if (this.#lining !== undefined || this.#scope.closing.aborted) return;
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
     if (dead.length > 0) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
+  }
+
+  /** What others have taken, since they took this store for dead, or the process was blocked beyond a job's time. */
+  async #lookForLost(): Promise<void> {
+    this.#checked = performance.now();
+    const runs = [...this.#running.values()];
+    const waiting = [...this.#claimed];
+    if (runs.length + waiting.length === 0) return;
+    const held = await this.#scope.read(nothing, (structure) => this.#scripts.held(structure));
+    const isLost = ({ id, claim }: Claimed): boolean => held.get(id) !== claim;
+    for (const run of runs)
+      if (isLost(run.claimed) && this.#running.get(run.claimed.id) === run)
+        run.abort(new HoldfastError('ERR_NOT_OWNER', 'this run has lost the job: somebody else has it'));
+    const lost = new Set(waiting.filter(isLost));
+    if (lost.size > 0) this.#claimed.splice(0, Infinity, ...this.#claimed.filter((one) => !lost.has(one)));
   }
 
   async #lookForCancelled(): Promise<void> {
