@@ -1,6 +1,7 @@
 import type { Columns } from '../../core/columns.js';
 import { all, get, type Script } from '../../core/script.js';
 import { revivedError, type StoredError } from './failure.js';
+import { storedOptions } from './options.js';
 import { sql, type Counts, type JobRow, type Stage } from './statements.js';
 
 /** Where a job is on its way. */
@@ -22,6 +23,8 @@ export interface JobInfo<Data, R> {
   /** How often its process has died. */
   readonly deaths: number;
   readonly addedAt: Date;
+  /** The tick of the schedule that has added it: see {@link Queue.schedule}. */
+  readonly scheduledFor: Date | undefined;
   /** When it is to start, where it is delayed. */
   readonly dueAt: Date | undefined;
   /** When it was started last. */
@@ -90,7 +93,9 @@ export function jobInfo<Data, R>(stored: StoredJob, columns: Reading<Data, R>): 
     data,
     outcome,
     progress,
+    options,
   ] = stored.row;
+  const { scheduledFor } = storedOptions(options);
   const dueAt =
     stage === 'timed' ? new Date(due) : stage === 'delayed' ? new Date(Date.now() + due - now) : undefined;
   return {
@@ -103,6 +108,7 @@ export function jobInfo<Data, R>(stored: StoredJob, columns: Reading<Data, R>): 
     failures,
     deaths,
     addedAt: new Date(added),
+    scheduledFor: scheduledFor === undefined ? undefined : new Date(scheduledFor),
     dueAt,
     startedAt: started === null ? undefined : new Date(started),
     endedAt: ended === null ? undefined : new Date(ended),

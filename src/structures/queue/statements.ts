@@ -87,6 +87,7 @@ export type JobRow = [
   data: unknown,
   outcome: unknown,
   progress: unknown,
+  options: string | null,
 ];
 
 export type EndRow = [id: number, stage: Stage, ended: number | null, outcome: unknown];
@@ -128,7 +129,7 @@ const promoting = (stage: Stage, now: string): string =>
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;
 
-const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress FROM jobs`;
+const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress, options FROM jobs`;
 
 export const sql = {
   add: new Statement<NewJob, [id: number]>(
