@@ -34,8 +34,6 @@ export type {
 } from './structures/queue/options.js';
 export type {
   CronScheduleOptions,
-  Missed,
-  Overlap,
   PeriodicScheduleOptions,
   ScheduleJobOptions,
   ScheduleOptions,

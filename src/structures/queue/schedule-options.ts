@@ -2,12 +2,6 @@ import { cronTicks } from '../../core/cron.js';
 import { knownKeys, milliseconds, nameString, oneOf, shown, type Duration } from '../../core/options.js';
 import type { AddOptions, Plan } from './options.js';
 
-/** What is done with ticks that are more than a minute late, since nobody ran who could have fired them. */
-export type Missed = 'skip' | 'once' | 'all';
-
-/** Whether a tick adds a job while the last one of its schedule has not ended. */
-export type Overlap = 'allow' | 'skip';
-
 type JobOptions = Pick<AddOptions, 'name' | 'group' | 'priority' | 'attempts' | 'backoff' | 'timeout'>;
 
 /** What a schedule has whose ticks come by cron or in a period. `name`, `group`, `priority` and so on are those of its jobs. */
@@ -23,13 +17,13 @@ export interface ScheduleJobOptions<Data> extends JobOptions {
    * - `'all'`: a job is added for each, the oldest first.
    * @defaultValue `'skip'`
    */
-  readonly missed?: Missed | undefined;
+  readonly missed?: 'skip' | 'once' | 'all' | undefined;
   /**
    * `'allow'`: each tick adds a job. `'skip'`: none is added while the last one has not ended, be it that it waits, runs, or is to be tried again; where several ticks are
    * late, there is one job at most, that of the newest.
    * @defaultValue `'allow'`
    */
-  readonly overlap?: Overlap | undefined;
+  readonly overlap?: 'allow' | 'skip' | undefined;
 }
 
 /** Ticks by the wall clock. */
@@ -61,6 +55,9 @@ export interface PeriodicScheduleOptions<Data> extends ScheduleJobOptions<Data> 
 
 /** Options of {@link Queue.schedule}: `cron` or `every`, and `data`. */
 export type ScheduleOptions<Data> = CronScheduleOptions<Data> | PeriodicScheduleOptions<Data>;
+
+export type Missed = 'skip' | 'once' | 'all';
+export type Overlap = 'allow' | 'skip';
 
 /** When the ticks of a schedule come, as stored in JSON. `every` is milliseconds. */
 export type Spec =

@@ -31,8 +31,8 @@ export type ScheduleRow = [
 ];
 
 /**
- * By how much the wall clock must have been set back to be taken for one that was wrong before, in milliseconds, as in Vixie's cron: ticks then come by the time that it
- * tells now. After less than that they wait until it is as late again as it was, so that none comes twice.
+ * How far the wall clock must lie behind the last tick to be taken for corrected, in milliseconds, as in Vixie's cron: ticks then come by the time that it tells
+ * now. Before that they wait until it is as late again as it was, so that none comes twice.
  */
 export const corrected = 3 * 60 * 60 * 1000;
 

@@ -4,8 +4,6 @@ import { noteClock } from '../../core/steady.js';
 import { ringAll } from '../../core/waiting.js';
 import {
   resolveSchedule,
-  type Missed,
-  type Overlap,
   type ScheduleOptions,
   type Spec,
   type StoredScheduleOptions,
@@ -23,8 +21,8 @@ export interface ScheduleInfo<Data> {
   readonly timezone: string | undefined;
   /** Milliseconds. */
   readonly every: number | undefined;
-  readonly missed: Missed;
-  readonly overlap: Overlap;
+  readonly missed: 'skip' | 'once' | 'all';
+  readonly overlap: 'allow' | 'skip';
   readonly data: Data;
   /** The next tick; one that is past waits for a worker. `undefined` when none comes any more. */
   readonly nextAt: Date | undefined;

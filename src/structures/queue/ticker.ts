@@ -28,13 +28,13 @@ export class Ticker<S extends Kind, Data, R> {
   constructor(scope: Scope<S>, scripts: QueueScripts<Data, R>) {
     this.#scope = scope;
     this.#scripts = scripts;
-    this.#lookIn(0);
+    this.#lookAt(performance.now());
   }
 
   /** Somebody rang: there may be another schedule. */
   heard(): void {
     if (this.#looking) this.#longest = shortestSleep;
-    else this.#lookIn(this.#looked + shortestSleep - performance.now());
+    else this.#lookAt(this.#looked + shortestSleep);
   }
 
   stop(): void {
@@ -42,12 +42,12 @@ export class Ticker<S extends Kind, Data, R> {
     clearTimeout(this.#timer);
   }
 
-  #lookIn(time: number): void {
-    const next = performance.now() + time;
-    if (this.#stopped || next >= this.#next) return;
+  /** Unless it does so before. */
+  #lookAt(time: number): void {
+    if (this.#stopped || time >= this.#next) return;
     clearTimeout(this.#timer);
-    this.#next = next;
-    this.#timer = outside(() => setTimeout(() => void this.#look(), time).unref());
+    this.#next = time;
+    this.#timer = outside(() => setTimeout(() => void this.#look(), time - performance.now()).unref());
   }
 
   async #look(): Promise<void> {
@@ -58,7 +58,7 @@ export class Ticker<S extends Kind, Data, R> {
     this.#looking = false;
     this.#looked = performance.now();
     this.#next = Infinity;
-    this.#lookIn(Math.min(until, this.#longest));
+    this.#lookAt(this.#looked + Math.min(until, this.#longest));
   }
 
   /** In how many milliseconds to look again. */
