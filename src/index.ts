@@ -56,6 +56,13 @@ export type {
   QueueOptions,
   WorkOptions,
 } from './structures/queue/options.js';
+export type {
+  CronScheduleOptions,
+  PeriodicScheduleOptions,
+  ScheduleJobOptions,
+  ScheduleOptions,
+} from './structures/queue/schedule-options.js';
+export type { ScheduleInfo } from './structures/queue/schedules.js';
 export type { StopOptions, Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
 export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';

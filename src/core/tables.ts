@@ -30,6 +30,10 @@
  * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (16 on PostgreSQL) that every script keeps. `queue_workers` tells
  * who takes jobs of a queue, and has to be looked after.
  *
+ * Schedules. Ticks are worked out from `spec`, in milliseconds of a `clock`: cron's by the wall clock, those of a period by the steady one. Those up to `since` are dealt with; `next` tells
+ * when to look again, null for never. `seen` is the greatest `since` there was: it is less than that after a wall clock that was wrong has been set back. `last` is the last tick
+ * that has added a job, `job` that job.
+ *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */
 export const tables: string = `
@@ -245,4 +249,21 @@ CREATE TABLE job_counts (
   bytes INTEGER NOT NULL,
   PRIMARY KEY (structure, slot)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE schedules (
+  structure INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  options TEXT NOT NULL,
+  data ANY NOT NULL,
+  clock TEXT NOT NULL,
+  since REAL NOT NULL,
+  seen REAL NOT NULL,
+  next REAL,
+  last REAL,
+  job INTEGER,
+  error TEXT,
+  PRIMARY KEY (structure, name)
+) STRICT;
+CREATE INDEX schedules_by_next ON schedules (structure, clock, next);
+CREATE INDEX schedules_by_since ON schedules (structure, clock, since);
 `;

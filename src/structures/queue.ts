@@ -1,6 +1,6 @@
 import { timedOut } from '../core/gate.js';
 import { mapValues } from '../core/records.js';
-import { iterable, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
+import { iterable, nameString, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
 import { get, type Script } from '../core/script.js';
 import { windClock } from '../core/steady.js';
 import {
@@ -35,6 +35,15 @@ import { sql } from './queue/statements.js';
 import { handlerOf, type Handler, type Handlers } from './queue/job.js';
 import { validating, type NamedSchemaOptions, type SchemaOptions } from './queue/validating.js';
 import { Worker } from './queue/worker.js';
+import type { ScheduleOptions } from './queue/schedule-options.js';
+import {
+  encodedSchedule,
+  listSchedules,
+  removeSchedule,
+  scheduleInfo,
+  storeSchedule,
+  type ScheduleInfo,
+} from './queue/schedules.js';
 
 /** What {@link Queue} and {@link AsyncQueue} have in common. */
 class QueueOf<S extends Kind, Data, R, Input = Data> {
@@ -150,6 +159,38 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    */
   work(handler: Handler<S, Data, R> | Handlers<S>, options?: WorkOptions): Worker<S> {
     return new Worker(this.#scope, this.#scripts, handlerOf(handler), options);
+  }
+
+  /**
+   * Adds a job at each tick of a clock: those of a `cron` expression, or one `every` so often. A schedule is stored with the queue, by its name; each of its ticks is fired once, by whichever of the
+   * queue's workers, in whichever process, comes first, also while the queue is paused. A job tells its tick as `scheduledFor`.
+   *
+   * It may be called at each start of each process: a schedule with the same times goes on as it was, with the other options and the data that are given now. With other times it
+   * begins anew. Jobs that are there are let be.
+   *
+   * @param name - 1 to 512 characters.
+   * @throws What {@link add} throws; `RangeError` where `cron` can't be read, or names no time that is to come, where `every` is less than a second, and where there is no such time zone.
+   * @example
+   * queue.schedule('report', { cron: '0 9 * * MON-FRI', timezone: 'Europe/Berlin', data: { kind: 'report' } });
+   * queue.schedule('sweep', { every: '10m', overlap: 'skip', data: { kind: 'sweep' } });
+   */
+  schedule(name: string, options: ScheduleOptions<Data>): Result<S, void> {
+    return this.#scope.write(() => encodedSchedule(this.#scripts, name, options), storeSchedule);
+  }
+
+  /** Ends a schedule. Jobs that it has added are let be. @returns Whether there was one. */
+  unschedule(name: string): Result<S, boolean> {
+    return this.#scope.write(
+      () => nameString('name of the schedule', name),
+      (structure) => removeSchedule(structure, name),
+    );
+  }
+
+  /** All schedules, by name. */
+  schedules(): Result<S, ScheduleInfo<Data>[]> {
+    return this.#scope.after(this.#scope.read(nothing, listSchedules), (rows) =>
+      rows.map((row) => scheduleInfo(row, (column) => this.#scripts.columns.data.decodeValue(column))),
+    );
   }
 
   /** How many jobs there are, by state. Costs the same for any number of them. */

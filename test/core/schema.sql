@@ -14,6 +14,8 @@ CREATE INDEX jobs_parked ON jobs (structure, grp, rank, due) WHERE state = 'park
 CREATE INDEX jobs_ready ON jobs (structure, rank, due) WHERE state = 'ready';
 CREATE INDEX jobs_running ON jobs (structure, owner) WHERE state = 'running';
 CREATE INDEX jobs_timed ON jobs (structure, due) WHERE state = 'timed';
+CREATE INDEX schedules_by_next ON schedules (structure, clock, next);
+CREATE INDEX schedules_by_since ON schedules (structure, clock, since);
 CREATE INDEX waiters_by_owner ON waiters (owner);
 CREATE INDEX waiters_by_structure ON waiters (structure, id);
 CREATE TABLE barriers (
@@ -172,6 +174,21 @@ CREATE TABLE queues (
   limits TEXT,
   recording REAL,
   removed INTEGER
+) STRICT;
+CREATE TABLE schedules (
+  structure INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  options TEXT NOT NULL,
+  data ANY NOT NULL,
+  clock TEXT NOT NULL,
+  since REAL NOT NULL,
+  seen REAL NOT NULL,
+  next REAL,
+  last REAL,
+  job INTEGER,
+  error TEXT,
+  PRIMARY KEY (structure, name)
 ) STRICT;
 CREATE TABLE structures (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,35 +1,9 @@
-import { expect, onTestFinished, test } from 'vitest';
-import { open, Queue, type Clock } from '../../src/index.js';
-import { temporaryDirectory } from '../support/processes.js';
+import { expect, test } from 'vitest';
+import { Queue } from '../../src/index.js';
 import { until } from './helpers.js';
+import { Machine } from './machine.js';
 
 const hour = 3_600_000;
-
-/** A machine whose clocks are set by the test. */
-class Machine implements Clock {
-  now = 1_000_000;
-  offset = 1_700_000_000_000;
-  boots = 0;
-  readonly directory = temporaryDirectory();
-  readonly wall = (): number => this.now + this.offset;
-  readonly monotonic = (): number => this.now;
-  readonly boot = (): string => `boot ${this.boots}`;
-
-  open(): ReturnType<typeof open> {
-    const store = open(this.directory, { clock: this });
-    onTestFinished(() => {
-      store.close();
-    });
-    return store;
-  }
-
-  /** The monotonic clock begins anew, and the wall clock goes on. */
-  reboot(off = 0): void {
-    this.offset += this.now - 5_000 + off;
-    this.now = 5_000;
-    this.boots++;
-  }
-}
 
 /** What has run by now of jobs `a`, delayed by an hour, and `b`, to run at the moment that is in an hour now. */
 async function started(machine: Machine): Promise<{ ran: string[]; settled: () => Promise<void> }> {

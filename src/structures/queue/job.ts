@@ -59,6 +59,12 @@ export class Job<S extends Kind, Data, R> {
     return new Date(this.#run.claimed.added);
   }
 
+  /** The tick of the schedule that has added it, which may be late: see {@link Queue.schedule}. `undefined` for one that was added otherwise. */
+  get scheduledFor(): Date | undefined {
+    const { scheduledFor } = this.#run.claimed.options;
+    return scheduledFor === undefined ? undefined : new Date(scheduledFor);
+  }
+
   /**
    * Aborted, with a {@link HoldfastError} as its reason, when this run is not to go on: `ERR_TIMEOUT` when its time is over, `ERR_CANCELLED` when somebody
    * cancelled it, `ERR_CLOSED` when its worker or store stops, `ERR_NOT_OWNER` when it has lost the job.

@@ -20,6 +20,7 @@ export type JobRow = [
   data: unknown,
   outcome: unknown,
   progress: unknown,
+  options: string | null,
   host: string | null,
   process: number | null,
 ];
@@ -67,7 +68,7 @@ export const finding: Readonly<Record<JobState | 'any', readonly Statement<Liste
 const inSqlite = 'IN (SELECT value FROM json_each(?))';
 const inPostgres = '= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(? AS jsonb))::bigint))';
 const owner = (column: string): string => `(SELECT o.${column} FROM owners o WHERE o.id = jobs.owner)`;
-const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress, ${owner('host')}, ${owner('process')} FROM jobs WHERE structure = ? AND id`;
+const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress, options, ${owner('host')}, ${owner('process')} FROM jobs WHERE structure = ? AND id`;
 const notes = 'SELECT job, at, kind, note FROM job_notes WHERE job';
 
 /** Statements that read jobs by their numbers, a JSON array. */

@@ -4,6 +4,7 @@ import type { Kind } from '../../core/store.js';
 import { sql as children, type ChildRow } from './child-statements.js';
 import { revivedError, type StoredError } from './failure.js';
 import { sql, type JobRow, type NoteRow } from './list-statements.js';
+import { storedOptions } from './options.js';
 import type { Counts, Stage } from './statements.js';
 
 /** Where a job is on its way; `'blocked'` while it waits for those that it is to run `after`. */
@@ -25,6 +26,8 @@ export interface JobInfo<Data, R> {
   /** How often its process has died. */
   readonly deaths: number;
   readonly addedAt: Date;
+  /** The tick of the schedule that has added it: see {@link Queue.schedule}. */
+  readonly scheduledFor: Date | undefined;
   /** When it is to start, where it is delayed. */
   readonly dueAt: Date | undefined;
   /** When it was started last. */
@@ -107,9 +110,11 @@ export function jobInfo(stored: StoredJob, columns: Reading): JobInfo<never, nev
     data,
     outcome,
     progress,
+    options,
     host,
     process,
   ] = stored.row;
+  const { scheduledFor } = storedOptions(options);
   const dueAt =
     stage === 'timed' ? new Date(due) : stage === 'delayed' ? new Date(Date.now() + due - now) : undefined;
   return {
@@ -122,6 +127,7 @@ export function jobInfo(stored: StoredJob, columns: Reading): JobInfo<never, nev
     failures,
     deaths,
     addedAt: new Date(added),
+    scheduledFor: scheduledFor === undefined ? undefined : new Date(scheduledFor),
     dueAt,
     startedAt: started === null ? undefined : new Date(started),
     endedAt: ended === null ? undefined : new Date(ended),

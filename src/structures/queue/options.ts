@@ -141,6 +141,8 @@ export interface StoredOptions {
   readonly backoff?: StoredBackoff;
   readonly timeout?: number;
   readonly expires?: number;
+  /** The tick that has added it. */
+  readonly scheduledFor?: number;
 }
 
 export interface StoredBackoff {

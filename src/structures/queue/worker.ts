@@ -6,6 +6,7 @@ import { startTimer } from '../../core/timer.js';
 import { Run, type Handler, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
+import { Ticker } from './ticker.js';
 import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } from './scripts.js';
 
 /** Options of {@link Worker.stop}. */
@@ -83,13 +84,18 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     const stop = (): void => void this.stop();
     if (this.#options.signal !== undefined) heard(this.#options.signal, stop);
     const looking = setInterval(() => void this.#lookAfterOthers().catch(nothing), lookEvery).unref();
+    const ticker = new Ticker(scope, scripts);
     const close = (): void => this.#close();
     heard(scope.closing, close);
     this.#cleanUp = [
       () => unheard(scope.closing, close),
       () => this.#options.signal && unheard(this.#options.signal, stop),
       () => clearInterval(looking),
-      scope.overhear(() => void this.#lookForCancelled().catch(nothing)),
+      () => ticker.stop(),
+      scope.overhear(() => {
+        ticker.heard();
+        void this.#lookForCancelled().catch(nothing);
+      }),
       scope.onClose((structure) => this.#leave(structure)),
     ];
     this.#stir();
