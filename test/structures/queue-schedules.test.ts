@@ -58,7 +58,7 @@ forEachEngine((engine) => {
       await until(() => ran.length > waiting);
     });
 
-    test('wakes workers of other processes that wait for jobs', async () => {
+    test('that another store has stored is fired by workers that wait for jobs already', async () => {
       const { store, queue } = await opened();
       const { ticks } = working(newQueue(await engine.reopen(store)));
       await queue.schedule('s', { cron: '* * * * * *', data: 'tick' });
