@@ -1,7 +1,6 @@
-import { timedOut } from '../core/gate.js';
 import { mapValues } from '../core/records.js';
-import { iterable, nameString, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
-import { get, type Script } from '../core/script.js';
+import { iterable, nameString, wholeNumber, type WaitOptions } from '../core/options.js';
+import type { Script } from '../core/script.js';
 import { windClock } from '../core/steady.js';
 import {
   nothing,
@@ -13,7 +12,6 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
-import { startTimer } from '../core/timer.js';
 import { eventsOf, resolveEvents, type EventOptions, type JobEvent } from './queue/events.js';
 import { resolveFlow, type FlowJob } from './queue/flow.js';
 import { Handle } from './queue/handle.js';
@@ -29,7 +27,8 @@ import {
   type QueueOptions,
   type WorkOptions,
 } from './queue/options.js';
-import { anyEnd, Results } from './queue/results.js';
+import { untilIdle } from './queue/idle.js';
+import { Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
 import { handlerOf, type Handler, type Handlers } from './queue/job.js';
@@ -315,30 +314,9 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    * @throws {@link HoldfastError} `ERR_TIMEOUT` when the time ran out, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's
    * reason when it aborts.
    */
-  async idle(options?: WaitOptions): Promise<void> {
-    const { timeout, signal } = resolveWaitOptions('options of idle()', options);
-    const late = new AbortController();
-    const timer = startTimer(timeout, () => late.abort(timedOut('idle()')));
-    const changes = this.#scope.watch(
-      {
-        interest: () => anyEnd,
-        read: unfinished,
-        same: (a, b) => a === b,
-        show: (count) => count,
-      },
-      signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
-    );
-    try {
-      for await (const count of changes) if (count === 0) return;
-    } finally {
-      clearTimeout(timer);
-    }
+  idle(options?: WaitOptions): Promise<void> {
+    return untilIdle(this.#scope, options);
   }
-}
-
-function* unfinished(structure: number): Script<number> {
-  const { blocked, waiting, delayed, running } = jobCounts(yield* get(sql.counts, structure));
-  return blocked + waiting + delayed + running;
 }
 
 /** A job queue in an embedded store. */

@@ -112,9 +112,10 @@ export const dataOf =
 const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN -1 ELSE keyed END, progress = NULL`;
 const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, ${dataOf}`;
 
+/** The time is asked for in a subquery: PostgreSQL else looks at each row, since the time goes on meanwhile. */
 const promoting = (stage: Stage, now: string): string =>
   `UPDATE jobs SET due = ${steady}, state = CASE WHEN ? = 1 AND grp IS NOT NULL AND slot IS NULL THEN 'parked' ELSE 'ready' END
-   WHERE id IN (SELECT d.id FROM jobs d WHERE d.structure = ? AND d.state = '${stage}' AND d.due <= ${now} ORDER BY d.due LIMIT ?)
+   WHERE id IN (SELECT d.id FROM jobs d WHERE d.structure = ? AND d.state = '${stage}' AND d.due <= (SELECT ${now}) ORDER BY d.due LIMIT ?)
    RETURNING state, grp`;
 
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
@@ -266,11 +267,11 @@ export const sql = {
     [structure: number, most: number],
     [id: number, claim: number, failures: number, options: string | null]
   >(
-    `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < ${steady} LIMIT ?`,
-    `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < ${steady} LIMIT ? FOR UPDATE SKIP LOCKED`,
+    `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < (SELECT ${steady}) LIMIT ?`,
+    `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < (SELECT ${steady}) LIMIT ? FOR UPDATE SKIP LOCKED`,
   ),
   anyOverdue: new Statement<[structure: number], [id: number]>(
-    `SELECT id FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < ${steady} LIMIT 1`,
+    `SELECT id FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < (SELECT ${steady}) LIMIT 1`,
   ),
   /** The own jobs that somebody wants to be cancelled. */
   cancelling: new Statement<[structure: number, owner: number], [id: number]>(
@@ -316,7 +317,7 @@ export const sql = {
   /** The job that a window was opened with; it may be gone. */
   windowOf: new Statement<[structure: number, key: string], [id: number, stage: Stage | null]>(
     `SELECT w.job, (SELECT j.state FROM jobs j WHERE j.id = w.job) FROM job_windows w
-     WHERE w.structure = ? AND w.key = ? AND w.until > ${steady}`,
+     WHERE w.structure = ? AND w.key = ? AND w.until > (SELECT ${steady})`,
   ),
   openWindow: new Statement<[structure: number, key: string, time: number, job: number]>(
     `INSERT INTO job_windows AS w (structure, key, until, job) VALUES (?, ?, ${steady} + ?, ?)
@@ -324,7 +325,7 @@ export const sql = {
   ),
   sweepWindows: new Statement<[structure: number, most: number]>(
     `DELETE FROM job_windows WHERE (structure, key) IN
-       (SELECT w.structure, w.key FROM job_windows w WHERE w.structure = ? AND w.until <= ${steady} ORDER BY w.until LIMIT ?)`,
+       (SELECT w.structure, w.key FROM job_windows w WHERE w.structure = ? AND w.until <= (SELECT ${steady}) ORDER BY w.until LIMIT ?)`,
   ),
   bytesOf: new Statement<[id: number], [bytes: number]>('SELECT bytes FROM jobs WHERE id = ?'),
   removeData: new Statement<[id: number]>('DELETE FROM job_data WHERE job = ?'),
@@ -380,10 +381,10 @@ export const sql = {
   ),
   /** The oldest of those that have ended, beyond a number or an age. */
   removeOldest: new Statement<[structure: number, stage: Stage, most: number], [bytes: number]>(
-    `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < wall() - ${leastKept} ORDER BY ended LIMIT ?) RETURNING bytes`,
+    `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < (SELECT wall()) - ${leastKept} ORDER BY ended LIMIT ?) RETURNING bytes`,
   ),
   removeOlder: new Statement<[structure: number, stage: Stage, age: number, most: number], [bytes: number]>(
     `DELETE FROM jobs WHERE id IN
-       (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < wall() - ? ORDER BY ended LIMIT ?) RETURNING bytes`,
+       (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < (SELECT wall()) - ? ORDER BY ended LIMIT ?) RETURNING bytes`,
   ),
 };
