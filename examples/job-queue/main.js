@@ -13,6 +13,7 @@ import { Progress } from '../archaeology/progress.js';
 import { check } from './check.js';
 import { Crew } from './crew.js';
 import { filesIn } from './files.js';
+import { startReports } from './report.js';
 import { Site } from './site.js';
 
 const usage =
@@ -82,11 +83,13 @@ async function makePages(site, crew, folders) {
     console.log(line);
   };
   say(`Pages to make: ${total}`);
+  const endReports = startReports(site, say);
   try {
     await Promise.race([Promise.all([site.idle(), killOne(site, crew, Math.ceil(total / 2), say)]), shown()]);
   } finally {
     over.abort();
     progress.end();
+    await endReports();
   }
 }
 

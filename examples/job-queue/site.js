@@ -20,6 +20,8 @@ export class Site {
   #done;
   /** @type {Queue<Page>} */
   #queue;
+  /** @type {Queue<null>} */
+  reports;
 
   /** @param {string} folder - Where the pages go. */
   constructor(folder) {
@@ -33,6 +35,7 @@ export class Site {
       // All, to be counted in the end.
       keep: { completed: {} },
     });
+    this.reports = new Queue(this.#store, 'reports', { keep: { completed: { count: 0 } } });
   }
 
   /**

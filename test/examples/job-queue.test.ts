@@ -98,6 +98,7 @@ test('the Markdown that npm has installed becomes pages, one for each file, thou
   expect(stdout).toContain(`Publishing failed ${failures} times, on purpose, and was tried again.`);
   expect(stdout).toMatch(/^Killed worker \d+ with [1-4] pages under way: .+\((rendering|publishing)\)/m);
   expect(stdout).toMatch(killedMidway);
+  expect(stdout).toMatch(/^Report: \d+ pages under way, \d+ to be tried again, \d+ waiting\.$/m);
   const all = sources.length;
   expect(stdout).toContain(
     `0 waiting, 0 delayed, 0 running, ${all} completed, 0 failed, 0 cancelled\n` +
