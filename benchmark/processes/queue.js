@@ -29,6 +29,8 @@ async function addMany({ from, count, size = 1000 }) {
 
 /** How often it is looked whether no handler was called any more, and then whether nothing is left, in milliseconds. */
 const lookEvery = 3;
+/** For how long nothing may happen while jobs are left, in milliseconds: some must be lost then. */
+const patience = 60_000;
 
 /** Runs what there is, until nothing is left. Gives back when the first one started, when nothing was left, and how often each ran. */
 async function work({ from, count, startAt = 0, ...how }) {
@@ -43,9 +45,11 @@ async function work({ from, count, startAt = 0, ...how }) {
   if (startAt > 0) await sleep(startAt - Date.now());
   const worker = await queue.work(handler, how);
   let before = -1;
-  for (;;) {
+  for (let idle = 0; ; idle++) {
     await sleep(lookEvery);
     if (runs === before && (await queue.left()) === 0) break;
+    if (runs !== before) idle = 0;
+    if (idle * lookEvery > patience) throw new Error(`${await queue.left()} jobs are left, and none runs`);
     before = runs;
   }
   const end = now();

@@ -30,11 +30,11 @@ const embedded = [
     add: 15_000,
     addMany: 60_000,
     gathered: 40_000,
-    each: 5_000,
+    each: 4_000,
   }),
-  entrant('plainjob', 'plainjob', 'directory', { add: 15_000, addMany: 100_000, each: 6_000 }),
-  entrant('liteque', 'liteque', 'directory', { add: 1_500, each: 800 }),
-  entrant('BullMQ', 'bullmq', 'redis', { add: 4_000, inFlight: 15_000, addMany: 15_000, each: 6_000 }),
+  entrant('plainjob', 'plainjob', 'directory', { add: 15_000, addMany: 100_000, each: 5_000 }),
+  entrant('liteque', 'liteque', 'directory', { add: 1_500, each: 600 }),
+  entrant('BullMQ', 'bullmq', 'redis', { add: 4_000, inFlight: 15_000, addMany: 15_000, each: 5_000 }),
 ];
 const power = { durability: 'power' };
 /** @type {readonly Entrant[]} */

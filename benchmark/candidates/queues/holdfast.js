@@ -2,7 +2,7 @@
 import { jobOf } from '../../lib/jobs.js';
 
 /** Claimed beyond those that run, where acknowledgements are gathered: for jobs that take no time. */
-const prefetch = 200;
+const prefetch = 500;
 const groups = 100;
 /** What is kept of what has ended: nothing, as it is by default, everything. */
 const keeps = {

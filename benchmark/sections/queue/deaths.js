@@ -7,7 +7,7 @@ import { ended, nextMessage, startScript } from '../../lib/temporary.js';
 /** @typedef {import('../../lib/queues.js').Places} Places */
 
 /** How long a worker has to come to rest, in milliseconds. */
-const rest = 60;
+const rest = 120;
 
 async function openQueue({ build, directory, url }) {
   const { open, Queue } = await import(build);
@@ -73,7 +73,7 @@ async function deathsOn(on, times, places) {
 
 /** @param {{ quick: boolean, places: Places, progress(what: string): void }} options */
 export async function measureDeaths({ quick, places, progress }) {
-  const times = quick ? 5 : 40;
+  const times = quick ? 5 : 30;
   const rows = [];
   for (const [name, on] of /** @type {const} */ ([
     ['Holdfast', 'directory'],

@@ -27,13 +27,13 @@ function checkRuns(name, counts, jobs) {
 
 /** @typedef {Awaited<ReturnType<typeof startQueue>>} Running */
 
-/** Jobs a second. @param {Running} queue @param {Cell} cell @param {number} jobs */
-async function rateOfAdding(queue, { what, inFlight }, jobs) {
+/** Jobs a second. @param {string} name @param {Running} queue @param {Cell} cell @param {number} jobs */
+async function rateOfAdding(name, queue, { what, inFlight }, jobs) {
   const first = Math.ceil(jobs / 10);
   await queue.ask(what, { from: 0, count: first, inFlight });
   const took = await queue.ask(what, { from: first, count: jobs, inFlight });
   if ((await queue.ask('left')) !== first + jobs)
-    throw new Error('some of the jobs that were added are not there');
+    throw new Error(`${name}: some of the jobs that were added are not there`);
   return jobs / (took / 1e9);
 }
 
@@ -69,7 +69,7 @@ export async function rateOf(candidate, cell, jobs, places) {
     const rate =
       cell.what === 'work'
         ? await rateOfWorking(candidate.name, queues, cell, jobs)
-        : await rateOfAdding(queues[0], cell, jobs);
+        : await rateOfAdding(candidate.name, queues[0], cell, jobs);
     for (const queue of queues) await queue.close();
     return rate;
   });
