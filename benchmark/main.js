@@ -16,17 +16,19 @@ import { measureGrowth } from './sections/growth.js';
 import { measureLocks } from './sections/locks.js';
 import { measureOperations } from './sections/operations.js';
 import { measureProcesses } from './sections/processes.js';
+import { measureQueue } from './sections/queue.js';
 import { measureThrottle } from './sections/throttle.js';
 
 const usage = `Usage: npm run bench -- [options]
-  --only=<section>   operations, growth, processes, bell, locks or throttle; may be given more than once
+  --only=<section>   operations, growth, processes, bell, locks, throttle or queue; may be given more than once
   --quick            smaller stores and fewer rounds, to see that everything runs: its figures are no good
   --against=<dir>    another build of Holdfast (its dist directory), measured in the same rounds
-  --no-peers         without lmdb, Redis and rate-limiter-flexible
+  --no-peers         without lmdb, Redis, rate-limiter-flexible and the other queues
+  --postgres=<url>   of a server whose user may create databases, for the queue; else one is started
   --markdown=<file>  writes the tables as Markdown, too
   --json=<file>      writes every figure as JSON, too`;
 
-const sections = ['operations', 'growth', 'processes', 'bell', 'locks', 'throttle'];
+const sections = ['operations', 'growth', 'processes', 'bell', 'locks', 'throttle', 'queue'];
 
 function readOptions() {
   const { values } = parseArgs({
@@ -36,6 +38,7 @@ function readOptions() {
       quick: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: true },
       against: { type: 'string' },
+      postgres: { type: 'string' },
       markdown: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -71,7 +74,7 @@ const progress = (what) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K… ${what}`);
 };
 
-async function measure({ only, quick, peers, against }, build) {
+async function measure({ only, quick, peers, against, postgres }, build) {
   const results = { machine: machine(), quick, load: loadavg()[0] };
   const common = { build, quick, progress };
   if (only.includes('operations')) {
@@ -92,6 +95,10 @@ async function measure({ only, quick, peers, against }, build) {
   if (only.includes('throttle')) {
     const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
     results.throttle = await measureThrottle({ ...common, peers, redis: server });
+  }
+  if (only.includes('queue')) {
+    const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
+    results.queue = await measureQueue({ ...common, peers, redis: server, postgres });
   }
   return results;
 }

@@ -1,3 +1,5 @@
+import { queueParts } from './report-queue.js';
+
 /** A figure for people: three digits. @param {number} nanoseconds */
 export function duration(nanoseconds) {
   if (!Number.isFinite(nanoseconds)) return '–';
@@ -206,6 +208,7 @@ export function partsOf(results) {
   if (results.bell) parts.push(bellPart(results.bell));
   if (results.locks) parts.push(...locksParts(results.locks));
   if (results.throttle) parts.push(throttlePart(results.throttle), heldPart(results.throttle));
+  if (results.queue) parts.push(...queueParts(results.queue));
   return parts;
 }
 

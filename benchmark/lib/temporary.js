@@ -63,9 +63,16 @@ export function ended(child, signal) {
   );
 }
 
+/** @type {(() => Promise<void>)[]} */
+const actions = [];
+
+/** To be done when the benchmark ends. @param {() => Promise<void>} action */
+export const atEnd = (action) => void actions.push(action);
+
 /** Ends every process that was started, and removes every directory that was made. */
 export async function cleanUp() {
   await Promise.all([...children].map((child) => ended(child, 'SIGKILL')));
+  await Promise.all(actions.splice(0).map((action) => action()));
   for (const path of directories) removeDirectory(path);
 }
 
