@@ -201,7 +201,9 @@ export class ServerScope implements Scope<'server'> {
     return watchChanges(this.#waitable(), observation, signal);
   }
 
-  soon<T>(script: (structure: number) => Script<T>, wanted: () => void = nothing): Promise<T> {
+  async soon<T>(script: (structure: number) => Script<T>, wanted: () => void = nothing): Promise<T> {
+    // A script may ask for the number, and could not wait for it then. A transaction must not, either: for a connection beside its own.
+    if (!this.#engine.sessions.open) await this.#engine.presence.id();
     return this.#whileWanted(script, wanted);
   }
 

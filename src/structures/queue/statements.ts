@@ -381,10 +381,10 @@ export const sql = {
   ),
   /** The oldest of those that have ended, beyond a number or an age. */
   removeOldest: new Statement<[structure: number, stage: Stage, most: number], [bytes: number]>(
-    `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < (SELECT wall()) - ${leastKept} ORDER BY ended LIMIT ?) RETURNING bytes`,
+    `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE structure = ? AND state = CAST(? AS text) AND ended IS NOT NULL AND ended < (SELECT wall()) - ${leastKept} ORDER BY ended LIMIT ?) RETURNING bytes`,
   ),
   removeOlder: new Statement<[structure: number, stage: Stage, age: number, most: number], [bytes: number]>(
     `DELETE FROM jobs WHERE id IN
-       (SELECT id FROM jobs WHERE structure = ? AND state = ? AND ended IS NOT NULL AND ended < (SELECT wall()) - ? ORDER BY ended LIMIT ?) RETURNING bytes`,
+       (SELECT id FROM jobs WHERE structure = ? AND state = CAST(? AS text) AND ended IS NOT NULL AND ended < (SELECT wall()) - ? ORDER BY ended LIMIT ?) RETURNING bytes`,
   ),
 };
