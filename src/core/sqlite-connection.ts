@@ -195,6 +195,7 @@ export class Connection {
 
   /** The first row, or `undefined`. */
   get(statement: Statement, params: readonly Value[]): Row | undefined {
+    if (statement.answers !== undefined) return this.#answer(statement, statement.answers, params);
     // After a row, better-sqlite3's get() resets the statement and ignores what that returns. Outside a transaction a writing
     // statement is committed by that reset, so a full disk would go unnoticed; all() reports it.
     if (!statement.reads && !this.#db.inTransaction) return this.all(statement, params)[0];
@@ -202,6 +203,15 @@ export class Connection {
     const { prepared, single } = this.#prepare(statement);
     const row = this.#retry(() => prepared.get(...params));
     return single && row !== undefined ? [row] : row;
+  }
+
+  /** The row of a statement that returns none. */
+  #answer(statement: Statement, answers: 'rowid' | number, params: readonly Value[]): Row | undefined {
+    const { prepared } = this.#prepare(statement);
+    const { changes, lastInsertRowid } = this.#retry(() => prepared.run(...params));
+    this.#written();
+    if (changes === 0) return undefined;
+    return [answers === 'rowid' ? Number(lastInsertRowid) : params[answers]];
   }
 
   /** Every row. */

@@ -180,7 +180,6 @@ CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT 
 CREATE INDEX jobs_parked ON jobs (structure, grp, rank, due) WHERE state = 'parked';
 CREATE INDEX jobs_occupying ON jobs (structure, grp) WHERE slot IS NOT NULL;
 CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed > 0;
-CREATE INDEX jobs_by_queue ON jobs (structure, id);
 CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;
 CREATE TABLE job_data (
   job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,

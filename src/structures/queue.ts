@@ -14,7 +14,7 @@ import {
 } from '../core/store.js';
 import { eventsOf, resolveEvents, type EventOptions, type JobEvent } from './queue/events.js';
 import { resolveFlow, type FlowJob } from './queue/flow.js';
-import { Handle } from './queue/handle.js';
+import { Handle, type HandleOf } from './queue/handle.js';
 import { jobCounts, jobInfo, storedJobs, type JobCounts, type JobInfo } from './queue/looking.js';
 import { resolveLimits } from './queue/limits.js';
 import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
@@ -54,6 +54,12 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts;
   readonly #results: Results<S>;
+
+  readonly #behindHandles: HandleOf<S, Data, R> = {
+    get: (job) => this.get(job),
+    cancel: (job) => this.cancel(job),
+    result: (job, options) => this.#results.wait(job, options),
+  };
 
   /** The name it was constructed with. */
   readonly name: string;
@@ -105,7 +111,10 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     return this.#scope.after(
       this.#scope.write(
         () =>
-          Array.from(iterable('jobs', jobs), ({ data, ...options }) => this.#scripts.encoded(data, options)),
+          Array.from(iterable('jobs', jobs), ({ data, ...options }) => {
+            for (const _ in options) return this.#scripts.encoded(data, options);
+            return this.#scripts.encoded(data, undefined);
+          }),
         (structure, all) => this.#scripts.add(structure, all),
       ),
       (ids) => ids.map((id) => this.handle(id)),
@@ -140,14 +149,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
   /** The job with a number, which may be from another process: does not ask whether there is one. */
   handle(id: number): Handle<S, Data, R> {
     wholeNumber('id', id, 0);
-    return new Handle<S, Data, R>(
-      {
-        get: (job) => this.get(job),
-        cancel: (job) => this.cancel(job),
-        result: (job, options) => this.#results.wait(job, options),
-      },
-      id,
-    );
+    return new Handle<S, Data, R>(this.#behindHandles, id);
   }
 
   /**

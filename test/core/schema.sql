@@ -4,7 +4,6 @@ CREATE INDEX job_events_by_queue ON job_events (structure, id);
 CREATE INDEX job_notes_by_job ON job_notes (job, id);
 CREATE INDEX job_windows_by_end ON job_windows (structure, until);
 CREATE UNIQUE INDEX jobs_by_key ON jobs (structure, key) WHERE keyed > 0;
-CREATE INDEX jobs_by_queue ON jobs (structure, id);
 CREATE INDEX jobs_cancelling ON jobs (structure, owner) WHERE cancelling IS NOT NULL;
 CREATE INDEX jobs_delayed ON jobs (structure, due) WHERE state = 'delayed';
 CREATE INDEX jobs_ended ON jobs (structure, state, ended) WHERE ended IS NOT NULL;

@@ -4,6 +4,7 @@ import { migrations } from '../../src/core/schema.js';
 import type { Statement } from '../../src/core/statement.js';
 import { sql as children } from '../../src/structures/queue/child-statements.js';
 import { sql as events } from '../../src/structures/queue/event-statements.js';
+import { sql as keys } from '../../src/structures/queue/key-statements.js';
 import { finding, sql as listing } from '../../src/structures/queue/list-statements.js';
 import { sql } from '../../src/structures/queue/statements.js';
 
@@ -28,6 +29,7 @@ const named = (what: string, statements: Readonly<Record<string, Statement>>): [
 const all: [string, Statement][] = [
   ...Object.entries(sql).filter(([name]) => !seldom.has(name)),
   ...named('child', children),
+  ...named('key', keys),
   ...named('event', events),
   ...named('list', listing),
   ...Object.entries(finding).flatMap(([state, statements]) =>

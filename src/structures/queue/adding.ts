@@ -1,4 +1,5 @@
 import type { ValueColumn } from '../../core/columns.js';
+import { sql as keys } from './key-statements.js';
 import { HoldfastError } from '../../core/errors.js';
 import { each, get, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
@@ -93,13 +94,13 @@ function* insertWithChildren(
 function* insertKeyed(structure: number, job: KeyedJob, limited: boolean, change: Change): Script<number> {
   const taken =
     job.window === null
-      ? yield* get(sql.holderOf, structure, job.key)
-      : yield* get(sql.windowOf, structure, job.key);
+      ? yield* get(keys.holderOf, structure, job.key)
+      : yield* get(keys.windowOf, structure, job.key);
   if (taken !== undefined) return yield* duplicate(taken[0], taken[1], job, change);
   const id = yield* insertWithChildren(structure, job, limited, change);
   if (job.window !== null) {
-    yield* run(sql.sweepWindows, structure, sweptAtOnce);
-    yield* run(sql.openWindow, structure, job.key, job.window, id);
+    yield* run(keys.sweepWindows, structure, sweptAtOnce);
+    yield* run(keys.openWindow, structure, job.key, job.window, id);
   }
   return id;
 }
@@ -124,28 +125,28 @@ function* replace(
   onDuplicate: OnDuplicate,
   change: Change,
 ): Script<void> {
-  const before = (yield* get(sql.bytesOf, id))?.[0] ?? 0;
+  const before = (yield* get(keys.bytesOf, id))?.[0] ?? 0;
   const large = size > mostInline;
-  yield* run(sql.removeData, id);
-  yield* run(sql.replace, large ? null : column, size, options, rank, id);
+  yield* run(keys.removeData, id);
+  yield* run(keys.replace, large ? null : column, size, options, rank, id);
   if (large) yield* each(sql.addData, [[id, column]]);
   change.count(stage, 0, size - before);
   if (onDuplicate !== 'debounce' || (stage !== 'delayed' && stage !== 'timed')) return;
   const to = at === null ? 'delayed' : 'timed';
-  yield* run(sql.postpone, to, at, delay, id);
+  yield* run(keys.postpone, to, at, delay, id);
   change.move(stage, to);
 }
 
 /** One that runs will run once more, with the newest data. */
 function* noteAgain(id: number, job: KeyedJob): Script<void> {
   const { rank, at, delay, size, name, group, key, keyed, options, column } = job;
-  yield* run(sql.noteAgain, id, rank, at, delay, size, name, group, key, keyed, options, column);
-  yield* run(sql.markAgain, id);
+  yield* run(keys.noteAgain, id, rank, at, delay, size, name, group, key, keyed, options, column);
+  yield* run(keys.markAgain, id);
 }
 
 /** Adds the job that is to follow one that has ended. */
 export function* runAgain(structure: number, id: number, limited: boolean, change: Change): Script<void> {
-  const row = yield* get(sql.takeAgain, id);
+  const row = yield* get(keys.takeAgain, id);
   if (row === undefined) return;
   const [rank, at, delay, size, name, group, key, keyed, options, column] = row;
   const job = { rank, at, delay, size, name, group, key, keyed, options, column };

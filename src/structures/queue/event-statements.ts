@@ -24,9 +24,10 @@ export const sql = {
     [structure: number, kind: EventKind, job: number, attempt: number | null, detail: ValueColumn | null],
     [id: number]
   >(
+    'INSERT INTO job_events (structure, at, kind, job, attempt, detail) VALUES (?, wall(), ?, ?, ?, ?)',
     'INSERT INTO job_events (structure, at, kind, job, attempt, detail) VALUES (?, wall(), ?, ?, ?, ?) RETURNING id',
-    undefined,
     {
+      answers: 'rowid',
       many: `INSERT INTO job_events (structure, at, kind, job, attempt, detail) SELECT n.structure, wall(), n.kind, n.job, n.attempt, n.detail
         FROM unnest(?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::bytea[]) WITH ORDINALITY AS n(structure, kind, job, attempt, detail, place)
         ORDER BY n.place RETURNING id`,

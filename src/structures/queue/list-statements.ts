@@ -41,9 +41,9 @@ export type Listed = [
 const matching =
   'AND id > ? AND (CAST(? AS text) IS NULL OR grp = ?) AND (CAST(? AS text) IS NULL OR name = ?)';
 
-/** Goes through all of the queue. */
+/** Goes through the jobs of the store: an index of those of each queue would cost each that is added more than a seldom look is worth. */
 const walking = (which: string): Statement<Listed, [id: number]> =>
-  new Statement(`SELECT id FROM jobs WHERE structure = ? ${matching} ${which} ORDER BY id LIMIT ?`);
+  new Statement(`SELECT id FROM jobs WHERE +structure = ? ${matching} ${which} ORDER BY id LIMIT ?`);
 
 /** Goes through the index of a stage, and sorts: the sign keeps SQLite from walking by number, past all others. */
 const picking = (stage: string): Statement<Listed, [id: number]> =>

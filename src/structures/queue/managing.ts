@@ -1,3 +1,4 @@
+import { sql as keys } from './key-statements.js';
 import { all, get, lock, ring, run, type Script } from '../../core/script.js';
 import { ringAll } from '../../core/waiting.js';
 import type { Change } from './change.js';
@@ -38,7 +39,7 @@ export const retry: Managing = function* (structure, id, rules, change) {
   const isKeyed = key !== null && keyed !== 0;
   if (isKeyed) {
     yield* lock(structure);
-    if ((yield* get(sql.holderOf, structure, key)) !== undefined) return false;
+    if ((yield* get(keys.holderOf, structure, key)) !== undefined) return false;
   }
   const pending = blocked === null ? null : yield* retryChildren(structure, id, rules, change);
   const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);

@@ -31,6 +31,14 @@ export interface Outcome extends Claim {
   readonly size: number;
   /** The error of this attempt. */
   readonly error: ValueColumn | null;
+  /** Its bytes, where it is completed and in no group: most often nothing else has to be done then. */
+  readonly simple?: number | undefined;
+}
+
+/** What is known of a run that has completed its job. */
+export interface Finished extends Claim {
+  readonly bytes: number;
+  readonly group: string | undefined;
 }
 
 const nothingSpecial = { failures: 0, deaths: 0, delay: null, outcome: null, size: 0, error: null };
@@ -48,12 +56,13 @@ export class Outcomes {
   }
 
   /** @throws `TypeError` when something in the result can't be stored. */
-  completed({ id, claim }: Claim, result: unknown): Outcome {
+  completed({ id, claim, bytes, group }: Finished, result: unknown): Outcome {
     const stored = result === undefined ? undefined : this.#results.encodeValue(result, 'result');
     return {
-      ...{ id, claim, stage: 'completed', ...nothingSpecial },
+      ...{ id, claim, stage: 'completed', failures: 0, deaths: 0, delay: null, error: null },
       outcome: stored?.column ?? null,
       size: stored?.size ?? 0,
+      simple: group === undefined ? bytes : undefined,
     };
   }
 

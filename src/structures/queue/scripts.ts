@@ -12,15 +12,14 @@ import { trace } from './recording.js';
 import { Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
-import { Outcomes, type Attempt, type Claim, type Outcome } from './outcomes.js';
+import { Outcomes, type Attempt, type Claim, type Finished, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
 import { sql, type ClaimedRow } from './statements.js';
 import type { Validate } from './validating.js';
 
 /** A job that was claimed. `data` is as it is stored. */
-export interface Claimed extends Attempt {
+export interface Claimed extends Attempt, Finished {
   readonly name: string | undefined;
-  readonly group: string | undefined;
   readonly added: number;
   /** Milliseconds. */
   readonly timeout: number;
@@ -73,7 +72,8 @@ export class QueueScripts {
 
   encoded(data: unknown, options: AddOptions | undefined): EncodedJob {
     const { column, size } = this.columns.values.encodeValue(this.#validate(data, options?.name), 'data');
-    return { ...resolveAdd(options), column, size };
+    const plan = resolveAdd(options);
+    return { ...plan, column, size };
   }
 
   /** Anything, in its column. */
@@ -281,11 +281,11 @@ export class QueueScripts {
     return claimed.filter((job) => !hasExpired(job));
   }
 
-  #claimed([id, claim, , , failures, added, name, group, options, data]: ClaimedRow): Claimed {
+  #claimed([id, claim, , , failures, added, name, group, options, bytes, data]: ClaimedRow): Claimed {
     const stored = storedOptions(options);
     const timeout = stored.timeout ?? this.outcomes.policy.timeout;
     const named = { name: name ?? undefined, group: group ?? undefined };
-    return { id, claim, failures, added, ...named, options: stored, timeout, data };
+    return { id, claim, failures, added, ...named, options: stored, timeout, bytes, data };
   }
 
   *#rescue(structure: number, settings: Settings, change: Change): Script<void> {

@@ -4,7 +4,7 @@ import { runAgain } from './adding.js';
 import type { Change } from './change.js';
 import { isOver } from './children.js';
 import type { StoredLimits } from './limits.js';
-import { storedOptions } from './options.js';
+import { storedOptions, type Policy } from './options.js';
 import type { Claim, Outcome, Outcomes } from './outcomes.js';
 import type { EventKind } from './event-statements.js';
 import { sql, type Settlement, type Stage } from './statements.js';
@@ -30,15 +30,48 @@ export function* settle(
   change: Change,
 ): Script<Claim[]> {
   if (outcomes.length === 0) return [];
-  const isLeft = ({ stage }: Outcome): boolean => stage === 'completed' && policy.keep.completed.count === 0;
-  const removing = outcomes.filter(isLeft);
-  const staying = removing.length === 0 ? outcomes : outcomes.filter((outcome) => !isLeft(outcome));
   const done = new Set<number>();
+  yield* complete(outcomes.filter(isSimple), policy, change, done);
+  const rest = outcomes.filter(({ id }) => !done.has(id));
+  if (rest.length === 0) return [];
+  const isLeft = ({ stage }: Outcome): boolean => stage === 'completed' && policy.keep.completed.count === 0;
+  const removing = rest.filter(isLeft);
+  const staying = rest.filter((outcome) => !isLeft(outcome));
   const followed: number[] = [];
   if (removing.length > 0) followed.push(...(yield* remove(removing, change, done)));
   if (staying.length > 0) followed.push(...(yield* move(staying, groups?.ordered === true, change, done)));
   for (const id of followed) yield* runAgain(structure, id, groups !== undefined, change);
-  return outcomes.filter(({ id }) => !done.has(id));
+  return rest.filter(({ id }) => !done.has(id));
+}
+
+const isSimple = ({ simple }: Outcome): boolean => simple !== undefined;
+
+/** Those that nothing is to follow, and nobody wants to be cancelled: the others are found not to be done. */
+function* complete(
+  outcomes: readonly Outcome[],
+  { keep }: Policy,
+  change: Change,
+  done: Set<number>,
+): Script<void> {
+  if (outcomes.length === 0) return;
+  const removed = keep.completed.count === 0;
+  const rows = removed
+    ? yield* each(
+        sql.completeAndRemove,
+        outcomes.map(({ id, claim }) => [id, claim]),
+      )
+    : yield* each(
+        sql.complete,
+        outcomes.map(({ id, claim, outcome, size }) => [outcome, size, id, claim]),
+      );
+  for (const [id] of rows) done.add(id);
+  for (const { id, size, simple = 0 } of outcomes) {
+    if (!done.has(id)) continue;
+    if (removed) change.count('running', -1, -simple);
+    else change.move('running', 'completed', size);
+    change.tell('completed', id);
+    change.ended();
+  }
 }
 
 /** Gives back those that something is to follow. */

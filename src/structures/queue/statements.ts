@@ -23,20 +23,6 @@ export type NewJob = [
   data: ValueColumn | null,
 ];
 
-/** A job that is to follow one that runs. */
-export type Successor = [
-  rank: number,
-  at: number | null,
-  delay: number,
-  bytes: number,
-  name: string | null,
-  group: string | null,
-  key: string,
-  keyed: number | null,
-  options: string | null,
-  data: ValueColumn,
-];
-
 /** A job that was claimed. */
 export type ClaimedRow = [
   id: number,
@@ -48,6 +34,7 @@ export type ClaimedRow = [
   name: string | null,
   group: string | null,
   options: string | null,
+  bytes: number,
   data: unknown,
 ];
 
@@ -69,6 +56,9 @@ export type Settlement = [
   id: number,
   claim: number,
 ];
+
+/** Of a job that has completed. */
+export type Completion = [outcome: ValueColumn | null, bytes: number, id: number, claim: number];
 
 export type EndRow = [id: number, stage: Stage, ended: number | null, outcome: unknown];
 
@@ -110,7 +100,7 @@ const parkedJobs = `SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? 
 export const dataOf =
   'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
 const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN -1 ELSE keyed END, progress = NULL`;
-const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, ${dataOf}`;
+const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, bytes, ${dataOf}`;
 
 /** The time is asked for in a subquery: PostgreSQL else looks at each row, since the time goes on meanwhile. */
 const promoting = (stage: Stage, now: string): string =>
@@ -121,11 +111,16 @@ const promoting = (stage: Stage, now: string): string =>
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;
 
+const simple = `state = 'running' AND followed IS NULL AND cancelling IS NULL AND grp IS NULL`;
+const completed = `state = 'completed', ended = wall(), keyed = -abs(keyed), owner = NULL, deadline = NULL`;
+const completing = `UPDATE jobs SET ${completed}, outcome = ?, bytes = bytes + ? WHERE id = ? AND claim = ? AND ${simple}`;
+
 export const sql = {
   add: new Statement<NewJob, [id: number]>(
+    `${inserting} VALUES (?, ?, ?, coalesce(?, ${steady} + ?), wall(), ?, ?, ?, ?, ?, ?, ?)`,
     `${inserting} VALUES (?, ?, ?, coalesce(?, ${steady} + ?), wall(), ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-    undefined,
     {
+      answers: 'rowid',
       many: `${inserting}
         SELECT n.structure, n.state, n.rank, coalesce(n.at, ${steady} + n.delay), wall(), n.bytes, n.name, n.grp, n.key, n.keyed, n.options, n.data
         FROM unnest(?::bigint[], ?::text[], ?::bigint[], ?::float8[], ?::float8[], ?::bigint[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::text[], ?::bytea[])
@@ -134,9 +129,12 @@ export const sql = {
     },
   ),
   addData: new Statement<[job: number, data: ValueColumn], [job: number]>(
+    'INSERT INTO job_data (job, data) VALUES (?, ?)',
     'INSERT INTO job_data (job, data) VALUES (?, ?) RETURNING job',
-    undefined,
-    { many: 'INSERT INTO job_data (job, data) SELECT * FROM unnest(?::bigint[], ?::bytea[]) RETURNING job' },
+    {
+      answers: 0,
+      many: 'INSERT INTO job_data (job, data) SELECT * FROM unnest(?::bigint[], ?::bytea[]) RETURNING job',
+    },
   ),
   /** Comes after what has changed, and before those who wait are looked for: on PostgreSQL it keeps others from joining until the commit. */
   count: new Statement<[structure: number, ...Counts]>(
@@ -175,11 +173,29 @@ export const sql = {
     `SELECT id FROM jobs WHERE structure = ? AND state = 'ready' LIMIT 1`,
   ),
   limit: new Statement<[time: number, id: number, claim: number], [id: number]>(
+    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ?`,
     `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? RETURNING id`,
-    undefined,
     {
+      answers: 1,
       many: `UPDATE jobs SET deadline = ${steady} + t.time FROM unnest(?::float8[], ?::bigint[], ?::bigint[]) AS t(time, id, claim)
         WHERE jobs.id = t.id AND jobs.claim = t.claim RETURNING jobs.id`,
+    },
+  ),
+  /** A job has completed that nobody waits for or wants to be cancelled, and that is of no group: most are so. */
+  complete: new Statement<Completion, [id: number]>(completing, `${completing} RETURNING id`, {
+    answers: 2,
+    many: `UPDATE jobs SET ${completed}, outcome = c.outcome, bytes = jobs.bytes + c.bytes
+        FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[]) AS c(outcome, bytes, id, claim)
+        WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id`,
+  }),
+  /** The same, for one that is not to be kept. */
+  completeAndRemove: new Statement<[id: number, claim: number], [id: number]>(
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND ${simple}`,
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND ${simple} RETURNING id`,
+    {
+      answers: 0,
+      many: `DELETE FROM jobs USING unnest(?::bigint[], ?::bigint[]) AS c(id, claim)
+        WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id`,
     },
   ),
   /** Tells the group that has a place free now. */
@@ -219,17 +235,19 @@ export const sql = {
     },
   ),
   note: new Statement<[job: number, kind: 'error' | 'log', note: ValueColumn], [id: number]>(
+    'INSERT INTO job_notes (job, at, kind, note) VALUES (?, wall(), ?, ?)',
     'INSERT INTO job_notes (job, at, kind, note) VALUES (?, wall(), ?, ?) RETURNING id',
-    undefined,
     {
+      answers: 'rowid',
       many: `INSERT INTO job_notes (job, at, kind, note) SELECT n.job, wall(), n.kind, n.note
         FROM unnest(?::bigint[], ?::text[], ?::bytea[]) AS n(job, kind, note) RETURNING id`,
     },
   ),
   progress: new Statement<[progress: ValueColumn, id: number, claim: number], [id: number]>(
+    `UPDATE jobs SET progress = ? WHERE id = ? AND claim = ? AND state = 'running'`,
     `UPDATE jobs SET progress = ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
-    undefined,
     {
+      answers: 1,
       many: `UPDATE jobs SET progress = p.progress FROM unnest(?::bytea[], ?::bigint[], ?::bigint[]) AS p(progress, id, claim)
         WHERE jobs.id = p.id AND jobs.claim = p.claim AND state = 'running' RETURNING jobs.id`,
     },
@@ -308,42 +326,6 @@ export const sql = {
       many: `SELECT j.id, j.state, j.ended, j.outcome FROM unnest(?::bigint[], ?::bigint[]) AS w(structure, id)
         JOIN jobs j ON j.structure = w.structure AND j.id = w.id`,
     },
-  ),
-  /** Who has a key. */
-  holderOf: new Statement<[structure: number, key: string], [id: number, stage: Stage]>(
-    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed > 0',
-    'SELECT id, state FROM jobs WHERE structure = ? AND key = ? AND keyed > 0 FOR UPDATE',
-  ),
-  /** The job that a window was opened with; it may be gone. */
-  windowOf: new Statement<[structure: number, key: string], [id: number, stage: Stage | null]>(
-    `SELECT w.job, (SELECT j.state FROM jobs j WHERE j.id = w.job) FROM job_windows w
-     WHERE w.structure = ? AND w.key = ? AND w.until > (SELECT ${steady})`,
-  ),
-  openWindow: new Statement<[structure: number, key: string, time: number, job: number]>(
-    `INSERT INTO job_windows AS w (structure, key, until, job) VALUES (?, ?, ${steady} + ?, ?)
-     ON CONFLICT (structure, key) DO UPDATE SET until = excluded.until, job = excluded.job`,
-  ),
-  sweepWindows: new Statement<[structure: number, most: number]>(
-    `DELETE FROM job_windows WHERE (structure, key) IN
-       (SELECT w.structure, w.key FROM job_windows w WHERE w.structure = ? AND w.until <= (SELECT ${steady}) ORDER BY w.until LIMIT ?)`,
-  ),
-  bytesOf: new Statement<[id: number], [bytes: number]>('SELECT bytes FROM jobs WHERE id = ?'),
-  removeData: new Statement<[id: number]>('DELETE FROM job_data WHERE job = ?'),
-  replace: new Statement<
-    [data: ValueColumn | null, bytes: number, options: string | null, rank: number, id: number]
-  >('UPDATE jobs SET data = ?, bytes = ?, options = ?, rank = ? WHERE id = ?'),
-  postpone: new Statement<[stage: Stage, at: number | null, delay: number, id: number]>(
-    `UPDATE jobs SET state = ?, due = coalesce(?, ${steady} + ?) WHERE id = ?`,
-  ),
-  noteAgain: new Statement<[job: number, ...Successor]>(
-    `INSERT INTO job_successors (job, rank, at, delay, bytes, name, grp, key, keyed, options, data)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (job) DO UPDATE SET rank = excluded.rank, at = excluded.at, delay = excluded.delay, bytes = excluded.bytes,
-       name = excluded.name, grp = excluded.grp, keyed = excluded.keyed, options = excluded.options, data = excluded.data`,
-  ),
-  markAgain: new Statement<[id: number]>('UPDATE jobs SET followed = 1 WHERE id = ?'),
-  takeAgain: new Statement<[job: number], Successor>(
-    `DELETE FROM job_successors WHERE job = ? RETURNING rank, at, delay, bytes, name, grp, key, keyed, options, data`,
   ),
   settings: new Statement<
     [structure: number],
