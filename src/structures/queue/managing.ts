@@ -36,8 +36,9 @@ export const retry: Managing = function* (structure, id, rules, change) {
   const [from, , group, , blocked] = found;
   const pending = blocked === null ? null : yield* retryChildren(structure, id, rules, change);
   const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
-  yield* run(sql.retry, to, pending, id);
-  change.move(from, to);
+  const spare = (yield* get(sql.outcomeBytes, id))?.[0] ?? 0;
+  yield* run(sql.retry, to, pending, spare, id);
+  change.move(from, to, -spare);
   change.tell('retrying', id);
   change.freed(group);
   return true;

@@ -287,8 +287,12 @@ export const sql = {
   cancel: new Statement<[id: number]>(
     `UPDATE jobs SET state = 'cancelled', ended = wall(), slot = NULL, keyed = NULL WHERE id = ?`,
   ),
-  retry: new Statement<[stage: Stage, pending: number | null, id: number]>(
-    `UPDATE jobs SET state = ?, pending = ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
+  /** Of a job that has failed or was cancelled: the bytes of the error are given back. */
+  outcomeBytes: new Statement<[id: number], [bytes: number]>(
+    'SELECT CAST(coalesce(length(outcome), 0) AS bigint) FROM jobs WHERE id = ?',
+  ),
+  retry: new Statement<[stage: Stage, pending: number | null, spare: number, id: number]>(
+    `UPDATE jobs SET state = ?, pending = ?, bytes = bytes - ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
   ),
   remove: new Statement<[id: number]>('DELETE FROM jobs WHERE id = ?'),
   /** What became of a job. `ended` is null while it has not. */
