@@ -1,5 +1,4 @@
 import type { ValueColumn } from '../../core/columns.js';
-import { HoldfastError } from '../../core/errors.js';
 import { all, each, get, lock, owner, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Kind, OwnerRow, Turn } from '../../core/store.js';
@@ -12,7 +11,7 @@ import { trace } from './recording.js';
 import { Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
-import { Outcomes, type Attempt, type Claim, type Outcome } from './outcomes.js';
+import { lostError, Outcomes, type Attempt, type Claim, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
 import { sql, type ClaimedRow } from './statements.js';
 
@@ -126,11 +125,7 @@ export class QueueScripts<Data, Result> {
   /** Completes one job, in the transaction of its handler. */
   *complete(structure: number, outcome: Outcome): Script<void> {
     const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told: nothingTold, want: 0 });
-    if (refused.length > 0)
-      throw new HoldfastError(
-        'ERR_NOT_OWNER',
-        'this run has lost the job: somebody else has it, or has removed it',
-      );
+    if (refused.length > 0) throw lostError();
   }
 
   /** Gives back what this store runs, as it closes. */

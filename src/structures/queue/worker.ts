@@ -6,6 +6,7 @@ import { startTimer } from '../../core/timer.js';
 import { Run, type Job, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
+import { lostOf } from './standing.js';
 import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } from './scripts.js';
 
 /** Runs a job; what it returns is the job's result. */
@@ -21,6 +22,8 @@ export interface StopOptions {
 const retryAfter = 500;
 /** How often a worker that is busy looks after the others, in milliseconds. */
 const lookEvery = 50;
+/** How often at most a worker looks whether its jobs are still its own, in milliseconds. */
+const lostEvery = 90;
 /** How many jobs have ended here before it is looked whether there are too many. */
 const pruneEvery = 256;
 
@@ -36,7 +39,8 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   readonly #handler: Handler<S, Data, R>;
   readonly #options: ReturnType<typeof resolveWork>;
   readonly #place: Workplace<S, Data, R>;
-  readonly #running = new Map<number, Run<S, Data, R>>();
+  /** Not by the number of the job: one that was lost may still run here when the job is claimed again. */
+  readonly #running = new Set<Run<S, Data, R>>();
   /** Claimed, and not started yet. */
   readonly #claimed: Claimed[] = [];
   #outcomes: Outcome[] = [];
@@ -49,6 +53,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
   #ended = 0;
+  #looked = -Infinity;
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
 
@@ -83,7 +88,11 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       () => unheard(scope.closing, close),
       () => this.#options.signal && unheard(this.#options.signal, stop),
       () => clearInterval(looking),
-      scope.overhear(() => void this.#lookForCancelled().catch(nothing)),
+      scope.overhear(() => {
+        if (scope.closing.aborted) return;
+        this.#lookForCancelled().catch(nothing);
+        this.#lookForLost().catch(nothing);
+      }),
       scope.onClose((structure) => this.#leave(structure)),
     ];
     this.#stir();
@@ -134,7 +143,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   }
 
   #abortAll(reason: HoldfastError): void {
-    for (const run of this.#running.values()) run.abort(reason);
+    for (const run of this.#running) run.abort(reason);
   }
 
   /** Things are to be exchanged with the store: in a moment, when all that ends in this turn of the event loop has ended. */
@@ -213,13 +222,13 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       const claimed = this.#claimed.shift();
       if (claimed === undefined) return;
       const run = new Run(this.#place, claimed);
-      this.#running.set(claimed.id, run);
+      this.#running.add(run);
       void run.start(this.#handler);
     }
   }
 
   #finish(run: Run<S, Data, R>, outcome: Outcome | undefined): void {
-    this.#running.delete(run.claimed.id);
+    this.#running.delete(run);
     if (outcome !== undefined) this.#outcomes.push(outcome);
     this.#startSome();
     this.#stir();
@@ -255,16 +264,32 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   }
 
   async #lookForCancelled(): Promise<void> {
-    if (this.#running.size === 0 || this.#scope.closing.aborted) return;
+    if (this.#running.size === 0) return;
     const ids = await this.#scope.read(nothing, (structure) => this.#scripts.cancelling(structure));
-    for (const id of ids)
-      this.#running.get(id)?.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
+    for (const run of this.#running)
+      if (ids.includes(run.claimed.id))
+        run.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
+  }
+
+  /** Others may have taken jobs of this store: it was stopped for too long, say, or its connection was lost. */
+  async #lookForLost(): Promise<void> {
+    const now = performance.now();
+    if (this.#running.size + this.#claimed.length === 0 || now - this.#looked < lostEvery) return;
+    this.#looked = now;
+    const claims = [...this.#claimed, ...[...this.#running].map(({ claimed }) => claimed)];
+    const lost = new Set(await this.#scope.read(nothing, () => lostOf(claims)));
+    for (const run of this.#running) if (lost.has(run.claimed)) run.lose();
+    for (const claimed of lost) {
+      const place = this.#claimed.indexOf(claimed);
+      if (place >= 0) this.#claimed.splice(place, 1);
+    }
+    if (lost.size > 0) this.#stir();
   }
 
   /** The store closes: what was not done goes back. */
   #leave(structure: number): ReturnType<QueueScripts<Data, R>['leave']> {
     const { outcomes } = this.#scripts;
-    const runs = [...this.#running.values()];
+    const runs = [...this.#running];
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
       outcomes.released(one),
     );
@@ -274,7 +299,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   #close(): void {
     this.#stopping.abort();
     this.#abortAll(new HoldfastError('ERR_CLOSED', 'the store is closed'));
-    for (const run of this.#running.values()) run.drop();
+    for (const run of this.#running) run.drop();
     this.#running.clear();
     this.#claimed.length = 0;
     this.#outcomes = [];
