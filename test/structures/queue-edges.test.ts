@@ -1,10 +1,14 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { deferred, pause, rawConnection, until, withCode } from './helpers.js';
 
 const newQueue = (store: AsyncStore, options = {}): AsyncQueue<string, string> =>
   new Queue<string, string>(store, 'jobs', options);
+
+/** A handler that runs until its signal aborts, and then throws the reason. */
+const untilAborted = async ({ signal }: { signal: AbortSignal }): Promise<string> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
 
 /** The bytes that a store says its queue takes. */
 async function bytesOf(store: AsyncStore): Promise<number | undefined> {
@@ -55,5 +59,69 @@ forEachEngine((engine) => {
     await pause(20);
     expect(started).toEqual(['a']);
     for (const handle of handles) expect(await handle.get()).toMatchObject({ deaths: 1, state: 'completed' });
+  });
+
+  describe('limits of groups', () => {
+    const many = (count: number) => Array.from({ length: count }, (_, n) => ({ data: `${n}`, group: 'a' }));
+
+    test('that are removed let all jobs go, however many wait', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store, { groups: { concurrency: 1 } });
+      await queue.addMany(many(1_500));
+      await newQueue(store, { groups: null }).counts();
+      await using _ = queue.work(() => 'done', { concurrency: 100 });
+      await queue.idle();
+      expect(await queue.counts()).toMatchObject({ completed: 1_500 });
+    });
+
+    test('that are set, or lowered, hold for jobs that could have started before', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      await queue.addMany(many(6));
+      for (const most of [2, 4, 1]) {
+        await newQueue(store, { groups: { concurrency: most } }).counts();
+        const worker = queue.work(untilAborted, { concurrency: 10 });
+        await until(() => worker.running === most);
+        await pause(50);
+        expect(worker.running).toBe(most);
+        await worker.stop({ timeout: 0 });
+      }
+    });
+
+    test('by a rate hold also for jobs that others have kept from starting', async () => {
+      const queue = newQueue(await engine.open(), {
+        concurrency: 1,
+        groups: { rate: { limit: 1, per: 40 } },
+      });
+      const go = deferred<string>();
+      await using _ = queue.work(({ data }) => (data === 'first' ? go.promise : data), { concurrency: 10 });
+      const first = await queue.add('first');
+      await until(async () => (await first.get())?.state === 'running');
+      const handles = await queue.addMany(many(5));
+      await pause(250);
+      go.resolve('done');
+      await queue.idle();
+      const started = await Promise.all(
+        handles.map(async (handle) => (await handle.get())?.startedAt?.getTime() ?? 0),
+      );
+      started.sort((a, b) => a - b);
+      for (const [i, at] of started.entries())
+        if (i > 0) expect(at - (started[i - 1] ?? 0)).toBeGreaterThanOrEqual(38);
+    });
+
+    test('that are no more ordered let go who stood behind one that is to be tried again', async () => {
+      const store = await engine.open();
+      const options = { attempts: 2, backoff: { type: 'fixed', delay: '1h' } };
+      const queue = newQueue(store, { ...options, groups: { ordered: true } });
+      const [first, second] = await queue.addMany(many(2));
+      await using _ = queue.work(({ data }) => {
+        if (data === '0') throw new Error('no');
+        return data;
+      });
+      await until(async () => (await first!.get())?.state === 'delayed');
+      expect(await second!.get()).toMatchObject({ state: 'waiting' });
+      await newQueue(store, { groups: { concurrency: 1 } }).counts();
+      expect(await second!.result()).toBe('1');
+    });
   });
 });

@@ -220,7 +220,8 @@ export class QueueScripts<Data, Result> {
       const rows = yield* all(sql.claim, own, structure, most - claimed.length);
       if (rows.length === 0) break;
       change.claimed(rows.length);
-      claimed.push(...(yield* this.#sortOut(structure, rows, limits, change)));
+      const sorted = yield* this.#sortOut(structure, rows, limits, change);
+      claimed.push(...(yield* this.limits.start(structure, sorted, limits, change)));
     }
     for (const { id, failures } of claimed) change.tell('started', id, failures + 1);
     yield* share.take(claimed.length);

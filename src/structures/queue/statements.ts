@@ -104,8 +104,6 @@ const inserting =
   'INSERT INTO jobs (structure, state, rank, due, added, bytes, name, grp, key, keyed, options, data)';
 
 const readyJobs = `SELECT r.id FROM jobs r WHERE r.structure = ? AND r.state = 'ready' ORDER BY r.rank, r.due, r.id LIMIT ?`;
-/** In their order; it is to be followed by a limit. */
-const parkedJobs = `SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? AND p.state = 'parked' ORDER BY p.rank, p.due, p.id`;
 /** The data of a job, wherever they are. */
 export const dataOf =
   'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
@@ -346,30 +344,6 @@ export const sql = {
   >(`SELECT paused, limits, CASE WHEN recording > ${steady} THEN 1 END FROM queues WHERE structure = ?`),
   setLimits: new Statement<[structure: number, limits: string]>(
     'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
-  ),
-  /** How many places of a group are taken, up to `most`. */
-  occupied: new Statement<[structure: number, group: string, most: number], [jobs: number]>(
-    'SELECT count(*) FROM (SELECT 1 FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL LIMIT ?) AS o',
-  ),
-  /** Whether a job of a group has a place, and is to be ready later. */
-  expected: new Statement<[structure: number, group: string], [id: number]>(
-    `SELECT id FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL AND state = 'delayed' LIMIT 1`,
-  ),
-  /** Due from now on, behind those that were admitted before. */
-  admit: new Statement<[structure: number, group: string, most: number]>(
-    `UPDATE jobs SET state = 'ready', slot = 1, due = ${steady} WHERE id IN (${parkedJobs} LIMIT ?)`,
-  ),
-  admitLater: new Statement<[delay: number, structure: number, group: string]>(
-    `UPDATE jobs SET state = 'delayed', slot = 1, due = ${steady} + ? WHERE id IN (${parkedJobs} LIMIT 1)`,
-  ),
-  parkedGroups: new Statement<[structure: number], [group: string]>(
-    `SELECT DISTINCT grp FROM jobs WHERE structure = ? AND state = 'parked'`,
-  ),
-  occupyReady: new Statement<[structure: number]>(
-    `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'ready' AND grp IS NOT NULL`,
-  ),
-  occupyRunning: new Statement<[structure: number]>(
-    `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'running' AND grp IS NOT NULL`,
   ),
   pause: new Statement<[structure: number, paused: number]>(
     'INSERT INTO queues (structure, paused) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET paused = excluded.paused',
