@@ -61,6 +61,33 @@ forEachEngine((engine) => {
     for (const handle of handles) expect(await handle.get()).toMatchObject({ deaths: 1, state: 'completed' });
   });
 
+  test('a job that was claimed ahead has all of its time from when it is started', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store, { timeout: '1m' });
+    const handles = await queue.addMany([{ data: 'a' }, { data: 'b' }]);
+    const ends = [deferred<string>(), deferred<string>()];
+    const started: string[] = [];
+    await using _ = queue.work(
+      ({ data }) => {
+        started.push(data);
+        return ends[data === 'a' ? 0 : 1]!.promise;
+      },
+      { prefetch: 1 },
+    );
+    // When others may take the job.
+    const deadline = async () =>
+      (await raw(`SELECT deadline FROM jobs WHERE id = ${handles[1]!.id}`))[0]?.['deadline'];
+    await until(async () => (await queue.counts()).running === 2);
+    expect(started).toEqual(['a']);
+    expect(await deadline()).toBeNull();
+    ends[0]!.resolve('done');
+    await until(async () => (await deadline()) !== null);
+    expect(started).toEqual(['a', 'b']);
+    ends[1]!.resolve('done');
+    await handles[1]!.result();
+  });
+
   describe('limits of groups', () => {
     const many = (count: number) => Array.from({ length: count }, (_, n) => ({ data: `${n}`, group: 'a' }));
 

@@ -25,17 +25,23 @@ export interface Claimed extends Attempt {
   readonly data: unknown;
 }
 
-/** What running jobs have told of themselves. */
+/** What running jobs have told of themselves, and by when they are overdue: those that were not started as they were claimed. */
 export interface Told {
+  readonly begun: readonly (readonly [time: number, id: number, claim: number])[];
   readonly progress: readonly (readonly [progress: ValueColumn, id: number, claim: number])[];
   readonly logs: readonly (readonly [line: ValueColumn, id: number, claim: number])[];
 }
 
+/** How many jobs a worker has room for; and how many of them it starts at once. */
+export interface Room {
+  readonly want: number;
+  readonly atOnce: number;
+}
+
 /** What a worker has for a transaction: what has ended, what was told; and how many jobs it wants. */
-export interface Delivery {
+export interface Delivery extends Room {
   readonly outcomes: readonly Outcome[];
   readonly told: Told;
-  readonly want: number;
 }
 
 /** What a transaction has for a worker. `refused` are the runs that were not theirs any more. */
@@ -44,7 +50,8 @@ export interface Answer {
   readonly refused: readonly Claim[];
 }
 
-export const nothingTold: Told = { progress: [], logs: [] };
+export const nothingTold: Told = { begun: [], progress: [], logs: [] };
+const noRoom: Room = { want: 0, atOnce: 0 };
 /** How many jobs that have become due are made ready at once. */
 const promotedAtOnce = 1_000;
 /** How often whoever is first in line looks for what nobody rings for, in milliseconds: the dead, and handlers that hang. */
@@ -112,25 +119,29 @@ export class QueueScripts<Data, Result> {
   }
 
   /** Writes what has ended, and claims as much as is wanted. */
-  *exchange(structure: number, { outcomes, told, want }: Delivery): Script<Answer> {
+  *exchange(structure: number, { outcomes, told, ...room }: Delivery): Script<Answer> {
     const change = new Change();
     const settings = yield* this.#begin(structure, change);
     yield* this.#tell(told, change);
     const refused = yield* this.#settle(structure, outcomes, settings, change);
-    const { claimed } = want > 0 ? yield* this.#claim(structure, want, settings, change) : noClaims;
+    const { claimed } = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
     return { claimed, refused };
   }
 
   /** Completes one job, in the transaction of its handler. */
   *complete(structure: number, outcome: Outcome): Script<void> {
-    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told: nothingTold, want: 0 });
+    const { refused } = yield* this.exchange(structure, {
+      outcomes: [outcome],
+      told: nothingTold,
+      ...noRoom,
+    });
     if (refused.length > 0) throw lostError();
   }
 
   /** Gives back what this store runs, as it closes. */
   *leave(structure: number, outcomes: readonly Outcome[], told: Told): Script<void> {
-    yield* this.exchange(structure, { outcomes, told, want: 0 });
+    yield* this.exchange(structure, { outcomes, told, ...noRoom });
     yield* run(sql.unregister, structure, yield* owner());
   }
 
@@ -167,7 +178,7 @@ export class QueueScripts<Data, Result> {
   }
 
   /** Waiting for jobs: `room` tells how many there is room for. */
-  turn(room: () => number): Turn<readonly Claimed[]> {
+  turn(room: () => Room): Turn<readonly Claimed[]> {
     let due = -Infinity;
     const take = this.#takeOrSleep.bind(this);
     return {
@@ -188,13 +199,13 @@ export class QueueScripts<Data, Result> {
   }
 
   /** What could be claimed. Who adds meanwhile has to wait until this store is seen to be in line. */
-  *#takeOrSleep(structure: number, room: number): Script<Claims> {
+  *#takeOrSleep(structure: number, room: Room): Script<Claims> {
     yield* lock(structure);
     const change = new Change();
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
     yield* this.#rescue(structure, settings, change);
-    const claims = room > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
+    const claims = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
     return claims;
   }
@@ -208,7 +219,12 @@ export class QueueScripts<Data, Result> {
     return (yield* untilDue(structure)) <= 0;
   }
 
-  *#claim(structure: number, want: number, { paused, limits }: Settings, change: Change): Script<Claims> {
+  *#claim(
+    structure: number,
+    { want, atOnce }: Room,
+    { paused, limits }: Settings,
+    change: Change,
+  ): Script<Claims> {
     if (paused) return noClaims;
     yield* this.#promote(structure, limits, change);
     const share = yield* this.limits.share(structure, limits, change, true);
@@ -225,12 +241,8 @@ export class QueueScripts<Data, Result> {
     }
     for (const { id, failures } of claimed) change.tell('started', id, failures + 1);
     yield* share.take(claimed.length);
-    const limited = claimed.filter(({ timeout }) => timeout < Infinity);
-    if (limited.length > 0)
-      yield* each(
-        sql.limit,
-        limited.map(({ id, claim, timeout }) => [timeout + grace + overdueAfter, id, claim]),
-      );
+    const limited = claimed.slice(0, atOnce).flatMap(overdue);
+    if (limited.length > 0) yield* each(sql.limit, limited);
     if (claimed.length > 0) return { claimed, later: 0 };
     return { claimed, later: Math.min(share.later, yield* untilDue(structure)) };
   }
@@ -324,7 +336,8 @@ export class QueueScripts<Data, Result> {
     for (const group of groups) yield* this.limits.admit(structure, group, limits, change);
   }
 
-  *#tell({ progress, logs }: Told, change: Change): Script<void> {
+  *#tell({ begun, progress, logs }: Told, change: Change): Script<void> {
+    if (begun.length > 0) yield* each(sql.limit, begun);
     if (progress.length > 0) {
       const values = new Map(progress.map(([value, id]) => [id, value]));
       for (const [id] of yield* each(sql.progress, progress))
@@ -335,6 +348,14 @@ export class QueueScripts<Data, Result> {
     }
   }
 }
+
+/** In how many milliseconds a job that begins now is overdue, if it ever is. */
+export const overdue = ({
+  id,
+  claim,
+  timeout,
+}: Claimed): (readonly [time: number, id: number, claim: number])[] =>
+  timeout < Infinity ? [[timeout + grace + overdueAfter, id, claim]] : [];
 
 /** What was claimed; if nothing was, in how many milliseconds something may be, by itself. */
 interface Claims {

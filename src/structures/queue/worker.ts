@@ -7,7 +7,15 @@ import { Run, type Job, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
 import { lostOf } from './standing.js';
-import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } from './scripts.js';
+import {
+  nothingTold,
+  overdue,
+  type Answer,
+  type Claimed,
+  type Room,
+  type QueueScripts,
+  type Told,
+} from './scripts.js';
 
 /** Runs a job; what it returns is the job's result. */
 export type Handler<S extends Kind, Data, R> = (job: Job<S, Data, R>) => R | PromiseLike<R>;
@@ -43,6 +51,10 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   readonly #running = new Set<Run<S, Data, R>>();
   /** Claimed, and not started yet. */
   readonly #claimed: Claimed[] = [];
+  /** Started after they had waited here: by when they are overdue is still to be written. */
+  readonly #begun: Claimed[] = [];
+  /** Those for which it was written when they were claimed. */
+  readonly #timed = new WeakSet<Claimed>();
   #outcomes: Outcome[] = [];
   readonly #telling = new Set<Run<S, Data, R>>();
   /** Whether there may be jobs that could be claimed. */
@@ -156,16 +168,17 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     });
   }
 
-  get #room(): number {
-    if (this.#stopping.signal.aborted) return 0;
+  get #room(): Room {
+    if (this.#stopping.signal.aborted) return { want: 0, atOnce: 0 };
     const { concurrency, prefetch } = this.#options;
-    return concurrency + prefetch - this.#running.size - this.#claimed.length;
+    const atOnce = Math.max(0, concurrency - this.#running.size - this.#claimed.length);
+    return { want: concurrency + prefetch - this.#running.size - this.#claimed.length, atOnce };
   }
 
   /** Once: what ends because of it gathers again. */
   async #exchangeNow(): Promise<void> {
-    const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room) : 0;
-    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0) {
+    const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room.want) : 0;
+    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0 || this.#begun.length > 0) {
       this.#exchanging = true;
       try {
         await this.#exchange(want);
@@ -176,7 +189,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       } finally {
         this.#exchanging = false;
       }
-    } else if (this.#room > 0 && !this.#hopeful) this.#lining ??= this.#line();
+    } else if (this.#room.want > 0 && !this.#hopeful) this.#lining ??= this.#line();
     this.#checkIdle();
   }
 
@@ -184,19 +197,22 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     const outcomes = this.#options.gathered ? this.#outcomes : this.#outcomes.slice(0, 1);
     const telling = [...this.#telling];
     const told = this.#told(telling);
-    const delivery = { outcomes: [...outcomes], told, want };
+    const { atOnce } = this.#room;
+    const delivery = { outcomes: [...outcomes], told, want, atOnce };
     const answer: Answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
     this.#outcomes.splice(0, delivery.outcomes.length);
     for (const run of telling) this.#telling.delete(run);
+    this.#begun.splice(0, told.begun.length);
     if (want > 0) this.#hopeful = answer.claimed.length >= want;
-    this.#take(answer.claimed);
+    this.#take(answer.claimed, atOnce);
     this.#ended += delivery.outcomes.length;
     if (this.#ended >= pruneEvery) await this.#prune();
   }
 
   #told(telling: readonly Run<S, Data, R>[]): Told {
-    if (telling.length === 0) return nothingTold;
+    if (telling.length === 0 && this.#begun.length === 0) return nothingTold;
     return {
+      begun: this.#begun.flatMap(overdue),
       progress: telling.flatMap((run) => run.takeProgress()),
       logs: telling.flatMap((run) => run.takeLines()),
     };
@@ -207,12 +223,13 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     if (!more) this.#ended = 0;
   }
 
-  #take(claimed: readonly Claimed[]): void {
+  #take(claimed: readonly Claimed[], atOnce: number): void {
     if (this.#stopping.signal.aborted) {
       const { outcomes } = this.#scripts;
       this.#outcomes.push(...claimed.map((one) => outcomes.released(one)));
       return;
     }
+    for (const one of claimed.slice(0, atOnce)) this.#timed.add(one);
     this.#claimed.push(...claimed);
     this.#startSome();
   }
@@ -221,6 +238,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     while (this.#claimed.length > 0 && this.#running.size < this.#options.concurrency) {
       const claimed = this.#claimed.shift();
       if (claimed === undefined) return;
+      if (claimed.timeout < Infinity && !this.#timed.has(claimed)) this.#begun.push(claimed);
       const run = new Run(this.#place, claimed);
       this.#running.add(run);
       void run.start(this.#handler);
@@ -237,14 +255,10 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   /** Waits until there are jobs. */
   async #line(): Promise<void> {
     try {
-      const signal = this.#stopping.signal;
-      this.#take(
-        await this.#scope.wait(
-          this.#scripts.turn(() => this.#room),
-          'work()',
-          { signal },
-        ),
-      );
+      let room = this.#room;
+      const turn = this.#scripts.turn(() => (room = this.#room));
+      const claimed = await this.#scope.wait(turn, 'work()', { signal: this.#stopping.signal });
+      this.#take(claimed, room.atOnce);
       this.#hopeful = true;
     } catch {
       if (this.#stopping.signal.aborted || this.#scope.closing.aborted) return;
