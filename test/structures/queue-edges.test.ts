@@ -61,6 +61,33 @@ forEachEngine((engine) => {
     for (const handle of handles) expect(await handle.get()).toMatchObject({ deaths: 1, state: 'completed' });
   });
 
+  test.each([true, false])(
+    'of two runs of a job in one store that end together the one that has it counts, be it kept (%s) or not',
+    async (kept) => {
+      const store = await engine.open();
+      const raw = await rawConnection(engine, store);
+      const queue = newQueue(store, kept ? {} : { keep: { completed: { count: 0 } } });
+      const parents = new Queue<string, unknown>(store, 'parents');
+      const runs: ((result: string) => void)[] = [];
+      const handle = await queue.add('twice');
+      const parent = await parents.add('parent', { after: [handle] });
+      await using _ = queue.work(() => new Promise((resolve) => runs.push(resolve)), {
+        concurrency: 2,
+      });
+      await until(() => runs.length === 1);
+      // As if others had taken it for dead.
+      await raw(`UPDATE jobs SET state = 'ready', owner = NULL WHERE id = ${handle.id}`);
+      await raw(`UPDATE job_counts SET running = running - 1, waiting = waiting + 1 WHERE running > 0`);
+      await queue.resume();
+      await until(() => runs.length === 2);
+      runs[1]!('the other');
+      runs[0]!('the one that has lost it');
+      await using _parents = parents.work(async (job) => (await job.children())[0]?.result);
+      expect(await parent.result()).toBe('the other');
+      expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, completed: kept ? 1 : 0 });
+    },
+  );
+
   test('a job that was claimed ahead has all of its time from when it is started', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);

@@ -182,14 +182,14 @@ export const sql = {
   /** Tells the group that has a place free now. */
   settle: new Statement<
     Settlement,
-    [id: number, stage: Stage, group: string | null, followed: number | null]
+    [id: number, claim: number, stage: Stage, group: string | null, followed: number | null]
   >(
     `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR ? = 'completed' THEN ? ELSE 'cancelled' END,
        ended = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN wall() END,
        keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN NULL ELSE keyed END,
        owner = NULL, deadline = NULL, cancelling = NULL, failures = failures + ?, deaths = deaths + ?,
        due = coalesce(${steady} + ?, due), slot = CASE WHEN cancelling IS NULL AND ? = 1 THEN slot END, outcome = ?, bytes = bytes + ?
-     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, state, CASE WHEN slot IS NULL THEN grp END, followed`,
+     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, claim, state, CASE WHEN slot IS NULL THEN grp END, followed`,
     undefined,
     {
       many: `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR s.stage = 'completed' THEN s.stage ELSE 'cancelled' END,
@@ -200,19 +200,19 @@ export const sql = {
           outcome = s.outcome, bytes = jobs.bytes + s.bytes
         FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[])
           AS s(stage, stage_again, ended, ended_again, failures, deaths, delay, keeps, outcome, bytes, id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.state, CASE WHEN slot IS NULL THEN grp END, followed`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.claim, jobs.state, CASE WHEN slot IS NULL THEN grp END, followed`,
     },
   ),
   /** For those that are not to be kept. */
   settleAndRemove: new Statement<
     [id: number, claim: number],
-    [id: number, bytes: number, group: string | null, followed: number | null]
+    [id: number, claim: number, bytes: number, group: string | null, followed: number | null]
   >(
-    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, bytes, grp, followed`,
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, claim, bytes, grp, followed`,
     undefined,
     {
       many: `DELETE FROM jobs USING unnest(?::bigint[], ?::bigint[]) AS s(id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, bytes, grp, followed`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, jobs.claim, bytes, grp, followed`,
     },
   ),
   note: new Statement<[job: number, kind: 'error' | 'log', note: ValueColumn], [id: number]>(
