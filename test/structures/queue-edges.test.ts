@@ -115,6 +115,74 @@ forEachEngine((engine) => {
     await handles[1]!.result();
   });
 
+  describe('retrying', () => {
+    /** What has run of jobs that fail until they are mended, and how to run them. */
+    async function graph(store: AsyncStore) {
+      const queue = newQueue(store, { attempts: 1 });
+      const others = new Queue<string, string>(store, 'others', { attempts: 1 });
+      const ran: string[] = [];
+      const handler = ({ data }: { data: string }): string => {
+        ran.push(data);
+        if (data === 'bottom' && ran.length === 1) throw new Error('no');
+        return data;
+      };
+      const run = async (): Promise<void> => {
+        await using _ = queue.work(handler);
+        await using _others = others.work(handler);
+        await queue.idle();
+        await others.idle();
+      };
+      return { queue, others, ran, run };
+    }
+
+    test('a job tries those again that two of those before it wait for, and both wait for that', async () => {
+      const { queue, ran, run } = await graph(await engine.open());
+      const { top } = await queue.flow({
+        bottom: { data: 'bottom' },
+        left: { data: 'left', after: ['bottom'] },
+        right: { data: 'right', after: ['bottom'], priority: 1 },
+        top: { data: 'top', after: ['left', 'right'] },
+      });
+      await run();
+      expect(await queue.counts()).toMatchObject({ failed: 4 });
+      expect(await queue.retry(top.id)).toBe(true);
+      expect(await queue.counts()).toMatchObject({ failed: 0, blocked: 3, waiting: 1 });
+      await run();
+      expect(ran).toEqual(['bottom', 'bottom', 'right', 'left', 'top']);
+    });
+
+    test('a job after one that was tried again by itself, and has completed since, runs at once and is told so', async () => {
+      const { queue, ran, run } = await graph(await engine.open());
+      const bottom = await queue.add('bottom');
+      const top = await queue.add('top', { after: [bottom] });
+      await run();
+      await queue.retry(bottom.id);
+      await run();
+      expect(await queue.retry(top.id)).toBe(true);
+      expect(await top.get()).toMatchObject({ state: 'waiting' });
+      const children = deferred<unknown>();
+      await using _ = queue.work(async (job) => {
+        children.resolve(await job.children());
+        return '';
+      });
+      expect(await children.promise).toMatchObject([{ id: bottom.id, state: 'completed', result: 'bottom' }]);
+      expect(ran).toEqual(['bottom', 'bottom']);
+    });
+
+    test('a job over two queues counts in both, and its workers are woken', async () => {
+      const { queue, others, ran, run } = await graph(await engine.open());
+      const bottom = await queue.add('bottom');
+      const middle = await others.add('middle', { after: [bottom] });
+      const top = await queue.add('top', { after: [middle] });
+      await run();
+      expect(await queue.retry(top.id)).toBe(true);
+      expect(await queue.counts()).toMatchObject({ failed: 0, blocked: 1, waiting: 1 });
+      expect(await others.counts()).toMatchObject({ failed: 0, blocked: 1, waiting: 0 });
+      await run();
+      expect(ran).toEqual(['bottom', 'bottom', 'middle', 'top']);
+    });
+  });
+
   describe('limits of groups', () => {
     const many = (count: number) => Array.from({ length: count }, (_, n) => ({ data: `${n}`, group: 'a' }));
 

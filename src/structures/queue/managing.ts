@@ -31,29 +31,39 @@ export const cancel: Managing = function* (structure, id, _, change) {
 
 /** Those children because of which it has failed are tried again, too, and it waits for them. */
 export const retry: Managing = function* (structure, id, rules, change) {
+  const at = (place: number): Change => (place === structure ? change : change.elsewhere(place));
+  return yield* retryJob(structure, id, { rules, change, at });
+};
+
+/** What retrying goes by, and where it notes what it changes: jobs of several queues may wait for each other. */
+interface Retrying<R> {
+  readonly rules: Rules<R>;
+  readonly change: Change;
+  readonly at: (structure: number) => Change;
+}
+
+function* retryJob<R>(structure: number, id: number, retrying: Retrying<R>): Script<boolean> {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || (found[0] !== 'failed' && found[0] !== 'cancelled')) return false;
   const [from, , group, , blocked] = found;
-  const pending = blocked === null ? null : yield* retryChildren(structure, id, rules, change);
-  const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
+  const pending = blocked === null ? null : yield* retryChildren(id, retrying);
+  const to = (pending ?? 0) > 0 ? 'blocked' : yield* retrying.rules.limits.stageToStart(structure, group);
   const spare = (yield* get(sql.outcomeBytes, id))?.[0] ?? 0;
   yield* run(sql.retry, to, pending, spare, id);
+  const change = retrying.at(structure);
   change.move(from, to, -spare);
   change.tell('retrying', id);
   change.freed(group);
   return true;
-};
+}
 
-/** Gives back how many children have not ended then. */
-function* retryChildren<R>(
-  structure: number,
-  parent: number,
-  rules: Rules<R>,
-  change: Change,
-): Script<number> {
+/** Gives back how many children have not ended then. Those that were tried again before may have ended otherwise by now, or are still to end. */
+function* retryChildren<R>(parent: number, retrying: Retrying<R>): Script<number> {
   for (const [child, home] of yield* all(children.failed, parent)) {
-    yield* retry(home, child, rules, home === structure ? change : change.elsewhere(home));
+    yield* retryJob(home, child, retrying);
     yield* run(children.reopen, parent, child);
+    const [, stage = 'failed', outcome = null] = (yield* get(children.follow, child)) ?? [];
+    if (isOver(stage)) retrying.change.over(child, stage, outcome);
   }
   return (yield* get(children.pending, parent))?.[0] ?? 0;
 }
