@@ -206,12 +206,16 @@ export class Connection {
   }
 
   /** The row of a statement that returns none. */
-  #answer(statement: Statement, answers: 'rowid' | number, params: readonly Value[]): Row | undefined {
+  #answer(
+    statement: Statement,
+    answers: 'rowid' | readonly number[],
+    params: readonly Value[],
+  ): Row | undefined {
     const { prepared } = this.#prepare(statement);
     const { changes, lastInsertRowid } = this.#retry(() => prepared.run(...params));
     this.#written();
     if (changes === 0) return undefined;
-    return [answers === 'rowid' ? Number(lastInsertRowid) : params[answers]];
+    return answers === 'rowid' ? [Number(lastInsertRowid)] : answers.map((place) => params[place]);
   }
 
   /** Every row. */

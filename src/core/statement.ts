@@ -14,10 +14,10 @@ export interface StatementOptions {
    */
   readonly many?: string;
   /**
-   * What its row is on SQLite, where the text has no RETURNING (which would cost 9 µs): the number of the row that it has added; or that of its parameters, where it has
+   * What its row is on SQLite, where the text has no RETURNING (which would cost 9 µs): the number of the row that it has added; or those of its parameters, where it has
    * changed a row. On PostgreSQL the text returns the same.
    */
-  readonly answers?: 'rowid' | number;
+  readonly answers?: 'rowid' | readonly number[];
 }
 
 /**
@@ -38,7 +38,7 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   /** The text for many rows of parameters on PostgreSQL. */
   readonly many: string | undefined;
   /** What its row is on SQLite, where it returns none. */
-  readonly answers: 'rowid' | number | undefined;
+  readonly answers: 'rowid' | readonly number[] | undefined;
   /** Whether it only reads. */
   readonly reads: boolean;
   /** Whether it needs the structure to itself on PostgreSQL, where the statements of `quick` else run side by side. */

@@ -5,11 +5,10 @@ import type { Statement } from '../../src/core/statement.js';
 import { sql as children } from '../../src/structures/queue/child-statements.js';
 import { sql as events } from '../../src/structures/queue/event-statements.js';
 import { sql as keys } from '../../src/structures/queue/key-statements.js';
+import { sql as groups } from '../../src/structures/queue/group-statements.js';
 import { finding, sql as listing } from '../../src/structures/queue/list-statements.js';
 import { sql } from '../../src/structures/queue/statements.js';
 
-/** Run when limits are changed, which is seldom: they go through the jobs that have a group. */
-const seldom = new Set<string>(['occupyReady', 'occupyRunning', 'parkedGroups']);
 /** These sort what there are few of: those who wait, the children of one job, the notes of a page; a stage, so as not to walk past all other jobs. */
 const sorted = new Set<string>([
   'observers',
@@ -27,7 +26,8 @@ const named = (what: string, statements: Readonly<Record<string, Statement>>): [
   Object.entries(statements).map(([name, statement]) => [`${what} ${name}`, statement]);
 
 const all: [string, Statement][] = [
-  ...Object.entries(sql).filter(([name]) => !seldom.has(name)),
+  ...Object.entries(sql),
+  ...named('group', groups),
   ...named('child', children),
   ...named('key', keys),
   ...named('event', events),

@@ -49,7 +49,7 @@ export const sql = {
   /** The children because of which a job has failed, and where they are. */
   failed: new Statement<[parent: number], [child: number, structure: number]>(
     `SELECT DISTINCT c.child, j.structure FROM job_children c JOIN jobs j ON j.id = c.child
-     WHERE c.parent = ? AND c.policy = 'fail' AND c.stage IN ('failed', 'cancelled') AND j.state IN ('failed', 'cancelled') ORDER BY c.child`,
+     WHERE c.parent = ? AND c.policy = 'fail' AND c.stage IN ('failed', 'cancelled') ORDER BY c.child`,
   ),
   reopen: new Statement<[parent: number, child: number]>(
     'UPDATE job_children SET stage = NULL, outcome = NULL WHERE parent = ? AND child = ?',

@@ -5,7 +5,7 @@ import { nothing, type Kind, type Result, type Scope } from '../../core/store.js
 import { startTimer } from '../../core/timer.js';
 import { childInfo, childRows, type Child } from './looking.js';
 import { resolveFail, type FailOptions } from './options.js';
-import { timeoutError, type Outcome } from './outcomes.js';
+import { lostError, timeoutError, type Outcome } from './outcomes.js';
 import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
 
 const longestSnooze = 100 * 365 * 24 * 60 * 60 * 1000;
@@ -155,6 +155,7 @@ export class Run<S extends Kind> {
   #timer: NodeJS.Timeout | undefined;
   #decided: Outcome | undefined;
   #over = false;
+  #completing = false;
   #progress: ValueColumn | undefined;
   #lines: ValueColumn[] = [];
 
@@ -193,6 +194,12 @@ export class Run<S extends Kind> {
     this.#aborting?.abort(reason);
   }
 
+  /** Somebody else has the job, or has removed it. */
+  lose(): void {
+    // What it completes itself, in a transaction that is about to be committed, is over, too.
+    if (!this.#completing) this.abort(lostError());
+  }
+
   /** Ends it here, whatever the handler does. */
   drop(): void {
     this.#over = true;
@@ -215,6 +222,7 @@ export class Run<S extends Kind> {
   get told(): Told {
     const { id, claim } = this.claimed;
     return {
+      begun: [],
       progress: this.#progress === undefined ? [] : [[this.#progress, id, claim]],
       logs: this.#lines.map((line) => [line, id, claim]),
     };
@@ -236,12 +244,13 @@ export class Run<S extends Kind> {
     // If that were rolled back, nobody would finish the job any more.
     scope.refuseInTransaction('complete()');
     const done = scope.transaction(() =>
-      scope.after(work(), (result) =>
-        scope.write(
+      scope.after(work(), (result) => {
+        this.#completing = true;
+        return scope.write(
           () => scripts.outcomes.completed(this.claimed, result),
           (structure, outcome) => scripts.complete(structure, outcome, this.told),
-        ),
-      ),
+        );
+      }),
     );
     return scope.after(done, () => {
       this.#end(undefined);

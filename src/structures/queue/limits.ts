@@ -6,6 +6,7 @@ import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
 import type { Change } from './change.js';
+import { regrouping, sql as groupSql } from './group-statements.js';
 import { sql, type Stage } from './statements.js';
 
 /** How often jobs may start. */
@@ -151,13 +152,26 @@ export class Limits {
     const limits: StoredLimits = { ...old, ...given };
     if (JSON.stringify(limits) === JSON.stringify(old)) return;
     yield* run(sql.setLimits, structure, JSON.stringify(limits));
-    if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups)) {
-      yield* run(sql.occupyReady, structure);
-      yield* run(sql.occupyRunning, structure);
-      for (const [group] of yield* all(sql.parkedGroups, structure))
-        yield* this.admit(structure, group, limits, change);
-    }
+    if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups))
+      yield* this.#regroup(structure, limits, change);
     yield* ringAll(yield* all(sql.line, structure, everybody));
+  }
+
+  /** All groups begin anew: else as many could start as were admitted before. */
+  *#regroup(structure: number, limits: StoredLimits, change: Change): Script<void> {
+    const { groups } = limits;
+    const expected = yield* run(regrouping.parkExpected, structure);
+    change.count('delayed', -expected);
+    change.count('parked', expected);
+    if (groups?.ordered !== true) yield* run(regrouping.leave, structure, groups === undefined ? 1 : 0);
+    if (groups === undefined) {
+      change.admitted(yield* run(regrouping.admitAll, structure));
+      return;
+    }
+    yield* run(regrouping.parkReady, structure);
+    yield* run(regrouping.occupy, structure);
+    for (const [group] of yield* all(regrouping.groups, structure))
+      yield* this.admit(structure, group, limits, change);
   }
 
   /** How many jobs of the queue may start now. With `held`, nobody else takes any until the transaction ends. */
@@ -194,32 +208,63 @@ export class Limits {
   *admit(structure: number, group: string, { groups = {} }: StoredLimits, change: Change): Script<void> {
     const { concurrency = Infinity, rate } = groups;
     const taken =
-      concurrency === Infinity ? 0 : ((yield* get(sql.occupied, structure, group, concurrency))?.[0] ?? 0);
+      concurrency === Infinity
+        ? 0
+        : ((yield* get(groupSql.occupied, structure, group, concurrency))?.[0] ?? 0);
     const free = Math.min(admittedAtOnce, concurrency - taken);
     if (free <= 0) return;
-    if (rate === undefined) change.admitted(yield* run(sql.admit, structure, group, free));
+    if (rate === undefined) change.admitted(yield* run(groupSql.admit, structure, group, free));
     else yield* this.#admitByRate(structure, group, ruleOf(rate), free, change);
   }
 
-  /** One that is to start later takes a place, too; those behind it stay parked until it is ready: what they would be given could change. */
+  /**
+   * So many that all of them may start now. Where none may, the first one is told when it will: it takes a place, too, and those behind it stay parked until
+   * it has started, since what they would be told could change.
+   */
   *#admitByRate(structure: number, group: string, rule: Rule, free: number, change: Change): Script<void> {
-    const key = this.#key(group);
-    for (; free > 0; free--) {
-      if ((yield* get(sql.expected, structure, group)) !== undefined) return;
-      const { row } = yield* holdUsage(structure, key);
-      const { delay, usage } = rule.place(usageOf(rule, row), 1);
-      const admitted =
-        delay === 0
-          ? yield* run(sql.admit, structure, group, 1)
-          : yield* run(sql.admitLater, delay, structure, group);
-      if (admitted === 0) return;
-      yield* putUsage(structure, key, usage, nowOf(row));
-      if (delay === 0) change.admitted(1);
-      else {
-        change.count('parked', -1);
-        change.count('delayed', 1);
-      }
+    if ((yield* get(groupSql.expected, structure, group)) !== undefined) return;
+    const unstarted = (yield* get(groupSql.unstarted, structure, group))?.[0] ?? 0;
+    const { row } = yield* holdUsage(structure, this.#key(group));
+    const usage = usageOf(rule, row);
+    const now = Math.min(free, rule.remaining(usage) - unstarted);
+    if (now > 0) change.admitted(yield* run(groupSql.admit, structure, group, now));
+    else if (unstarted === 0) {
+      const { delay } = rule.place(usage, 1);
+      const later = yield* run(groupSql.admitLater, delay, structure, group);
+      change.count('parked', -later);
+      change.count('delayed', later);
     }
+  }
+
+  /** Counts that jobs start which were claimed, by the rates of their groups. Those that may not yet, since more of a group were started than were admitted, have to wait. */
+  *start<J extends { readonly id: number; readonly group: string | undefined }>(
+    structure: number,
+    jobs: readonly J[],
+    { groups }: StoredLimits,
+    change: Change,
+  ): Script<J[]> {
+    if (groups?.rate === undefined) return [...jobs];
+    const rule = ruleOf(groups.rate);
+    const started: J[] = [];
+    for (const job of jobs) {
+      const delay = job.group === undefined ? 0 : yield* this.#count(structure, job.group, rule);
+      if (delay === 0) started.push(job);
+      else {
+        yield* run(groupSql.defer, delay, job.id);
+        change.move('running', 'delayed');
+      }
+      change.freed(job.group ?? null);
+    }
+    return started;
+  }
+
+  /** Gives back in how many milliseconds a job of a group may start; if it may now, counts it. */
+  *#count(structure: number, group: string, rule: Rule): Script<number> {
+    const key = this.#key(group);
+    const { row } = yield* holdUsage(structure, key);
+    const { delay, usage } = rule.place(usageOf(rule, row), 1);
+    if (delay === 0) yield* putUsage(structure, key, usage, nowOf(row));
+    return delay;
   }
 
   #key(group: string): KeyColumn {

@@ -65,8 +65,8 @@ export const finding: Readonly<Record<JobState | 'any', readonly Statement<Liste
   cancelled: [picking(inEnded('cancelled'))],
 };
 
-const inSqlite = 'IN (SELECT value FROM json_each(?))';
-const inPostgres = '= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(? AS jsonb))::bigint))';
+export const inSqlite = 'IN (SELECT value FROM json_each(?))';
+export const inPostgres = '= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(? AS jsonb))::bigint))';
 const owner = (column: string): string => `(SELECT o.${column} FROM owners o WHERE o.id = jobs.owner)`;
 const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress, options, ${owner('host')}, ${owner('process')} FROM jobs WHERE structure = ? AND id`;
 const notes = 'SELECT job, at, kind, note FROM job_notes WHERE job';

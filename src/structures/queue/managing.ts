@@ -32,30 +32,45 @@ export const cancel: Managing = function* (structure, id, _, change) {
 
 /** Those children because of which it has failed are tried again, too, and it waits for them. Its key may be another's by now: then that does the work. */
 export const retry: Managing = function* (structure, id, rules, change) {
+  const at = (place: number): Change => (place === structure ? change : change.elsewhere(place));
+  return yield* retryJob(structure, id, { rules, change, at });
+};
+
+/** What retrying goes by, and where it notes what it changes: jobs of several queues may wait for each other. */
+interface Retrying {
+  readonly rules: Rules;
+  readonly change: Change;
+  readonly at: (structure: number) => Change;
+}
+
+function* retryJob(structure: number, id: number, retrying: Retrying): Script<boolean> {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || (found[0] !== 'failed' && found[0] !== 'cancelled')) return false;
   const [from, , group] = found;
   const [blocked, key, keyed, outcome] = (yield* get(sql.remains, id)) ?? [null, null, 0, null];
-  const isKeyed = key !== null && keyed !== 0;
-  if (isKeyed) {
+  if (key !== null && keyed !== 0) {
     yield* lock(structure);
     if ((yield* get(keys.holderOf, structure, key)) !== undefined) return false;
   }
-  const pending = blocked === null ? null : yield* retryChildren(structure, id, rules, change);
+  const { rules } = retrying;
+  const pending = blocked === null ? null : yield* retryChildren(id, retrying);
   const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
-  const size = outcome === null ? 0 : rules.outcomes.sizeOf(outcome);
-  yield* run(sql.retry, to, pending, size, id);
-  change.move(from, to, -size);
+  const spare = outcome === null ? 0 : rules.outcomes.sizeOf(outcome);
+  yield* run(sql.retry, to, pending, spare, id);
+  const change = retrying.at(structure);
+  change.move(from, to, -spare);
   change.tell('retrying', id);
   change.freed(group);
   return true;
-};
+}
 
-/** Gives back how many children have not ended then. */
-function* retryChildren(structure: number, parent: number, rules: Rules, change: Change): Script<number> {
+/** Gives back how many children have not ended then. Those that were tried again before may have ended otherwise by now, or are still to end. */
+function* retryChildren(parent: number, retrying: Retrying): Script<number> {
   for (const [child, home] of yield* all(children.failed, parent)) {
-    yield* retry(home, child, rules, home === structure ? change : change.elsewhere(home));
+    yield* retryJob(home, child, retrying);
     yield* run(children.reopen, parent, child);
+    const [, stage = 'failed', outcome = null] = (yield* get(children.follow, child)) ?? [];
+    if (isOver(stage)) retrying.change.over(child, stage, outcome);
   }
   return (yield* get(children.pending, parent))?.[0] ?? 0;
 }

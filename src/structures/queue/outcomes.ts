@@ -134,3 +134,6 @@ export class Outcomes {
 
 export const timeoutError = (): HoldfastError =>
   new HoldfastError('ERR_TIMEOUT', 'the job took longer than its timeout');
+
+export const lostError = (): HoldfastError =>
+  new HoldfastError('ERR_NOT_OWNER', 'this run has lost the job: somebody else has it, or has removed it');

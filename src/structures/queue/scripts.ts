@@ -1,5 +1,4 @@
 import type { ValueColumn } from '../../core/columns.js';
-import { HoldfastError } from '../../core/errors.js';
 import { all, each, get, lock, owner, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Kind, OwnerRow, Turn } from '../../core/store.js';
@@ -12,7 +11,7 @@ import { trace } from './recording.js';
 import { Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
-import { Outcomes, type Attempt, type Claim, type Finished, type Outcome } from './outcomes.js';
+import { lostError, Outcomes, type Attempt, type Claim, type Finished, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
 import { sql, type ClaimedRow } from './statements.js';
 import type { Validate } from './validating.js';
@@ -26,17 +25,23 @@ export interface Claimed extends Attempt, Finished {
   readonly data: unknown;
 }
 
-/** What running jobs have told of themselves. */
+/** What running jobs have told of themselves, and by when they are overdue: those that were not started as they were claimed. */
 export interface Told {
+  readonly begun: readonly (readonly [time: number, id: number, claim: number])[];
   readonly progress: readonly (readonly [progress: ValueColumn, id: number, claim: number])[];
   readonly logs: readonly (readonly [line: ValueColumn, id: number, claim: number])[];
 }
 
+/** How many jobs a worker has room for; and how many of them it starts at once. */
+export interface Room {
+  readonly want: number;
+  readonly atOnce: number;
+}
+
 /** What a worker has for a transaction: what has ended, what was told; and how many jobs it wants. */
-export interface Delivery {
+export interface Delivery extends Room {
   readonly outcomes: readonly Outcome[];
   readonly told: Told;
-  readonly want: number;
 }
 
 /** What a transaction has for a worker. `refused` are the runs that were not theirs any more. */
@@ -45,7 +50,8 @@ export interface Answer {
   readonly refused: readonly Claim[];
 }
 
-export const nothingTold: Told = { progress: [], logs: [] };
+export const nothingTold: Told = { begun: [], progress: [], logs: [] };
+const noRoom: Room = { want: 0, atOnce: 0 };
 /** How many jobs that have become due are made ready at once. */
 const promotedAtOnce = 1_000;
 /** How often whoever is first in line looks for what nobody rings for, in milliseconds: the dead, and handlers that hang. */
@@ -116,29 +122,25 @@ export class QueueScripts {
   }
 
   /** Writes what has ended, and claims as much as is wanted. */
-  *exchange(structure: number, { outcomes, told, want }: Delivery): Script<Answer> {
+  *exchange(structure: number, { outcomes, told, ...room }: Delivery): Script<Answer> {
     const change = new Change();
     const settings = yield* this.#begin(structure, change);
     yield* this.#tell(told, change);
     const refused = yield* this.#settle(structure, outcomes, settings, change);
-    const { claimed } = want > 0 ? yield* this.#claim(structure, want, settings, change) : noClaims;
+    const { claimed } = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
     return { claimed, refused };
   }
 
   /** Completes one job, in the transaction of its handler. */
   *complete(structure: number, outcome: Outcome, told: Told): Script<void> {
-    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told, want: 0 });
-    if (refused.length > 0)
-      throw new HoldfastError(
-        'ERR_NOT_OWNER',
-        'this run has lost the job: somebody else has it, or has removed it',
-      );
+    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told, ...noRoom });
+    if (refused.length > 0) throw lostError();
   }
 
   /** Gives back what this store runs, as it closes. */
   *leave(structure: number, outcomes: readonly Outcome[], told: Told): Script<void> {
-    yield* this.exchange(structure, { outcomes, told, want: 0 });
+    yield* this.exchange(structure, { outcomes, told, ...noRoom });
     yield* run(sql.unregister, structure, yield* owner());
   }
 
@@ -146,12 +148,6 @@ export class QueueScripts {
   *cancelling(structure: number): Script<number[]> {
     const rows = yield* all(sql.cancelling, structure, yield* owner());
     return rows.map(([id]) => id);
-  }
-
-  /** The jobs that this store has, by number, and the claim of each. */
-  *held(structure: number): Script<Map<number, number>> {
-    const rows = yield* all(sql.held, structure, yield* owner());
-    return new Map(rows);
   }
 
   /** The dead among those who take jobs. */
@@ -181,7 +177,7 @@ export class QueueScripts {
   }
 
   /** Waiting for jobs: `room` tells how many there is room for. */
-  turn(room: () => number): Turn<readonly Claimed[]> {
+  turn(room: () => Room): Turn<readonly Claimed[]> {
     let due = -Infinity;
     const take = this.#takeOrSleep.bind(this);
     return {
@@ -202,13 +198,13 @@ export class QueueScripts {
   }
 
   /** What could be claimed. Who adds meanwhile has to wait until this store is seen to be in line. */
-  *#takeOrSleep(structure: number, room: number): Script<Claims> {
+  *#takeOrSleep(structure: number, room: Room): Script<Claims> {
     yield* lock(structure);
     const change = new Change();
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
     yield* this.#rescue(structure, settings, change);
-    const claims = room > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
+    const claims = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
     return claims;
   }
@@ -222,7 +218,12 @@ export class QueueScripts {
     return (yield* untilDue(structure)) <= 0;
   }
 
-  *#claim(structure: number, want: number, { paused, limits }: Settings, change: Change): Script<Claims> {
+  *#claim(
+    structure: number,
+    { want, atOnce }: Room,
+    { paused, limits }: Settings,
+    change: Change,
+  ): Script<Claims> {
     if (paused) return noClaims;
     yield* this.#promote(structure, limits, change);
     const share = yield* this.limits.share(structure, limits, change, true);
@@ -234,16 +235,13 @@ export class QueueScripts {
       const rows = yield* all(sql.claim, own, structure, most - claimed.length);
       if (rows.length === 0) break;
       change.claimed(rows.length);
-      claimed.push(...(yield* this.#sortOut(structure, rows, limits, change)));
+      const sorted = yield* this.#sortOut(structure, rows, limits, change);
+      claimed.push(...(yield* this.limits.start(structure, sorted, limits, change)));
     }
     for (const { id, failures } of claimed) change.tell('started', id, failures + 1);
     yield* share.take(claimed.length);
-    const limited = claimed.filter(({ timeout }) => timeout < Infinity);
-    if (limited.length > 0)
-      yield* each(
-        sql.limit,
-        limited.map(({ id, claim, timeout }) => [timeout + grace + overdueAfter, id, claim]),
-      );
+    const limited = claimed.slice(0, atOnce).flatMap(overdue);
+    if (limited.length > 0) yield* each(sql.limit, limited);
     if (claimed.length > 0) return { claimed, later: 0 };
     return { claimed, later: Math.min(share.later, yield* untilDue(structure)) };
   }
@@ -337,7 +335,8 @@ export class QueueScripts {
     for (const group of groups) yield* this.limits.admit(structure, group, limits, change);
   }
 
-  *#tell({ progress, logs }: Told, change: Change): Script<void> {
+  *#tell({ begun, progress, logs }: Told, change: Change): Script<void> {
+    if (begun.length > 0) yield* each(sql.limit, begun);
     if (progress.length > 0) {
       const values = new Map(progress.map(([value, id]) => [id, value]));
       for (const [id] of yield* each(sql.progress, progress))
@@ -348,6 +347,14 @@ export class QueueScripts {
     }
   }
 }
+
+/** In how many milliseconds a job that begins now is overdue, if it ever is. */
+export const overdue = ({
+  id,
+  claim,
+  timeout,
+}: Claimed): (readonly [time: number, id: number, claim: number])[] =>
+  timeout < Infinity ? [[timeout + grace + overdueAfter, id, claim]] : [];
 
 /** What was claimed; if nothing was, in how many milliseconds something may be, by itself. */
 interface Claims {

@@ -30,9 +30,9 @@ export function* settle(
   change: Change,
 ): Script<Claim[]> {
   if (outcomes.length === 0) return [];
-  const done = new Set<number>();
+  const done = new Set<Outcome>();
   yield* complete(outcomes.filter(isSimple), policy, change, done);
-  const rest = outcomes.filter(({ id }) => !done.has(id));
+  const rest = outcomes.filter((outcome) => !done.has(outcome));
   if (rest.length === 0) return [];
   const isLeft = ({ stage }: Outcome): boolean => stage === 'completed' && policy.keep.completed.count === 0;
   const removing = rest.filter(isLeft);
@@ -41,7 +41,7 @@ export function* settle(
   if (removing.length > 0) followed.push(...(yield* remove(removing, change, done)));
   if (staying.length > 0) followed.push(...(yield* move(staying, groups?.ordered === true, change, done)));
   for (const id of followed) yield* runAgain(structure, id, groups !== undefined, change);
-  return rest.filter(({ id }) => !done.has(id));
+  return rest.filter((outcome) => !done.has(outcome));
 }
 
 const isSimple = ({ simple }: Outcome): boolean => simple !== undefined;
@@ -51,7 +51,7 @@ function* complete(
   outcomes: readonly Outcome[],
   { keep }: Policy,
   change: Change,
-  done: Set<number>,
+  done: Set<Outcome>,
 ): Script<void> {
   if (outcomes.length === 0) return;
   const removed = keep.completed.count === 0;
@@ -64,9 +64,11 @@ function* complete(
         sql.complete,
         outcomes.map(({ id, claim, outcome, size }) => [outcome, size, id, claim]),
       );
-  for (const [id] of rows) done.add(id);
-  for (const { id, size, simple = 0 } of outcomes) {
-    if (!done.has(id)) continue;
+  const ended = new Map(rows.map((row) => [row[0], row]));
+  for (const one of outcomes) {
+    if (ownRow(ended, one) === undefined) continue;
+    done.add(one);
+    const { id, size, simple = 0 } = one;
     if (removed) change.count('running', -1, -simple);
     else change.move('running', 'completed', size);
     change.tell('completed', id);
@@ -75,15 +77,18 @@ function* complete(
 }
 
 /** Gives back those that something is to follow. */
-function* remove(outcomes: readonly Outcome[], change: Change, done: Set<number>): Script<number[]> {
+function* remove(outcomes: readonly Outcome[], change: Change, done: Set<Outcome>): Script<number[]> {
   const followed: number[] = [];
-  const results = new Map(outcomes.map(({ id, outcome }) => [id, outcome]));
   const pairs = outcomes.map(({ id, claim }): [number, number] => [id, claim]);
-  for (const [id, bytes, group, follows] of yield* each(sql.settleAndRemove, pairs)) {
-    done.add(id);
+  const removed = new Map((yield* each(sql.settleAndRemove, pairs)).map((row) => [row[0], row]));
+  for (const one of outcomes) {
+    const row = ownRow(removed, one);
+    if (row === undefined) continue;
+    done.add(one);
+    const [id, , bytes, group, follows] = row;
     if (follows !== null) {
       followed.push(id);
-      change.over(id, 'completed', results.get(id) ?? null);
+      change.over(id, 'completed', one.outcome);
     }
     change.count('running', -1, -bytes);
     change.tell('completed', id);
@@ -93,12 +98,21 @@ function* remove(outcomes: readonly Outcome[], change: Change, done: Set<number>
   return followed;
 }
 
+/** Of a job there may be two runs, one of which has lost it. */
+function ownRow<R extends readonly [id: number, claim: number, ...unknown[]]>(
+  rows: ReadonlyMap<number, R>,
+  { id, claim }: Claim,
+): R | undefined {
+  const row = rows.get(id);
+  return row?.[1] === claim ? row : undefined;
+}
+
 /** Gives back those that something is to follow, since they have ended. */
 function* move(
   outcomes: readonly Outcome[],
   ordered: boolean,
   change: Change,
-  done: Set<number>,
+  done: Set<Outcome>,
 ): Script<number[]> {
   const followed: number[] = [];
   const rows = yield* each(
@@ -107,11 +121,12 @@ function* move(
   );
   const moved = new Map(rows.map((row) => [row[0], row]));
   const errors: [number, 'error', ValueColumn][] = [];
-  for (const { id, size, error, outcome, deaths } of outcomes) {
-    const row = moved.get(id);
+  for (const one of outcomes) {
+    const row = ownRow(moved, one);
     if (row === undefined) continue;
-    done.add(id);
-    const [, stage, group, follows] = row;
+    done.add(one);
+    const [id, , stage, group, follows] = row;
+    const { size, error, outcome, deaths } = one;
     change.move('running', stage, size);
     const kind = kindOf(stage, error, deaths);
     if (kind !== undefined) change.tell(kind, id, null, error);

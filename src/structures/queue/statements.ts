@@ -94,8 +94,6 @@ const inserting =
   'INSERT INTO jobs (structure, state, rank, due, added, bytes, name, grp, key, keyed, options, data)';
 
 const readyJobs = `SELECT r.id FROM jobs r WHERE r.structure = ? AND r.state = 'ready' ORDER BY r.rank, r.due, r.id LIMIT ?`;
-/** In their order; it is to be followed by a limit. */
-const parkedJobs = `SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? AND p.state = 'parked' ORDER BY p.rank, p.due, p.id`;
 /** The data of a job, wherever they are. */
 export const dataOf =
   'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
@@ -132,7 +130,7 @@ export const sql = {
     'INSERT INTO job_data (job, data) VALUES (?, ?)',
     'INSERT INTO job_data (job, data) VALUES (?, ?) RETURNING job',
     {
-      answers: 0,
+      answers: [0],
       many: 'INSERT INTO job_data (job, data) SELECT * FROM unnest(?::bigint[], ?::bytea[]) RETURNING job',
     },
   ),
@@ -176,39 +174,43 @@ export const sql = {
     `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ?`,
     `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? RETURNING id`,
     {
-      answers: 1,
+      answers: [1],
       many: `UPDATE jobs SET deadline = ${steady} + t.time FROM unnest(?::float8[], ?::bigint[], ?::bigint[]) AS t(time, id, claim)
         WHERE jobs.id = t.id AND jobs.claim = t.claim RETURNING jobs.id`,
     },
   ),
   /** A job has completed that nobody waits for or wants to be cancelled, and that is of no group: most are so. */
-  complete: new Statement<Completion, [id: number]>(completing, `${completing} RETURNING id`, {
-    answers: 2,
-    many: `UPDATE jobs SET ${completed}, outcome = c.outcome, bytes = jobs.bytes + c.bytes
-        FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[]) AS c(outcome, bytes, id, claim)
-        WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id`,
-  }),
-  /** The same, for one that is not to be kept. */
-  completeAndRemove: new Statement<[id: number, claim: number], [id: number]>(
-    `DELETE FROM jobs WHERE id = ? AND claim = ? AND ${simple}`,
-    `DELETE FROM jobs WHERE id = ? AND claim = ? AND ${simple} RETURNING id`,
+  complete: new Statement<Completion, [id: number, claim: number]>(
+    completing,
+    `${completing} RETURNING id, claim`,
     {
-      answers: 0,
+      answers: [2, 3],
+      many: `UPDATE jobs SET ${completed}, outcome = c.outcome, bytes = jobs.bytes + c.bytes
+        FROM unnest(?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[]) AS c(outcome, bytes, id, claim)
+        WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id, jobs.claim`,
+    },
+  ),
+  /** The same, for one that is not to be kept. */
+  completeAndRemove: new Statement<[id: number, claim: number], [id: number, claim: number]>(
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND ${simple}`,
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND ${simple} RETURNING id, claim`,
+    {
+      answers: [0, 1],
       many: `DELETE FROM jobs USING unnest(?::bigint[], ?::bigint[]) AS c(id, claim)
-        WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id`,
+        WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id, jobs.claim`,
     },
   ),
   /** Tells the group that has a place free now. */
   settle: new Statement<
     Settlement,
-    [id: number, stage: Stage, group: string | null, followed: number | null]
+    [id: number, claim: number, stage: Stage, group: string | null, followed: number | null]
   >(
     `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR ? = 'completed' THEN ? ELSE 'cancelled' END,
        ended = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN wall() END,
        keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN -abs(keyed) ELSE keyed END,
        owner = NULL, deadline = NULL, cancelling = NULL, failures = failures + ?, deaths = deaths + ?,
        due = coalesce(${steady} + ?, due), slot = CASE WHEN cancelling IS NULL AND ? = 1 THEN slot END, outcome = ?, bytes = bytes + ?
-     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, state, CASE WHEN slot IS NULL THEN grp END, followed`,
+     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, claim, state, CASE WHEN slot IS NULL THEN grp END, followed`,
     undefined,
     {
       many: `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR s.stage = 'completed' THEN s.stage ELSE 'cancelled' END,
@@ -219,19 +221,19 @@ export const sql = {
           outcome = s.outcome, bytes = jobs.bytes + s.bytes
         FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[])
           AS s(stage, stage_again, ended, ended_again, failures, deaths, delay, keeps, outcome, bytes, id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.state, CASE WHEN slot IS NULL THEN grp END, followed`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.claim, jobs.state, CASE WHEN slot IS NULL THEN grp END, followed`,
     },
   ),
   /** For those that are not to be kept. */
   settleAndRemove: new Statement<
     [id: number, claim: number],
-    [id: number, bytes: number, group: string | null, followed: number | null]
+    [id: number, claim: number, bytes: number, group: string | null, followed: number | null]
   >(
-    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, bytes, grp, followed`,
+    `DELETE FROM jobs WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, claim, bytes, grp, followed`,
     undefined,
     {
       many: `DELETE FROM jobs USING unnest(?::bigint[], ?::bigint[]) AS s(id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, bytes, grp, followed`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND state = 'running' RETURNING jobs.id, jobs.claim, bytes, grp, followed`,
     },
   ),
   note: new Statement<[job: number, kind: 'error' | 'log', note: ValueColumn], [id: number]>(
@@ -247,7 +249,7 @@ export const sql = {
     `UPDATE jobs SET progress = ? WHERE id = ? AND claim = ? AND state = 'running'`,
     `UPDATE jobs SET progress = ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
     {
-      answers: 1,
+      answers: [1],
       many: `UPDATE jobs SET progress = p.progress FROM unnest(?::bytea[], ?::bigint[], ?::bigint[]) AS p(progress, id, claim)
         WHERE jobs.id = p.id AND jobs.claim = p.claim AND state = 'running' RETURNING jobs.id`,
     },
@@ -277,9 +279,6 @@ export const sql = {
   >(
     `SELECT id, claim, deaths FROM jobs WHERE structure = ? AND owner = ? AND state = 'running' LIMIT ?`,
     `SELECT id, claim, deaths FROM jobs WHERE structure = ? AND owner = ? AND state = 'running' LIMIT ? FOR UPDATE`,
-  ),
-  held: new Statement<[structure: number, owner: number], [id: number, claim: number]>(
-    `SELECT id, claim FROM jobs WHERE structure = ? AND owner = ? AND state = 'running'`,
   ),
   overdue: new Statement<
     [structure: number, most: number],
@@ -315,7 +314,7 @@ export const sql = {
     [pending: number | null, key: string | null, keyed: number, outcome: unknown]
   >('SELECT pending, key, coalesce(keyed, 0), outcome FROM jobs WHERE id = ?'),
   retry: new Statement<[stage: Stage, pending: number | null, bytes: number, id: number]>(
-    `UPDATE jobs SET state = ?, pending = ?, bytes = bytes - ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL, keyed = abs(keyed) WHERE id = ?`,
+    `UPDATE jobs SET state = ?, pending = ?, becomes = CASE WHEN becomes IS NULL THEN NULL ELSE 'ready' END, bytes = bytes - ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL, keyed = abs(keyed) WHERE id = ?`,
   ),
   remove: new Statement<[id: number]>('DELETE FROM jobs WHERE id = ?'),
   /** What became of a job. `ended` is null while it has not. */
@@ -333,30 +332,6 @@ export const sql = {
   >(`SELECT paused, limits, CASE WHEN recording > ${steady} THEN 1 END FROM queues WHERE structure = ?`),
   setLimits: new Statement<[structure: number, limits: string]>(
     'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
-  ),
-  /** How many places of a group are taken, up to `most`. */
-  occupied: new Statement<[structure: number, group: string, most: number], [jobs: number]>(
-    'SELECT count(*) FROM (SELECT 1 FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL LIMIT ?) AS o',
-  ),
-  /** Whether a job of a group has a place, and is to be ready later. */
-  expected: new Statement<[structure: number, group: string], [id: number]>(
-    `SELECT id FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL AND state = 'delayed' LIMIT 1`,
-  ),
-  /** Due from now on, behind those that were admitted before. */
-  admit: new Statement<[structure: number, group: string, most: number]>(
-    `UPDATE jobs SET state = 'ready', slot = 1, due = ${steady} WHERE id IN (${parkedJobs} LIMIT ?)`,
-  ),
-  admitLater: new Statement<[delay: number, structure: number, group: string]>(
-    `UPDATE jobs SET state = 'delayed', slot = 1, due = ${steady} + ? WHERE id IN (${parkedJobs} LIMIT 1)`,
-  ),
-  parkedGroups: new Statement<[structure: number], [group: string]>(
-    `SELECT DISTINCT grp FROM jobs WHERE structure = ? AND state = 'parked'`,
-  ),
-  occupyReady: new Statement<[structure: number]>(
-    `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'ready' AND grp IS NOT NULL`,
-  ),
-  occupyRunning: new Statement<[structure: number]>(
-    `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'running' AND grp IS NOT NULL`,
   ),
   pause: new Statement<[structure: number, paused: number]>(
     'INSERT INTO queues (structure, paused) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET paused = excluded.paused',

@@ -6,8 +6,17 @@ import { startTimer } from '../../core/timer.js';
 import { Run, type Handler, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
+import { lostOf } from './standing.js';
 import { Ticker } from './ticker.js';
-import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } from './scripts.js';
+import {
+  nothingTold,
+  overdue,
+  type Answer,
+  type Claimed,
+  type Room,
+  type QueueScripts,
+  type Told,
+} from './scripts.js';
 
 /** Options of {@link Worker.stop}. */
 export interface StopOptions {
@@ -19,6 +28,8 @@ export interface StopOptions {
 const retryAfter = 500;
 /** How often a worker that is busy looks after the others, in milliseconds. */
 const lookEvery = 50;
+/** How often at most a worker looks whether its jobs are still its own, in milliseconds. */
+const lostEvery = 90;
 /**
  * When it is looked whether there are too many jobs that have ended: after how many have here, and after so long, in milliseconds, since it was looked last,
  * where some have, and where none has, but old ones are to go.
@@ -26,8 +37,6 @@ const lookEvery = 50;
 const prunedAfter = 256;
 const prunedWithin = 10_000;
 const prunedIdle = 60_000;
-/** How often it is looked whether the jobs that run here are this store's still, in milliseconds. */
-const checkedWithin = 1_000;
 
 /** Runs jobs of a queue in this process, until it is stopped. */
 export class Worker<S extends Kind> implements AsyncDisposable {
@@ -41,9 +50,14 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   readonly #handler: Handler<S, never, unknown>;
   readonly #options: ReturnType<typeof resolveWork>;
   readonly #place: Workplace<S>;
-  readonly #running = new Map<number, Run<S>>();
+  /** Not by the number of the job: one that was lost may still run here when the job is claimed again. */
+  readonly #running = new Set<Run<S>>();
   /** Claimed, and not started yet. */
   readonly #claimed: Claimed[] = [];
+  /** Started after they had waited here: by when they are overdue is still to be written. */
+  readonly #begun: Claimed[] = [];
+  /** Those for which it was written when they were claimed. */
+  readonly #timed = new WeakSet<Claimed>();
   #outcomes: Outcome[] = [];
   readonly #telling = new Set<Run<S>>();
   /** Whether there may be jobs that could be claimed. */
@@ -55,7 +69,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   #stopped: Promise<void> | undefined;
   #ended = 0;
   #pruned = performance.now();
-  #checked = performance.now();
+  #looked = -Infinity;
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
 
@@ -93,8 +107,10 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       () => clearInterval(looking),
       () => ticker.stop(),
       scope.overhear(() => {
+        if (scope.closing.aborted) return;
         ticker.heard();
-        void this.#lookForCancelled().catch(nothing);
+        this.#lookForCancelled().catch(nothing);
+        this.#lookForLost().catch(nothing);
       }),
       scope.onClose((structure) => this.#leave(structure)),
     ];
@@ -147,7 +163,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   }
 
   #abortAll(reason: HoldfastError): void {
-    for (const run of this.#running.values()) run.abort(reason);
+    for (const run of this.#running) run.abort(reason);
   }
 
   /** Things are to be exchanged with the store: in a moment, when all that ends in this turn of the event loop has ended. */
@@ -160,16 +176,17 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     });
   }
 
-  get #room(): number {
-    if (this.#stopping.signal.aborted) return 0;
+  get #room(): Room {
+    if (this.#stopping.signal.aborted) return { want: 0, atOnce: 0 };
     const { concurrency, prefetch } = this.#options;
-    return concurrency + prefetch - this.#running.size - this.#claimed.length;
+    const atOnce = Math.max(0, concurrency - this.#running.size - this.#claimed.length);
+    return { want: concurrency + prefetch - this.#running.size - this.#claimed.length, atOnce };
   }
 
   /** Once: what ends because of it gathers again. */
   async #exchangeNow(): Promise<void> {
-    const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room) : 0;
-    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0) {
+    const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room.want) : 0;
+    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0 || this.#begun.length > 0) {
       this.#exchanging = true;
       try {
         await this.#exchange(want);
@@ -180,23 +197,28 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       } finally {
         this.#exchanging = false;
       }
-    } else if (this.#room > 0 && !this.#hopeful) this.#lining ??= this.#line();
+    } else if (this.#room.want > 0 && !this.#hopeful) this.#lining ??= this.#line();
     this.#checkIdle();
   }
 
   async #exchange(want: number): Promise<void> {
     const outcomes = this.#options.gathered ? this.#outcomes : this.#outcomes.slice(0, 1);
     const telling = [...this.#telling].map((run) => [run, run.told] as const);
-    const told = gathered(telling.map(([, one]) => one));
-    const delivery = { outcomes: [...outcomes], told, want };
+    const told = gathered(
+      this.#begun,
+      telling.map(([, one]) => one),
+    );
+    const { atOnce } = this.#room;
+    const delivery = { outcomes: [...outcomes], told, want, atOnce };
     const answer: Answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
     this.#outcomes.splice(0, delivery.outcomes.length);
     for (const [run, one] of telling) {
       run.written(one);
       if (isNothing(run.told)) this.#telling.delete(run);
     }
+    this.#begun.splice(0, told.begun.length);
     if (want > 0) this.#hopeful = answer.claimed.length >= want;
-    this.#take(answer.claimed);
+    this.#take(answer.claimed, atOnce);
     this.#ended += delivery.outcomes.length;
     if (this.#ended >= prunedAfter) await this.#prune();
   }
@@ -207,12 +229,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     if (!more) this.#ended = 0;
   }
 
-  #take(claimed: readonly Claimed[]): void {
+  #take(claimed: readonly Claimed[], atOnce: number): void {
     if (this.#stopping.signal.aborted) {
       const { outcomes } = this.#scripts;
       this.#outcomes.push(...claimed.map((one) => outcomes.released(one)));
       return;
     }
+    for (const one of claimed.slice(0, atOnce)) this.#timed.add(one);
     this.#claimed.push(...claimed);
     this.#startSome();
   }
@@ -221,14 +244,15 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     while (this.#claimed.length > 0 && this.#running.size < this.#options.concurrency) {
       const claimed = this.#claimed.shift();
       if (claimed === undefined) return;
+      if (claimed.timeout < Infinity && !this.#timed.has(claimed)) this.#begun.push(claimed);
       const run = new Run(this.#place, claimed);
-      this.#running.set(claimed.id, run);
+      this.#running.add(run);
       void run.start(this.#handler);
     }
   }
 
   #finish(run: Run<S>, outcome: Outcome | undefined): void {
-    this.#running.delete(run.claimed.id);
+    this.#running.delete(run);
     if (outcome !== undefined) this.#outcomes.push(outcome);
     this.#startSome();
     this.#stir();
@@ -237,14 +261,10 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   /** Waits until there are jobs. */
   async #line(): Promise<void> {
     try {
-      const signal = this.#stopping.signal;
-      this.#take(
-        await this.#scope.wait(
-          this.#scripts.turn(() => this.#room),
-          'work()',
-          { signal },
-        ),
-      );
+      let room = this.#room;
+      const turn = this.#scripts.turn(() => (room = this.#room));
+      const claimed = await this.#scope.wait(turn, 'work()', { signal: this.#stopping.signal });
+      this.#take(claimed, room.atOnce);
       this.#hopeful = true;
     } catch {
       if (this.#stopping.signal.aborted || this.#scope.closing.aborted) return;
@@ -259,53 +279,56 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   async #lookAfterOthers(): Promise<void> {
     const unpruned = performance.now() - this.#pruned;
     if (unpruned > prunedIdle || (unpruned > prunedWithin && this.#ended > 0)) await this.#prune();
-    if (performance.now() - this.#checked > checkedWithin) await this.#lookForLost();
     // Whoever waits in line does so anyway.
     if (this.#lining !== undefined || this.#scope.closing.aborted) return;
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
     if (dead.length > 0) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
   }
 
-  /** What others have taken, since they took this store for dead, or the process was blocked beyond a job's time. */
-  async #lookForLost(): Promise<void> {
-    this.#checked = performance.now();
-    const runs = [...this.#running.values()];
-    const waiting = [...this.#claimed];
-    if (runs.length + waiting.length === 0) return;
-    const held = await this.#scope.read(nothing, (structure) => this.#scripts.held(structure));
-    const isLost = ({ id, claim }: Claimed): boolean => held.get(id) !== claim;
-    for (const run of runs)
-      if (isLost(run.claimed) && this.#running.get(run.claimed.id) === run)
-        run.abort(new HoldfastError('ERR_NOT_OWNER', 'this run has lost the job: somebody else has it'));
-    const lost = new Set(waiting.filter(isLost));
-    if (lost.size > 0) this.#claimed.splice(0, Infinity, ...this.#claimed.filter((one) => !lost.has(one)));
+  async #lookForCancelled(): Promise<void> {
+    if (this.#running.size === 0) return;
+    const ids = await this.#scope.read(nothing, (structure) => this.#scripts.cancelling(structure));
+    for (const run of this.#running)
+      if (ids.includes(run.claimed.id))
+        run.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
   }
 
-  async #lookForCancelled(): Promise<void> {
-    if (this.#running.size === 0 || this.#scope.closing.aborted) return;
-    const ids = await this.#scope.read(nothing, (structure) => this.#scripts.cancelling(structure));
-    for (const id of ids)
-      this.#running.get(id)?.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
+  /** Others may have taken jobs of this store: it was stopped for too long, say, or its connection was lost. */
+  async #lookForLost(): Promise<void> {
+    const now = performance.now();
+    if (this.#running.size + this.#claimed.length === 0 || now - this.#looked < lostEvery) return;
+    this.#looked = now;
+    const claims = [...this.#claimed, ...[...this.#running].map(({ claimed }) => claimed)];
+    const lost = new Set(await this.#scope.read(nothing, () => lostOf(claims)));
+    for (const run of this.#running) if (lost.has(run.claimed)) run.lose();
+    for (const claimed of lost) {
+      const place = this.#claimed.indexOf(claimed);
+      if (place >= 0) this.#claimed.splice(place, 1);
+    }
+    if (lost.size > 0) this.#stir();
   }
 
   /** The store closes: what was not done goes back. */
   #leave(structure: number): ReturnType<QueueScripts['leave']> {
     const { outcomes } = this.#scripts;
-    const runs = [...this.#running.values()];
+    const runs = [...this.#running];
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
       outcomes.released(one),
     );
     return this.#scripts.leave(
       structure,
       [...this.#outcomes, ...released],
-      gathered(runs.map((run) => run.told)),
+      gathered(
+        [],
+        runs.map((run) => run.told),
+      ),
     );
   }
 
   #close(): void {
     this.#stopping.abort();
     this.#abortAll(new HoldfastError('ERR_CLOSED', 'the store is closed'));
-    for (const run of this.#running.values()) run.drop();
+    for (const run of this.#running) run.drop();
     this.#running.clear();
     this.#claimed.length = 0;
     this.#outcomes = [];
@@ -314,9 +337,10 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   }
 }
 
-function gathered(told: readonly Told[]): Told {
-  if (told.length === 0) return nothingTold;
+function gathered(begun: readonly Claimed[], told: readonly Told[]): Told {
+  if (told.length + begun.length === 0) return nothingTold;
   return {
+    begun: begun.flatMap(overdue),
     progress: told.flatMap(({ progress }) => progress),
     logs: told.flatMap(({ logs }) => logs),
   };

@@ -1,0 +1,249 @@
+import { describe, expect, test } from 'vitest';
+import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
+import { forEachEngine } from '../support/stores.js';
+import { deferred, pause, rawConnection, until, withCode } from './helpers.js';
+
+const newQueue = (store: AsyncStore, options = {}): AsyncQueue<string, string> =>
+  new Queue<string, string>(store, 'jobs', options);
+
+/** A handler that runs until its signal aborts, and then throws the reason. */
+const untilAborted = async ({ signal }: { signal: AbortSignal }): Promise<string> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+
+/** The bytes that a store says its queue takes. */
+async function bytesOf(store: AsyncStore): Promise<number | undefined> {
+  return (await store.structures()).find(({ kind }) => kind === 'queue')?.bytes;
+}
+
+forEachEngine((engine) => {
+  test('a job that is retried gives back the bytes of what it had failed with', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store, { attempts: 1 });
+    const handle = await queue.add('x');
+    const before = await bytesOf(store);
+    for (let i = 0; i < 2; i++) {
+      const worker = queue.work(() => {
+        throw new Error('no');
+      });
+      await until(async () => (await handle.get())?.state === 'failed');
+      await worker.stop();
+      expect(await bytesOf(store)).toBeGreaterThan(before ?? 0);
+      expect(await queue.retry(handle.id)).toBe(true);
+      expect(await bytesOf(store)).toBe(before);
+    }
+  });
+
+  test('a store that others have taken for dead is told by its signals, and does not start what it had claimed', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store, { attempts: 1 });
+    const lost = newQueue(await engine.reopen(store));
+    const raw = await rawConnection(engine, store);
+    const handles = await queue.addMany([{ data: 'a' }, { data: 'b' }]);
+    const started: string[] = [];
+    const aborted = deferred<unknown>();
+    const robbed = lost.work(
+      async ({ data, signal }) => {
+        started.push(data);
+        signal.addEventListener('abort', () => aborted.resolve(signal.reason));
+        await aborted.promise;
+        return 'from the one that was robbed';
+      },
+      { prefetch: 1 },
+    );
+    await until(async () => (await queue.counts()).running === 2);
+    await raw('DELETE FROM owners WHERE id = (SELECT owner FROM jobs LIMIT 1)');
+    await using _ = queue.work(() => 'from the other');
+    for (const handle of handles) expect(await handle.result()).toBe('from the other');
+    expect(await aborted.promise).toEqual(withCode('ERR_NOT_OWNER'));
+    await until(() => robbed.running === 0);
+    await pause(20);
+    expect(started).toEqual(['a']);
+    for (const handle of handles) expect(await handle.get()).toMatchObject({ deaths: 1, state: 'completed' });
+  });
+
+  test.each([true, false])(
+    'of two runs of a job in one store that end together the one that has it counts, be it kept (%s) or not',
+    async (kept) => {
+      const store = await engine.open();
+      const raw = await rawConnection(engine, store);
+      const queue = newQueue(store, kept ? {} : { keep: { completed: { count: 0 } } });
+      const parents = new Queue<string, unknown>(store, 'parents');
+      const runs: ((result: string) => void)[] = [];
+      const handle = await queue.add('twice');
+      const parent = await parents.add('parent', { after: [handle] });
+      await using _ = queue.work(() => new Promise((resolve) => runs.push(resolve)), {
+        concurrency: 2,
+      });
+      await until(() => runs.length === 1);
+      // As if others had taken it for dead.
+      await raw(`UPDATE jobs SET state = 'ready', owner = NULL WHERE id = ${handle.id}`);
+      await raw(`UPDATE job_counts SET running = running - 1, waiting = waiting + 1 WHERE running > 0`);
+      await queue.resume();
+      await until(() => runs.length === 2);
+      runs[1]!('the other');
+      runs[0]!('the one that has lost it');
+      await using _parents = parents.work(async (job) => (await job.children())[0]?.result);
+      expect(await parent.result()).toBe('the other');
+      expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, completed: kept ? 1 : 0 });
+    },
+  );
+
+  test('a job that was claimed ahead has all of its time from when it is started', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store, { timeout: '1m' });
+    const handles = await queue.addMany([{ data: 'a' }, { data: 'b' }]);
+    const ends = [deferred<string>(), deferred<string>()];
+    const started: string[] = [];
+    await using _ = queue.work(
+      ({ data }) => {
+        started.push(data);
+        return ends[data === 'a' ? 0 : 1]!.promise;
+      },
+      { prefetch: 1 },
+    );
+    // When others may take the job.
+    const deadline = async () =>
+      (await raw(`SELECT deadline FROM jobs WHERE id = ${handles[1]!.id}`))[0]?.['deadline'];
+    await until(async () => (await queue.counts()).running === 2);
+    expect(started).toEqual(['a']);
+    expect(await deadline()).toBeNull();
+    ends[0]!.resolve('done');
+    await until(async () => (await deadline()) !== null);
+    expect(started).toEqual(['a', 'b']);
+    ends[1]!.resolve('done');
+    await handles[1]!.result();
+  });
+
+  describe('retrying', () => {
+    /** What has run of jobs that fail until they are mended, and how to run them. */
+    async function graph(store: AsyncStore) {
+      const queue = newQueue(store, { attempts: 1 });
+      const others = new Queue<string, string>(store, 'others', { attempts: 1 });
+      const ran: string[] = [];
+      const handler = ({ data }: { data: string }): string => {
+        ran.push(data);
+        if (data === 'bottom' && ran.length === 1) throw new Error('no');
+        return data;
+      };
+      const run = async (): Promise<void> => {
+        await using _ = queue.work(handler);
+        await using _others = others.work(handler);
+        await queue.idle();
+        await others.idle();
+      };
+      return { queue, others, ran, run };
+    }
+
+    test('a job tries those again that two of those before it wait for, and both wait for that', async () => {
+      const { queue, ran, run } = await graph(await engine.open());
+      const { top } = await queue.flow({
+        bottom: { data: 'bottom' },
+        left: { data: 'left', after: ['bottom'] },
+        right: { data: 'right', after: ['bottom'], priority: 1 },
+        top: { data: 'top', after: ['left', 'right'] },
+      });
+      await run();
+      expect(await queue.counts()).toMatchObject({ failed: 4 });
+      expect(await queue.retry(top.id)).toBe(true);
+      expect(await queue.counts()).toMatchObject({ failed: 0, blocked: 3, waiting: 1 });
+      await run();
+      expect(ran).toEqual(['bottom', 'bottom', 'right', 'left', 'top']);
+    });
+
+    test('a job after one that was tried again by itself, and has completed since, runs at once and is told so', async () => {
+      const { queue, ran, run } = await graph(await engine.open());
+      const bottom = await queue.add('bottom');
+      const top = await queue.add('top', { after: [bottom] });
+      await run();
+      await queue.retry(bottom.id);
+      await run();
+      expect(await queue.retry(top.id)).toBe(true);
+      expect(await top.get()).toMatchObject({ state: 'waiting' });
+      const children = deferred<unknown>();
+      await using _ = queue.work(async (job) => {
+        children.resolve(await job.children());
+        return '';
+      });
+      expect(await children.promise).toMatchObject([{ id: bottom.id, state: 'completed', result: 'bottom' }]);
+      expect(ran).toEqual(['bottom', 'bottom']);
+    });
+
+    test('a job over two queues counts in both, and its workers are woken', async () => {
+      const { queue, others, ran, run } = await graph(await engine.open());
+      const bottom = await queue.add('bottom');
+      const middle = await others.add('middle', { after: [bottom] });
+      const top = await queue.add('top', { after: [middle] });
+      await run();
+      expect(await queue.retry(top.id)).toBe(true);
+      expect(await queue.counts()).toMatchObject({ failed: 0, blocked: 1, waiting: 1 });
+      expect(await others.counts()).toMatchObject({ failed: 0, blocked: 1, waiting: 0 });
+      await run();
+      expect(ran).toEqual(['bottom', 'bottom', 'middle', 'top']);
+    });
+  });
+
+  describe('limits of groups', () => {
+    const many = (count: number) => Array.from({ length: count }, (_, n) => ({ data: `${n}`, group: 'a' }));
+
+    test('that are removed let all jobs go, however many wait', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store, { groups: { concurrency: 1 } });
+      await queue.addMany(many(1_500));
+      await newQueue(store, { groups: null }).counts();
+      await using _ = queue.work(() => 'done', { concurrency: 100 });
+      await queue.idle();
+      expect(await queue.counts()).toMatchObject({ completed: 1_500 });
+    });
+
+    test('that are set, or lowered, hold for jobs that could have started before', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      await queue.addMany(many(6));
+      for (const most of [2, 4, 1]) {
+        await newQueue(store, { groups: { concurrency: most } }).counts();
+        const worker = queue.work(untilAborted, { concurrency: 10 });
+        await until(() => worker.running === most);
+        await pause(50);
+        expect(worker.running).toBe(most);
+        await worker.stop({ timeout: 0 });
+      }
+    });
+
+    test('by a rate hold also for jobs that others have kept from starting', async () => {
+      const queue = newQueue(await engine.open(), {
+        concurrency: 1,
+        groups: { rate: { limit: 1, per: 40 } },
+      });
+      const go = deferred<string>();
+      await using _ = queue.work(({ data }) => (data === 'first' ? go.promise : data), { concurrency: 10 });
+      const first = await queue.add('first');
+      await until(async () => (await first.get())?.state === 'running');
+      const handles = await queue.addMany(many(5));
+      await pause(250);
+      go.resolve('done');
+      await queue.idle();
+      const started = await Promise.all(
+        handles.map(async (handle) => (await handle.get())?.startedAt?.getTime() ?? 0),
+      );
+      started.sort((a, b) => a - b);
+      for (const [i, at] of started.entries())
+        if (i > 0) expect(at - (started[i - 1] ?? 0)).toBeGreaterThanOrEqual(38);
+    });
+
+    test('that are no more ordered let go who stood behind one that is to be tried again', async () => {
+      const store = await engine.open();
+      const options = { attempts: 2, backoff: { type: 'fixed', delay: '1h' } };
+      const queue = newQueue(store, { ...options, groups: { ordered: true } });
+      const [first, second] = await queue.addMany(many(2));
+      await using _ = queue.work(({ data }) => {
+        if (data === '0') throw new Error('no');
+        return data;
+      });
+      await until(async () => (await first!.get())?.state === 'delayed');
+      expect(await second!.get()).toMatchObject({ state: 'waiting' });
+      await newQueue(store, { groups: { concurrency: 1 } }).counts();
+      expect(await second!.result()).toBe('1');
+    });
+  });
+});
