@@ -32,6 +32,8 @@ export type {
   QueueOptions,
   WorkOptions,
 } from './structures/queue/options.js';
+export type { StopOnOptions, StopSignal } from './structures/queue/stop-on.js';
+export type { TroubleOptions } from './structures/queue/trouble.js';
 export type { Handler, StopOptions, Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
 export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';

@@ -1,6 +1,7 @@
 import {
   abortSignal,
   boolean,
+  functionOf,
   knownKeys,
   milliseconds,
   nameString,
@@ -10,6 +11,8 @@ import {
   type Duration,
 } from '../../core/options.js';
 import type { LimitOptions } from './limits.js';
+import { resolveStopOn, type ResolvedStopOn, type StopOnOptions } from './stop-on.js';
+import type { TroubleOptions } from './trouble.js';
 
 /** How long to wait before the next attempt. */
 export interface BackoffOptions {
@@ -100,7 +103,7 @@ export interface AddOptions extends JobDefaults {
 }
 
 /** Options of {@link Queue.work}. */
-export interface WorkOptions {
+export interface WorkOptions extends StopOnOptions, TroubleOptions {
   /** How many jobs run at once in this worker: 1 or more. @defaultValue `1` */
   readonly concurrency?: number | undefined;
   /**
@@ -328,16 +331,28 @@ export interface ResolvedWorkOptions {
   readonly prefetch: number;
   readonly gathered: boolean;
   readonly signal: AbortSignal | undefined;
+  readonly stopOn: ResolvedStopOn;
+  readonly onError: ((error: unknown) => void) | undefined;
 }
 
+const workKnown = ['concurrency', 'prefetch', 'ack', 'signal', 'stopOn', 'stopTimeout', 'onError'] as const;
+
 export function resolveWork(options: WorkOptions = {}): ResolvedWorkOptions {
-  knownKeys('options of work()', options, ['concurrency', 'prefetch', 'ack', 'signal']);
-  const { concurrency = 1, prefetch = 0, ack = 'gathered', signal } = options;
+  knownKeys('options of work()', options, workKnown);
+  const { concurrency = 1, prefetch = 0, ack = 'gathered', signal, onError } = options;
   wholeNumber('concurrency', concurrency, 1, 100_000);
   wholeNumber('prefetch', prefetch, 0, 100_000);
   oneOf('ack', ack, ['gathered', 'each']);
   abortSignal('signal', signal);
-  return { concurrency, prefetch, gathered: ack === 'gathered', signal };
+  if (onError !== undefined) functionOf('onError', onError);
+  return {
+    concurrency,
+    prefetch,
+    gathered: ack === 'gathered',
+    signal,
+    stopOn: resolveStopOn(options),
+    onError,
+  };
 }
 
 /** Options of a call that fails an attempt. */

@@ -6,6 +6,8 @@ import { startTimer } from '../../core/timer.js';
 import { Run, type Job, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
+import { stopOn } from './stop-on.js';
+import { Trouble } from './trouble.js';
 import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } from './scripts.js';
 
 /** Runs a job; what it returns is the job's result. */
@@ -34,6 +36,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts<Data, R>;
   readonly #handler: Handler<S, Data, R>;
+  readonly #trouble: Trouble;
   readonly #options: ReturnType<typeof resolveWork>;
   readonly #place: Workplace<S, Data, R>;
   readonly #running = new Map<number, Run<S, Data, R>>();
@@ -41,8 +44,10 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   readonly #claimed: Claimed[] = [];
   #outcomes: Outcome[] = [];
   readonly #telling = new Set<Run<S, Data, R>>();
-  /** Whether there may be jobs that could be claimed. */
-  #hopeful = true;
+  /** What was told, and is not written yet. */
+  #told: Told = nothingTold;
+  /** Whether there may be jobs that could be claimed. At first one waits for them in line: on a server that connects. */
+  #hopeful = false;
   #stirred = false;
   #exchanging = false;
   #lining: Promise<void> | undefined;
@@ -65,6 +70,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     this.#scope = scope;
     this.#scripts = scripts;
     this.#handler = handler;
+    this.#trouble = new Trouble(this.#options.onError);
     this.#place = {
       scope,
       scripts,
@@ -85,6 +91,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       () => clearInterval(looking),
       scope.overhear(() => void this.#lookForCancelled().catch(nothing)),
       scope.onClose((structure) => this.#leave(structure)),
+      stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
     this.#stir();
   }
@@ -156,14 +163,16 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   /** Once: what ends because of it gathers again. */
   async #exchangeNow(): Promise<void> {
     const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room) : 0;
-    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0) {
+    this.#gatherTold();
+    if (want > 0 || this.#outcomes.length > 0 || this.#told !== nothingTold) {
       this.#exchanging = true;
       try {
         await this.#exchange(want);
+        this.#trouble.over();
         this.#stir();
-      } catch {
+      } catch (error) {
         // What there was to write is still there.
-        if (!this.#scope.closing.aborted) setTimeout(() => this.#stir(), retryAfter);
+        this.#retry(error);
       } finally {
         this.#exchanging = false;
       }
@@ -171,25 +180,32 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     this.#checkIdle();
   }
 
+  #retry(error: unknown): void {
+    if (this.#scope.closing.aborted) return;
+    setTimeout(() => this.#stir(), retryAfter);
+    this.#trouble.report(error);
+  }
+
   async #exchange(want: number): Promise<void> {
     const outcomes = this.#options.gathered ? this.#outcomes : this.#outcomes.slice(0, 1);
-    const telling = [...this.#telling];
-    const told = this.#told(telling);
-    const delivery = { outcomes: [...outcomes], told, want };
+    const delivery = { outcomes: [...outcomes], told: this.#told, want };
     const answer: Answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
     this.#outcomes.splice(0, delivery.outcomes.length);
-    for (const run of telling) this.#telling.delete(run);
+    this.#told = nothingTold;
     if (want > 0) this.#hopeful = answer.claimed.length >= want;
     this.#take(answer.claimed);
     this.#ended += delivery.outcomes.length;
     if (this.#ended >= pruneEvery) await this.#prune();
   }
 
-  #told(telling: readonly Run<S, Data, R>[]): Told {
-    if (telling.length === 0) return nothingTold;
-    return {
-      progress: telling.flatMap((run) => run.takeProgress()),
-      logs: telling.flatMap((run) => run.takeLines()),
+  #gatherTold(): void {
+    if (this.#telling.size === 0) return;
+    const { progress, logs } = this.#told;
+    const telling = [...this.#telling];
+    this.#telling.clear();
+    this.#told = {
+      progress: [...progress, ...telling.flatMap((run) => run.takeProgress())],
+      logs: [...logs, ...telling.flatMap((run) => run.takeLines())],
     };
   }
 
@@ -237,10 +253,10 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
         ),
       );
       this.#hopeful = true;
-    } catch {
-      if (this.#stopping.signal.aborted || this.#scope.closing.aborted) return;
-      // The connection was lost, say.
-      setTimeout(() => this.#stir(), retryAfter);
+      this.#trouble.over();
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#retry(error);
+      return;
     } finally {
       this.#lining = undefined;
     }
@@ -268,7 +284,8 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
       outcomes.released(one),
     );
-    return this.#scripts.leave(structure, [...this.#outcomes, ...released], this.#told(runs));
+    this.#gatherTold();
+    return this.#scripts.leave(structure, [...this.#outcomes, ...released], this.#told);
   }
 
   #close(): void {
