@@ -33,6 +33,8 @@ export type {
   WorkOptions,
 } from './structures/queue/options.js';
 export type { StopOnOptions, StopSignal } from './structures/queue/stop-on.js';
+export type { JobFacts, ThreadJob } from './structures/queue/thread.js';
+export type { ThreadOptions } from './structures/queue/threads.js';
 export type { TroubleOptions } from './structures/queue/trouble.js';
 export type { Handler, StopOptions, Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';

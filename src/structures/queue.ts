@@ -1,6 +1,6 @@
 import { Columns } from '../core/columns.js';
 import { timedOut } from '../core/gate.js';
-import { functionOf, iterable, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
+import { iterable, resolveWaitOptions, wholeNumber, type WaitOptions } from '../core/options.js';
 import { get, type Script } from '../core/script.js';
 import { windClock } from '../core/steady.js';
 import {
@@ -31,6 +31,7 @@ import { Outcomes } from './queue/outcomes.js';
 import { anyEnd, Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
+import { runnerOf, type ThreadOptions } from './queue/threads.js';
 import { Worker, type Handler } from './queue/worker.js';
 
 /** A job to be added by {@link Queue.addMany}: its data, and the options of `add`. */
@@ -120,14 +121,25 @@ class QueueOf<S extends Kind, Data, R> {
   }
 
   /**
+   * Runs jobs in threads of this process: `module` is the `file:` URL of a module whose default export is the handler, which gets a {@link ThreadJob}. For what
+   * keeps a processor busy. Data, results and progress cross as `structuredClone` carries them. A handler that blocks its thread and outlives its timeout, or crashes its thread
+   * (`ERR_THREAD`), costs that job one attempt and nothing else. A timeout includes the start of a thread, with the module, where one has to be started.
+   *
+   * The module is loaded before the first job is claimed; if it can't be, the worker stops, and `onError` gets an `ERR_NO_HANDLER`.
+   *
+   * @throws What the other form throws; `TypeError` for a URL that is none of a file.
+   */
+  work(module: URL, options?: ThreadOptions): Worker<S, Data, R>;
+  /**
    * Runs jobs in this process, `concurrency` at once, until the worker is stopped or the store closed. A job is run at least once: again if its process dies,
    * its time runs out or its handler throws. Of runs of one job at most one can complete it.
    *
    * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_CLOSED`; the reason of a signal that is aborted.
    */
-  work(handler: Handler<S, Data, R>, options?: WorkOptions): Worker<S, Data, R> {
-    functionOf('handler', handler);
-    return new Worker(this.#scope, this.#scripts, handler, options);
+  work(handler: Handler<S, Data, R>, options?: WorkOptions): Worker<S, Data, R>;
+  work(handler: Handler<S, Data, R> | URL, given?: ThreadOptions): Worker<S, Data, R> {
+    const [runner, options] = runnerOf(handler, given);
+    return new Worker(this.#scope, this.#scripts, runner, options);
   }
 
   /** How many jobs there are, by state. Costs the same for any number of them. */

@@ -4,7 +4,7 @@ import { Queue } from 'holdfast';
 import { args, openStore, receive, send } from './child.js';
 
 const [location, given = '{}'] = args;
-const { queues = ['jobs'], listens = false, ...options } = JSON.parse(given);
+const { queues = ['jobs'], url, listens = false, ...options } = JSON.parse(given);
 const store = await openStore(location);
 
 /** @param {import('holdfast').Job<any, any, any>} job */
@@ -25,7 +25,7 @@ const workers = queues.map((/** @type {string} */ name) => {
   /** @type {import('holdfast').AsyncQueue<any, any>} */
   const queue = new Queue(store, name);
   const all = { stopOn: /** @type {const} */ (['SIGTERM', 'SIGINT']), ...options };
-  return queue.work(handler, all);
+  return url === undefined ? queue.work(handler, all) : queue.work(new URL(url), all);
 });
 send('ready');
 if (listens) {

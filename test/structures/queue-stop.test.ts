@@ -1,12 +1,17 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
-import { startProcess, type TestProcess } from '../support/processes.js';
+import { startProcess, temporaryDirectory, type TestProcess } from '../support/processes.js';
 import { forEachEngine, type Engine } from '../support/stores.js';
 import { deferred, isEmbedded, pause, rawConnection, until, withCode, type Raw } from './helpers.js';
 
+const threadHandler = new URL('./threads/handler.js', import.meta.url).href;
+
 interface Task {
   readonly do: string;
+  readonly file?: string;
 }
 
 const newQueue = (store: AsyncStore, name = 'jobs'): AsyncQueue<Task, unknown> =>
@@ -50,6 +55,20 @@ forEachEngine((engine) => {
       expect(await child.exited).toEqual({ code: null, signal: 'SIGTERM' });
       expect(await first!.get()).toMatchObject({ state: 'completed', result: 'done', deaths: 0 });
       expect(await second!.get()).toMatchObject({ state: 'waiting', failures: 0, deaths: 0 });
+    });
+
+    test('does so for handlers in threads', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const child = await startWorkers(engine, store, { url: threadHandler, threads: 1 });
+      const file = join(temporaryDirectory(), 'go');
+      const handle = await queue.add({ do: 'wait', file });
+      await until(async () => ((await handle.get())?.log.length ?? 0) > 0);
+      child.child.kill('SIGINT');
+      await pause(100);
+      writeFileSync(file, '');
+      expect(await child.exited).toEqual({ code: null, signal: 'SIGINT' });
+      expect(await handle.get()).toMatchObject({ state: 'completed', deaths: 0 });
     });
 
     test('aborts handlers that go on for longer than stopTimeout, and their jobs go back', async () => {

@@ -1,13 +1,17 @@
 import type { HoldfastError } from '../../core/errors.js';
 import type { ValueColumn } from '../../core/columns.js';
-import { functionOf, milliseconds, type Duration } from '../../core/options.js';
+import { functionOf, type Duration } from '../../core/options.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { resolveFail, type FailOptions } from './options.js';
 import { timeoutError, type Outcome } from './outcomes.js';
 import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
+import { logLine, snoozeTime } from './telling.js';
 
-const longestSnooze = 100 * 365 * 24 * 60 * 60 * 1000;
+/** Runs a job; gives back its result, `undefined` also where something else was decided. */
+export type RunJob<S extends Kind, Data, R> = (
+  job: Job<S, Data, R>,
+) => R | undefined | PromiseLike<R | undefined>;
 
 /** What a job needs of its worker. */
 export interface Workplace<S extends Kind, Data, R> {
@@ -69,8 +73,7 @@ export class Job<S extends Kind, Data, R> {
 
   /** Adds a line to what is stored of it. */
   log(line: string): void {
-    if (typeof line !== 'string') throw new TypeError(`line must be a string, not ${typeof line}`);
-    this.#run.log(line);
+    this.#run.log(logLine(line));
   }
 
   /**
@@ -81,7 +84,7 @@ export class Job<S extends Kind, Data, R> {
    */
   snooze(time: Duration): void {
     const { outcomes } = this.#run.place.scripts;
-    this.#run.decide(outcomes.snoozed(this.#run.claimed, milliseconds('time', time, longestSnooze)));
+    this.#run.decide(outcomes.snoozed(this.#run.claimed, snoozeTime(time)));
   }
 
   /**
@@ -130,7 +133,7 @@ export class Run<S extends Kind, Data, R> {
   }
 
   /** Runs the handler; never rejects. */
-  async start(handler: (job: Job<S, Data, R>) => R | PromiseLike<R>): Promise<void> {
+  async start(handler: RunJob<S, Data, R>): Promise<void> {
     const { timeout } = this.claimed;
     this.#timer = startTimer(timeout, () => this.#overtime());
     const { outcomes } = this.place.scripts;

@@ -335,7 +335,15 @@ export interface ResolvedWorkOptions {
   readonly onError: ((error: unknown) => void) | undefined;
 }
 
-const workKnown = ['concurrency', 'prefetch', 'ack', 'signal', 'stopOn', 'stopTimeout', 'onError'] as const;
+export const workKnown = [
+  'concurrency',
+  'prefetch',
+  'ack',
+  'signal',
+  'stopOn',
+  'stopTimeout',
+  'onError',
+] as const;
 
 export function resolveWork(options: WorkOptions = {}): ResolvedWorkOptions {
   knownKeys('options of work()', options, workKnown);

@@ -47,7 +47,7 @@ export class Outcomes<Result> {
   }
 
   /** @throws `TypeError` when something in the result can't be stored. */
-  completed({ id, claim }: Claim, result: Result): Outcome {
+  completed({ id, claim }: Claim, result: Result | undefined): Outcome {
     const stored = result === undefined ? undefined : this.#results.encodeValue(result, 'result');
     return {
       ...{ id, claim, stage: 'completed', ...nothingSpecial },

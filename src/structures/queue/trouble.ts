@@ -4,7 +4,7 @@ import { driverCode } from '../../core/errors.js';
 export interface TroubleOptions {
   /**
    * Called with what the worker itself could not do, each time: it could not write or claim, say, since the disk is full or the connection lost, and tries again
-   * every half second. What
+   * every half second; a thread ended that had no job; or (`ERR_NO_HANDLER`) the module of its handler could not be loaded, and it has stopped. What
    * handlers throw is stored with their jobs instead. Without it there is a warning of the process, one for each row of failures.
    */
   readonly onError?: ((error: unknown) => void) | undefined;

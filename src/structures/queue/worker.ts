@@ -3,7 +3,7 @@ import { knownKeys, milliseconds, type Duration } from '../../core/options.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
-import { Run, type Job, type Workplace } from './job.js';
+import { Run, type Job, type RunJob, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './options.js';
 import type { Outcome } from './outcomes.js';
 import { stopOn } from './stop-on.js';
@@ -12,6 +12,15 @@ import { nothingTold, type Answer, type Claimed, type QueueScripts, type Told } 
 
 /** Runs a job; what it returns is the job's result. */
 export type Handler<S extends Kind, Data, R> = (job: Job<S, Data, R>) => R | PromiseLike<R>;
+
+/** What runs the jobs of a worker. */
+export interface Runner<S extends Kind, Data, R> {
+  readonly run: RunJob<S, Data, R>;
+  /** Comes before the first job; if it rejects there will be none. What fails later, and is no job's fault, is reported. */
+  open?(report: (error: unknown) => void): Promise<void>;
+  /** Comes after the last job. */
+  close?(): Promise<void>;
+}
 
 /** Options of {@link Worker.stop}. */
 export interface StopOptions {
@@ -35,7 +44,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
 
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts<Data, R>;
-  readonly #handler: Handler<S, Data, R>;
+  readonly #runner: Runner<S, Data, R>;
   readonly #trouble: Trouble;
   readonly #options: ReturnType<typeof resolveWork>;
   readonly #place: Workplace<S, Data, R>;
@@ -60,7 +69,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   constructor(
     scope: Scope<S>,
     scripts: QueueScripts<Data, R>,
-    handler: Handler<S, Data, R>,
+    runner: Runner<S, Data, R>,
     options: WorkOptions | undefined,
   ) {
     this.#options = resolveWork(options);
@@ -69,7 +78,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     );
     this.#scope = scope;
     this.#scripts = scripts;
-    this.#handler = handler;
+    this.#runner = runner;
     this.#trouble = new Trouble(this.#options.onError);
     this.#place = {
       scope,
@@ -93,6 +102,17 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       scope.onClose((structure) => this.#leave(structure)),
       stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
+    void this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#runner.open?.((error) => this.#trouble.report(error));
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      void this.stop();
+      this.#trouble.report(error);
+    }
     this.#stir();
   }
 
@@ -133,6 +153,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       this.#checkIdle();
     });
     for (const clean of this.#cleanUp) clean();
+    await this.#runner.close?.();
   }
 
   #checkIdle(): void {
@@ -230,7 +251,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
       if (claimed === undefined) return;
       const run = new Run(this.#place, claimed);
       this.#running.set(claimed.id, run);
-      void run.start(this.#handler);
+      void run.start(this.#runner.run);
     }
   }
 
@@ -297,5 +318,6 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
     this.#outcomes = [];
     this.#checkIdle();
     for (const clean of this.#cleanUp) clean();
+    void this.#runner.close?.();
   }
 }
