@@ -104,6 +104,14 @@ export default defineConfig(
   { files: ['src/core/postgres*.ts'], rules: imports(sqliteDriver, inCore) },
   { files: ['src/postgres.ts'], rules: imports(sqliteDriver) },
   ...structures,
+  {
+    // Where jobs run in threads: nothing else in structures is made of more than the store.
+    files: ['src/structures/queue/thread*.ts'],
+    rules: imports({
+      regex: '^(?!\\.\\./\\.\\./core/|\\./|piscina$|node:(worker_threads|os)$)',
+      message: 'Only ../../core/…, ./…, piscina and what it takes may be imported here.',
+    }),
+  },
   sharedFiles,
   {
     files: ['src/structures/**/*.ts', 'src/sync/**/*.ts'],

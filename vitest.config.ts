@@ -4,6 +4,17 @@ import { defineConfig } from 'vitest/config';
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
 export default defineConfig({
+  plugins: [
+    {
+      // A thread runs JavaScript only: from here it is the built file, as for child processes.
+      name: 'built-thread',
+      enforce: 'pre',
+      transform: (code, id) =>
+        id.endsWith('/src/structures/queue/threads.ts')
+          ? code.replace(`'./thread.js'`, `'../../../dist/structures/queue/thread.js'`)
+          : undefined,
+    },
+  ],
   resolve: {
     alias: [
       { find: /^holdfast$/, replacement: path('./src/index.ts') },

@@ -47,15 +47,15 @@ export type {
   AddOptions,
   Backoff,
   BackoffOptions,
-  FailOptions,
   JobDefaults,
   JobToAdd,
   Keep,
   KeepOptions,
   OnDuplicate,
   QueueOptions,
-  WorkOptions,
 } from './structures/queue/options.js';
+export type { WorkOptions } from './structures/queue/work-options.js';
+export type { FailOptions } from './structures/queue/telling.js';
 export type {
   CronScheduleOptions,
   PeriodicScheduleOptions,
@@ -63,6 +63,10 @@ export type {
   ScheduleOptions,
 } from './structures/queue/schedule-options.js';
 export type { ScheduleInfo } from './structures/queue/schedules.js';
+export type { StopOnOptions, StopSignal } from './structures/queue/stop-on.js';
+export type { JobFacts, ThreadJob } from './structures/queue/thread.js';
+export type { ThreadOptions } from './structures/queue/threads.js';
+export type { TroubleOptions } from './structures/queue/trouble.js';
 export type { StopOptions, Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
 export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';

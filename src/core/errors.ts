@@ -40,6 +40,8 @@ export type ErrorCode =
   | 'ERR_NATIVE_MODULE'
   /** The path, or the database in it, is something else than a store of this library. */
   | 'ERR_NOT_A_STORE'
+  /** The module of a queue’s handler can't be loaded, or has no default function. Its worker has stopped; no job was tried. See `cause`. */
+  | 'ERR_NO_HANDLER'
   /** There is no store, and it was not to be created. */
   | 'ERR_NOT_FOUND'
   /** The grant does not hold any more: it was released, its lease ran out, or it was released by force. */
@@ -50,6 +52,8 @@ export type ErrorCode =
   | 'ERR_READONLY'
   /** The store was written by a newer version of this library. It was left untouched. */
   | 'ERR_SCHEMA_TOO_NEW'
+  /** The thread in which a job ran ended: it exited, threw outside of the handler, or used up its memory. See `cause`. */
+  | 'ERR_THREAD'
   /** The time given as `timeout` ran out. */
   | 'ERR_TIMEOUT'
   /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */

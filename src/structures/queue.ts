@@ -20,18 +20,14 @@ import { resolveLimits } from './queue/limits.js';
 import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
 import { cancel, manageSome, pause, remove, retry, type Managed, type Managing } from './queue/managing.js';
 import type { NamedMethods, NamedSchemas, TypesByName } from './queue/named.js';
-import {
-  resolvePolicy,
-  type AddOptions,
-  type JobToAdd,
-  type QueueOptions,
-  type WorkOptions,
-} from './queue/options.js';
+import { resolvePolicy, type AddOptions, type JobToAdd, type QueueOptions } from './queue/options.js';
+import { type WorkOptions } from './queue/work-options.js';
 import { untilIdle } from './queue/idle.js';
 import { Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
-import { handlerOf, type Handler, type Handlers } from './queue/job.js';
+import type { Handler, Handlers } from './queue/job.js';
+import { runnerOf, type ThreadOptions } from './queue/threads.js';
 import { validating, type NamedSchemaOptions, type SchemaOptions } from './queue/validating.js';
 import { Worker } from './queue/worker.js';
 import type { ScheduleOptions } from './queue/schedule-options.js';
@@ -158,8 +154,20 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    *
    * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_CLOSED`; the reason of a signal that is aborted.
    */
-  work(handler: Handler<S, Data, R> | Handlers<S>, options?: WorkOptions): Worker<S> {
-    return new Worker(this.#scope, this.#scripts, handlerOf(handler), options);
+  work(handler: Handler<S, Data, R> | Handlers<S>, options?: WorkOptions): Worker<S>;
+  /**
+   * Runs jobs in threads of this process: `module` is the `file:` URL of a module whose default export is the handler, which gets a {@link ThreadJob}. For what
+   * keeps a processor busy. Data, results and progress cross as `structuredClone` carries them. A handler that blocks its thread and outlives its timeout, or crashes its thread
+   * (`ERR_THREAD`), costs that job one attempt and nothing else. A timeout includes the start of a thread, with the module, where one has to be started.
+   *
+   * The module is loaded before the first job is claimed; if it can't be, the worker stops, and `onError` gets an `ERR_NO_HANDLER`.
+   *
+   * @throws What the other form throws; `TypeError` for a URL that is none of a file.
+   */
+  work(module: URL, options?: ThreadOptions): Worker<S>;
+  work(handler: Handler<S, Data, R> | Handlers<S> | URL, given?: ThreadOptions): Worker<S> {
+    const [runner, options] = runnerOf(handler, given);
+    return new Worker(this.#scope, this.#scripts, runner, options);
   }
 
   /**
@@ -173,7 +181,6 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    * @throws What {@link add} throws; `RangeError` where `cron` can't be read, or names no time that is to come, where `every` is less than a second, and where there is no such time zone.
    * @example
    * queue.schedule('report', { cron: '0 9 * * MON-FRI', timezone: 'Europe/Berlin', data: { kind: 'report' } });
-   * queue.schedule('sweep', { every: '10m', overlap: 'skip', data: { kind: 'sweep' } });
    */
   schedule(name: string, options: ScheduleOptions<Data>): Result<S, void> {
     return this.#scope.write(() => encodedSchedule(this.#scripts, name, options), storeSchedule);

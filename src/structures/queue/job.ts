@@ -1,14 +1,12 @@
 import type { HoldfastError } from '../../core/errors.js';
 import type { ValueColumn } from '../../core/columns.js';
-import { functionOf, milliseconds, shown, type Duration } from '../../core/options.js';
+import { functionOf, shown, type Duration } from '../../core/options.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { childInfo, childRows, type Child } from './looking.js';
-import { resolveFail, type FailOptions } from './options.js';
 import { lostError, timeoutError, type Outcome } from './outcomes.js';
 import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
-
-const longestSnooze = 100 * 365 * 24 * 60 * 60 * 1000;
+import { logLine, resolveFail, snoozeTime, type FailOptions } from './telling.js';
 
 const handled: unique symbol = Symbol('handled');
 /** For a handler to return that has said what becomes of its job: what {@link Job.snooze}, {@link Job.fail} and {@link Job.complete} return. */
@@ -80,8 +78,7 @@ export class Job<S extends Kind, Data, R> {
 
   /** Adds a line to what is stored of it. */
   log(line: string): void {
-    if (typeof line !== 'string') throw new TypeError(`line must be a string, not ${typeof line}`);
-    this.#run.log(line);
+    this.#run.log(logLine(line));
   }
 
   /** What came of the jobs that it was to run `after`, in that order. */
@@ -97,7 +94,7 @@ export class Job<S extends Kind, Data, R> {
    */
   snooze(time: Duration): Handled {
     const { outcomes } = this.#run.place.scripts;
-    this.#run.decide(outcomes.snoozed(this.#run.claimed, milliseconds('time', time, longestSnooze)));
+    this.#run.decide(outcomes.snoozed(this.#run.claimed, snoozeTime(time)));
     return handled;
   }
 
@@ -135,7 +132,10 @@ export function handlerOf<S extends Kind>(
   given: Handler<S, never, unknown> | Handlers<S>,
 ): Handler<S, never, unknown> {
   if (typeof given === 'function') return given;
-  if (typeof given !== 'object') throw new TypeError(`handler must be a function, not ${shown(given)}`);
+  if (typeof given !== 'object')
+    throw new TypeError(
+      `handler must be a function, an object of functions by the names of jobs, or a URL such as new URL('./handler.js', import.meta.url), not ${shown(given)}`,
+    );
   for (const [name, handler] of Object.entries(given)) functionOf(`the handler of ${name}`, handler);
   return (job) => {
     const { name } = job;

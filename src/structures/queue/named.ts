@@ -5,7 +5,8 @@ import type { Handle } from './handle.js';
 import type { Handler } from './job.js';
 import type { ListOptions } from './listing.js';
 import type { JobInfo } from './looking.js';
-import type { AddOptions, JobToAdd, WorkOptions } from './options.js';
+import type { AddOptions, JobToAdd } from './options.js';
+import type { WorkOptions } from './work-options.js';
 import type { Worker } from './worker.js';
 
 /** The types of the jobs with one name. */

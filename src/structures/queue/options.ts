@@ -1,6 +1,4 @@
 import {
-  abortSignal,
-  boolean,
   knownKeys,
   milliseconds,
   nameString,
@@ -114,25 +112,6 @@ export interface AddOptions extends JobDefaults {
 /** A job to be added by {@link Queue.addMany}: its data, and the options of `add`. */
 export interface JobToAdd<Data> extends AddOptions {
   readonly data: Data;
-}
-
-/** Options of {@link Queue.work}. */
-export interface WorkOptions {
-  /** How many jobs run at once in this worker: 1 or more. @defaultValue `1` */
-  readonly concurrency?: number | undefined;
-  /**
-   * How many jobs it claims beyond those that run, to start the next without a transaction. They go back when it stops, but others can't
-   * have them meanwhile: for jobs of milliseconds. @defaultValue `0`
-   */
-  readonly prefetch?: number | undefined;
-  /**
-   * `'gathered'`: what ends in the same turn of the event loop is written in one transaction, with the next claim. `'each'`: each in a transaction of
-   * its own. A process that is killed before runs the job again elsewhere.
-   * @defaultValue `'gathered'`
-   */
-  readonly ack?: 'gathered' | 'each' | undefined;
-  /** Stops the worker, as `stop()` does. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is stored of a job's options, as JSON. Durations are milliseconds. */
@@ -363,34 +342,4 @@ function moment(what: string, given: unknown): number {
   const time = given.getTime();
   if (Number.isNaN(time)) throw new RangeError(`${what} is an invalid Date`);
   return time;
-}
-
-export interface ResolvedWorkOptions {
-  readonly concurrency: number;
-  readonly prefetch: number;
-  readonly gathered: boolean;
-  readonly signal: AbortSignal | undefined;
-}
-
-export function resolveWork(options: WorkOptions = {}): ResolvedWorkOptions {
-  knownKeys('options of work()', options, ['concurrency', 'prefetch', 'ack', 'signal']);
-  const { concurrency = 1, prefetch = 0, ack = 'gathered', signal } = options;
-  wholeNumber('concurrency', concurrency, 1, 100_000);
-  wholeNumber('prefetch', prefetch, 0, 100_000);
-  oneOf('ack', ack, ['gathered', 'each']);
-  abortSignal('signal', signal);
-  return { concurrency, prefetch, gathered: ack === 'gathered', signal };
-}
-
-/** Options of a call that fails an attempt. */
-export interface FailOptions {
-  /** Whether it is tried again, if attempts are left. @defaultValue `true` */
-  readonly retry?: boolean | undefined;
-}
-
-export function resolveFail(options: FailOptions = {}): boolean {
-  knownKeys('options of fail()', options, ['retry']);
-  const { retry = true } = options;
-  boolean('retry', retry);
-  return retry;
 }

@@ -4,8 +4,10 @@ import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { Run, type Handler, type Workplace } from './job.js';
-import { resolveWork, type WorkOptions } from './options.js';
+import { resolveWork, type WorkOptions } from './work-options.js';
 import type { Outcome } from './outcomes.js';
+import { stopOn } from './stop-on.js';
+import { Trouble } from './trouble.js';
 import { lostOf } from './standing.js';
 import { Ticker } from './ticker.js';
 import {
@@ -17,6 +19,15 @@ import {
   type QueueScripts,
   type Told,
 } from './scripts.js';
+
+/** What runs the jobs of a worker. */
+export interface Runner<S extends Kind> {
+  readonly run: Handler<S, never, unknown>;
+  /** Comes before the first job; if it rejects there will be none. What fails later, and is no job's fault, is reported. */
+  open?(report: (error: unknown) => void): Promise<void>;
+  /** Comes after the last job. */
+  close?(): Promise<void>;
+}
 
 /** Options of {@link Worker.stop}. */
 export interface StopOptions {
@@ -47,7 +58,8 @@ export class Worker<S extends Kind> implements AsyncDisposable {
 
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts;
-  readonly #handler: Handler<S, never, unknown>;
+  readonly #runner: Runner<S>;
+  readonly #trouble: Trouble;
   readonly #options: ReturnType<typeof resolveWork>;
   readonly #place: Workplace<S>;
   /** Not by the number of the job: one that was lost may still run here when the job is claimed again. */
@@ -73,19 +85,15 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
 
-  constructor(
-    scope: Scope<S>,
-    scripts: QueueScripts,
-    handler: Handler<S, never, unknown>,
-    options: WorkOptions | undefined,
-  ) {
+  constructor(scope: Scope<S>, scripts: QueueScripts, runner: Runner<S>, options: WorkOptions | undefined) {
     this.#options = resolveWork(options);
     refuseAborted(
       this.#options.signal === undefined ? [scope.closing] : [scope.closing, this.#options.signal],
     );
     this.#scope = scope;
     this.#scripts = scripts;
-    this.#handler = handler;
+    this.#runner = runner;
+    this.#trouble = new Trouble(this.#options.onError);
     this.#place = {
       scope,
       scripts,
@@ -113,7 +121,19 @@ export class Worker<S extends Kind> implements AsyncDisposable {
         this.#lookForLost().catch(nothing);
       }),
       scope.onClose((structure) => this.#leave(structure)),
+      stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
+    void this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#runner.open?.((error) => this.#trouble.report(error));
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      void this.stop();
+      this.#trouble.report(error);
+    }
     this.#stir();
   }
 
@@ -155,6 +175,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     });
     if (this.#ended > 0 && !this.#scope.closing.aborted) await this.#prune().catch(nothing);
     for (const clean of this.#cleanUp) clean();
+    await this.#runner.close?.();
   }
 
   #checkIdle(): void {
@@ -190,15 +211,22 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       this.#exchanging = true;
       try {
         await this.#exchange(want);
+        this.#trouble.over();
         this.#stir();
-      } catch {
+      } catch (error) {
         // What there was to write is still there.
-        if (!this.#scope.closing.aborted) setTimeout(() => this.#stir(), retryAfter);
+        this.#retry(error);
       } finally {
         this.#exchanging = false;
       }
     } else if (this.#room.want > 0 && !this.#hopeful) this.#lining ??= this.#line();
     this.#checkIdle();
+  }
+
+  #retry(error: unknown): void {
+    if (this.#scope.closing.aborted) return;
+    setTimeout(() => this.#stir(), retryAfter);
+    this.#trouble.report(error);
   }
 
   async #exchange(want: number): Promise<void> {
@@ -247,7 +275,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       if (claimed.timeout < Infinity && !this.#timed.has(claimed)) this.#begun.push(claimed);
       const run = new Run(this.#place, claimed);
       this.#running.add(run);
-      void run.start(this.#handler);
+      void run.start(this.#runner.run);
     }
   }
 
@@ -266,10 +294,10 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       const claimed = await this.#scope.wait(turn, 'work()', { signal: this.#stopping.signal });
       this.#take(claimed, room.atOnce);
       this.#hopeful = true;
-    } catch {
-      if (this.#stopping.signal.aborted || this.#scope.closing.aborted) return;
-      // The connection was lost, say.
-      setTimeout(() => this.#stir(), retryAfter);
+      this.#trouble.over();
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#retry(error);
+      return;
     } finally {
       this.#lining = undefined;
     }
@@ -315,12 +343,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
       outcomes.released(one),
     );
+    const telling = [...new Set([...this.#telling, ...runs])];
     return this.#scripts.leave(
       structure,
       [...this.#outcomes, ...released],
       gathered(
         [],
-        runs.map((run) => run.told),
+        telling.map((run) => run.told),
       ),
     );
   }
@@ -334,6 +363,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     this.#outcomes = [];
     this.#checkIdle();
     for (const clean of this.#cleanUp) clean();
+    void this.#runner.close?.();
   }
 }
 

@@ -1,0 +1,1 @@
+throw Object.assign(new Error('broken at the start'), { code: 'E_BROKEN' });
