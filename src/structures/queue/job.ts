@@ -8,9 +8,9 @@ import { lostError, timeoutError, type Outcome } from './outcomes.js';
 import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
 import { logLine, resolveFail, snoozeTime, type FailOptions } from './telling.js';
 
-const handled: unique symbol = Symbol('handled');
+const handled: Handled = Symbol('handled');
 /** For a handler to return that has said what becomes of its job: what {@link Job.snooze}, {@link Job.fail} and {@link Job.complete} return. */
-export type Handled = typeof handled;
+export type Handled = symbol;
 
 /** What a job needs of its worker. */
 export interface Workplace<S extends Kind> {
