@@ -290,7 +290,7 @@ export const sql = {
     'SELECT CAST(coalesce(length(outcome), 0) AS bigint) FROM jobs WHERE id = ?',
   ),
   retry: new Statement<[stage: Stage, pending: number | null, spare: number, id: number]>(
-    `UPDATE jobs SET state = ?, pending = ?, bytes = bytes - ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
+    `UPDATE jobs SET state = ?, pending = ?, becomes = CASE WHEN becomes IS NULL THEN NULL ELSE 'ready' END, bytes = bytes - ?, due = ${steady}, failures = 0, deaths = 0, ended = NULL, outcome = NULL WHERE id = ?`,
   ),
   remove: new Statement<[id: number]>('DELETE FROM jobs WHERE id = ?'),
   /** What became of a job. `ended` is null while it has not. */
