@@ -115,6 +115,44 @@ forEachEngine((engine) => {
     await handles[1]!.result();
   });
 
+  describe('what was added while a job ran', () => {
+    /** A job that has failed, and waits to be tried again: while it ran, more was added. */
+    async function waiting(store: AsyncStore) {
+      const queue = newQueue(store, { backoff: { type: 'fixed', delay: '1h' } });
+      const ran: string[] = [];
+      const more = { key: 'k', onDuplicate: 'again' } as const;
+      const handle = await queue.add('first', more);
+      const worker = queue.work(async ({ data }) => {
+        ran.push(data);
+        if (data !== 'first') return data;
+        await queue.add('second', more);
+        throw new Error('no');
+      });
+      await until(async () => (await handle.get())?.state === 'delayed');
+      return { queue, handle, worker, ran, more };
+    }
+
+    test.each(['cancel', 'remove'] as const)(
+      'runs, too, when the job waits by then, and somebody wants to %s it',
+      async (how) => {
+        const { queue, handle, worker, ran } = await waiting(await engine.open());
+        expect(await queue[how](handle.id)).toBe(true);
+        await queue.idle();
+        expect(ran).toEqual(['first', 'second']);
+        await worker.stop();
+      },
+    );
+
+    test('does not run behind what has replaced it', async () => {
+      const { queue, handle, worker, ran, more } = await waiting(await engine.open());
+      await queue.add('third', { ...more, onDuplicate: 'debounce', delay: 0 });
+      await handle.result();
+      await queue.idle();
+      expect(ran).toEqual(['first', 'third']);
+      await worker.stop();
+    });
+  });
+
   describe('retrying', () => {
     /** What has run of jobs that fail until they are mended, and how to run them. */
     async function graph(store: AsyncStore) {
