@@ -88,6 +88,22 @@ forEachEngine((engine) => {
     },
   );
 
+  test('a job that is overdue when its process dies counts once, as a death', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store, { timeout: '1m' });
+    const never = new Promise<string>(() => {});
+    newQueue(await engine.reopen(store)).work(() => never);
+    const handle = await queue.add('x');
+    await until(async () => (await handle.get())?.state === 'running');
+    await raw('UPDATE jobs SET deadline = 0');
+    await raw('DELETE FROM owners WHERE id = (SELECT owner FROM jobs)');
+    await using _ = queue.work(() => 'done');
+    expect(await handle.result()).toBe('done');
+    expect(await handle.get()).toMatchObject({ deaths: 1, failures: 0 });
+    expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, completed: 1 });
+  });
+
   test('a job that was claimed ahead has all of its time from when it is started', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);
