@@ -264,6 +264,31 @@ forEachEngine((engine) => {
       }
     });
 
+    test('that are lowered hold for jobs that ran by then, and are to run again', async () => {
+      const store = await engine.open();
+      const options = { attempts: 9, backoff: { type: 'fixed', delay: 1, jitter: 0 } };
+      const queue = newQueue(store, { ...options, groups: { concurrency: 4 } });
+      await queue.addMany(many(4));
+      const worker = queue.work(untilAborted, { concurrency: 10 });
+      await until(() => worker.running === 4);
+      await newQueue(store, { groups: { ordered: true } }).counts();
+      await worker.stop({ timeout: 0 });
+      let most = 0;
+      let running = 0;
+      await using _ = queue.work(
+        async ({ attempt }) => {
+          most = Math.max(most, ++running);
+          await pause(5);
+          running--;
+          if (attempt < 3) throw new Error('no');
+          return 'done';
+        },
+        { concurrency: 10 },
+      );
+      await queue.idle();
+      expect(most).toBe(1);
+    });
+
     test('by a rate hold also for jobs that others have kept from starting', async () => {
       const queue = newQueue(await engine.open(), {
         concurrency: 1,
