@@ -75,3 +75,19 @@ test('a wall clock that was set back while the machine was off costs a delay no 
   await settled();
   expect(jobsOf(ran)).toEqual(['a']);
 });
+
+test('a job that is retried, and waits for another, runs after that at once, though the wall clock was set back', async () => {
+  const machine = new Machine();
+  const queue = new Queue<string>(machine.open(), 'jobs', { attempts: 1 });
+  const child = queue.add('child');
+  const parent = queue.add('parent', { after: [child], runAt: new Date(machine.wall()) });
+  const mended = { now: false };
+  queue.work(() => {
+    if (!mended.now) throw new Error('no');
+  });
+  await until(() => parent.get()?.state === 'failed');
+  machine.offset -= hour;
+  mended.now = true;
+  queue.retry(parent.id);
+  await parent.result();
+});

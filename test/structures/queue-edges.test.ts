@@ -88,6 +88,22 @@ forEachEngine((engine) => {
     },
   );
 
+  test('a job that is overdue when its process dies counts once, as a death', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store, { timeout: '1m' });
+    const never = new Promise<string>(() => {});
+    newQueue(await engine.reopen(store)).work(() => never);
+    const handle = await queue.add('x');
+    await until(async () => (await handle.get())?.state === 'running');
+    await raw('UPDATE jobs SET deadline = 0');
+    await raw('DELETE FROM owners WHERE id = (SELECT owner FROM jobs)');
+    await using _ = queue.work(() => 'done');
+    expect(await handle.result()).toBe('done');
+    expect(await handle.get()).toMatchObject({ deaths: 1, failures: 0 });
+    expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, completed: 1 });
+  });
+
   test('a job that was claimed ahead has all of its time from when it is started', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);
@@ -113,6 +129,44 @@ forEachEngine((engine) => {
     expect(started).toEqual(['a', 'b']);
     ends[1]!.resolve('done');
     await handles[1]!.result();
+  });
+
+  describe('what was added while a job ran', () => {
+    /** A job that has failed, and waits to be tried again: while it ran, more was added. */
+    async function waiting(store: AsyncStore) {
+      const queue = newQueue(store, { backoff: { type: 'fixed', delay: '1h' } });
+      const ran: string[] = [];
+      const more = { key: 'k', onDuplicate: 'again' } as const;
+      const handle = await queue.add('first', more);
+      const worker = queue.work(async ({ data }) => {
+        ran.push(data);
+        if (data !== 'first') return data;
+        await queue.add('second', more);
+        throw new Error('no');
+      });
+      await until(async () => (await handle.get())?.state === 'delayed');
+      return { queue, handle, worker, ran, more };
+    }
+
+    test.each(['cancel', 'remove'] as const)(
+      'runs, too, when the job waits by then, and somebody wants to %s it',
+      async (how) => {
+        const { queue, handle, worker, ran } = await waiting(await engine.open());
+        expect(await queue[how](handle.id)).toBe(true);
+        await queue.idle();
+        expect(ran).toEqual(['first', 'second']);
+        await worker.stop();
+      },
+    );
+
+    test('does not run behind what has replaced it', async () => {
+      const { queue, handle, worker, ran, more } = await waiting(await engine.open());
+      await queue.add('third', { ...more, onDuplicate: 'debounce', delay: 0 });
+      await handle.result();
+      await queue.idle();
+      expect(ran).toEqual(['first', 'third']);
+      await worker.stop();
+    });
   });
 
   describe('retrying', () => {
@@ -208,6 +262,31 @@ forEachEngine((engine) => {
         expect(worker.running).toBe(most);
         await worker.stop({ timeout: 0 });
       }
+    });
+
+    test('that are lowered hold for jobs that ran by then, and are to run again', async () => {
+      const store = await engine.open();
+      const options = { attempts: 9, backoff: { type: 'fixed', delay: 1, jitter: 0 } };
+      const queue = newQueue(store, { ...options, groups: { concurrency: 4 } });
+      await queue.addMany(many(4));
+      const worker = queue.work(untilAborted, { concurrency: 10 });
+      await until(() => worker.running === 4);
+      await newQueue(store, { groups: { ordered: true } }).counts();
+      await worker.stop({ timeout: 0 });
+      let most = 0;
+      let running = 0;
+      await using _ = queue.work(
+        async ({ attempt }) => {
+          most = Math.max(most, ++running);
+          await pause(5);
+          running--;
+          if (attempt < 3) throw new Error('no');
+          return 'done';
+        },
+        { concurrency: 10 },
+      );
+      await queue.idle();
+      expect(most).toBe(1);
     });
 
     test('by a rate hold also for jobs that others have kept from starting', async () => {

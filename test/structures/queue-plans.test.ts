@@ -9,9 +9,10 @@ import { sql as groups } from '../../src/structures/queue/group-statements.js';
 import { finding, sql as listing } from '../../src/structures/queue/list-statements.js';
 import { sql } from '../../src/structures/queue/statements.js';
 
-/** These sort what there are few of: those who wait, the children of one job, the notes of a page; a stage, so as not to walk past all other jobs. */
+/** These sort what there are few of: those who wait, those of a group that have a place, the children of one job, the notes of a page; a stage, so as not to walk past all other jobs. */
 const sorted = new Set<string>([
   'observers',
+  'group evict',
   'child failed',
   'list notes',
   'delayed 0',

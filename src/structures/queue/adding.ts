@@ -131,6 +131,8 @@ function* replace(
   yield* run(keys.replace, large ? null : column, size, options, rank, id);
   if (large) yield* each(sql.addData, [[id, column]]);
   change.count(stage, 0, size - before);
+  // It may have run before: what was to follow that run is older.
+  yield* get(keys.takeAgain, id);
   if (onDuplicate !== 'debounce' || (stage !== 'delayed' && stage !== 'timed')) return;
   const to = at === null ? 'delayed' : 'timed';
   yield* run(keys.postpone, to, at, delay, id);

@@ -24,6 +24,12 @@ export const sql = {
   admit: new Statement<[structure: number, group: string, most: number]>(
     `UPDATE jobs SET state = 'ready', slot = 1, due = ${steady} WHERE id IN (${parkedJobs} LIMIT ?)`,
   ),
+  /** Those that come last, of those that could start now, lose their places, and stand before all others. */
+  evict: new Statement<[structure: number, group: string, most: number]>(
+    `UPDATE jobs SET state = 'parked', slot = NULL, due = ${first} WHERE id IN
+       (SELECT p.id FROM jobs p WHERE p.structure = ? AND p.grp = ? AND p.slot IS NOT NULL AND p.state = 'ready'
+        ORDER BY p.rank DESC, p.due DESC, p.id DESC LIMIT ?)`,
+  ),
   admitLater: new Statement<[delay: number, structure: number, group: string]>(
     `UPDATE jobs SET state = 'delayed', slot = 1, due = ${steady} + ? WHERE id IN (${parkedJobs} LIMIT 1)`,
   ),
@@ -46,7 +52,7 @@ export const regrouping = {
   occupy: new Statement<[structure: number]>(
     `UPDATE jobs SET slot = 1 WHERE structure = ? AND state = 'running' AND grp IS NOT NULL`,
   ),
-  /** In groups that are not ordered, who waits to be tried again has no place; without limits nobody has. */
+  /** Who waits to be tried again has a place only in a group that was ordered, and is; without limits nobody has. */
   leave: new Statement<[structure: number, all: number]>(
     `UPDATE jobs SET slot = NULL WHERE structure = ? AND slot IS NOT NULL AND (state IN ('delayed', 'timed') OR ? = 1)`,
   ),

@@ -153,17 +153,18 @@ export class Limits {
     if (JSON.stringify(limits) === JSON.stringify(old)) return;
     yield* run(sql.setLimits, structure, JSON.stringify(limits));
     if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups))
-      yield* this.#regroup(structure, limits, change);
+      yield* this.#regroup(structure, old, limits, change);
     yield* ringAll(yield* all(sql.line, structure, everybody));
   }
 
   /** All groups begin anew: else as many could start as were admitted before. */
-  *#regroup(structure: number, limits: StoredLimits, change: Change): Script<void> {
+  *#regroup(structure: number, old: StoredLimits, limits: StoredLimits, change: Change): Script<void> {
     const { groups } = limits;
+    const staysOrdered = old.groups?.ordered === true && groups?.ordered === true;
     const expected = yield* run(regrouping.parkExpected, structure);
     change.count('delayed', -expected);
     change.count('parked', expected);
-    if (groups?.ordered !== true) yield* run(regrouping.leave, structure, groups === undefined ? 1 : 0);
+    if (!staysOrdered) yield* run(regrouping.leave, structure, groups === undefined ? 1 : 0);
     if (groups === undefined) {
       change.admitted(yield* run(regrouping.admitAll, structure));
       return;
@@ -210,8 +211,10 @@ export class Limits {
     const taken =
       concurrency === Infinity
         ? 0
-        : ((yield* get(groupSql.occupied, structure, group, concurrency))?.[0] ?? 0);
+        : ((yield* get(groupSql.occupied, structure, group, concurrency + admittedAtOnce))?.[0] ?? 0);
     const free = Math.min(admittedAtOnce, concurrency - taken);
+    // The limit was lowered while they ran, and they are to run again.
+    if (free < 0) yield* run(groupSql.evict, structure, group, -free);
     if (free <= 0) return;
     if (rate === undefined) change.admitted(yield* run(groupSql.admit, structure, group, free));
     else yield* this.#admitByRate(structure, group, ruleOf(rate), free, change);

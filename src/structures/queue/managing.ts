@@ -1,6 +1,7 @@
 import { sql as keys } from './key-statements.js';
 import { all, get, lock, ring, run, type Script } from '../../core/script.js';
 import { ringAll } from '../../core/waiting.js';
+import { runAgain } from './adding.js';
 import type { Change } from './change.js';
 import { sql as children } from './child-statements.js';
 import { isOver, type Rules } from './children.js';
@@ -13,7 +14,7 @@ const everybody = Number.MAX_SAFE_INTEGER;
 export type Managing = (structure: number, id: number, rules: Rules, change: Change) => Script<boolean>;
 
 /** What runs is told, and ends as its handler does. */
-export const cancel: Managing = function* (structure, id, _, change) {
+export const cancel: Managing = function* (structure, id, rules, change) {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || isOver(found[0])) return false;
   const [stage, , group, followed] = found;
@@ -26,9 +27,16 @@ export const cancel: Managing = function* (structure, id, _, change) {
   change.move(stage, 'cancelled');
   change.tell('cancelled', id);
   change.freed(group);
-  if (followed !== null) change.over(id, 'cancelled', null);
+  if (followed !== null) yield* follow(structure, id, rules, change);
   return true;
 };
+
+/** A job that waited has come to its end: others may wait for it, or it may have run before, and something was added to run after that. */
+function* follow(structure: number, id: number, { limits }: Rules, change: Change): Script<void> {
+  change.over(id, 'cancelled', null);
+  const { groups } = (yield* limits.settings(structure)).limits;
+  yield* runAgain(structure, id, groups !== undefined, change);
+}
 
 /** Those children because of which it has failed are tried again, too, and it waits for them. Its key may be another's by now: then that does the work. */
 export const retry: Managing = function* (structure, id, rules, change) {
@@ -75,7 +83,7 @@ function* retryChildren(parent: number, retrying: Retrying): Script<number> {
   return (yield* get(children.pending, parent))?.[0] ?? 0;
 }
 
-export const remove: Managing = function* (structure, id, _, change) {
+export const remove: Managing = function* (structure, id, rules, change) {
   const found = yield* get(sql.stageOf, structure, id);
   if (found === undefined || found[0] === 'running') return false;
   const [stage, bytes, group, followed] = found;
@@ -84,7 +92,7 @@ export const remove: Managing = function* (structure, id, _, change) {
   // Somebody may wait for its result.
   change.ended();
   change.freed(group);
-  if (followed !== null && !isOver(stage)) change.over(id, 'cancelled', null);
+  if (followed !== null && !isOver(stage)) yield* follow(structure, id, rules, change);
   return true;
 };
 

@@ -159,15 +159,18 @@ function settlementOf(
 
 /** What becomes of the jobs of those who are gone, and of those whose time has long been over. */
 export function* rescued(structure: number, outcomes: Outcomes): Script<Outcome[]> {
-  const found: Outcome[] = [];
+  const found = new Map<number, Outcome>();
   for (const [gone] of yield* all(sql.gone, structure)) {
     const rows = yield* all(sql.runningOf, structure, gone, rescuedAtOnce);
-    found.push(...rows.map(([id, claim, deaths]) => outcomes.died({ id, claim }, deaths)));
+    for (const [id, claim, deaths] of rows) found.set(id, outcomes.died({ id, claim }, deaths));
     if (rows.length < rescuedAtOnce) yield* run(sql.unregister, structure, gone);
   }
-  for (const [id, claim, failures, options] of yield* all(sql.overdue, structure, rescuedAtOnce))
-    found.push(outcomes.timedOut({ id, claim, failures, options: storedOptions(options) }));
-  return found;
+  for (const [id, claim, failures, options] of yield* all(sql.overdue, structure, rescuedAtOnce)) {
+    // One whose process has died is over, however late it was.
+    if (!found.has(id))
+      found.set(id, outcomes.timedOut({ id, claim, failures, options: storedOptions(options) }));
+  }
+  return [...found.values()];
 }
 
 /** Removes jobs that ended, beyond what is to be kept; tells whether there may be more. */

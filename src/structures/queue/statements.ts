@@ -200,7 +200,7 @@ export const sql = {
         WHERE jobs.id = c.id AND jobs.claim = c.claim AND ${simple} RETURNING jobs.id, jobs.claim`,
     },
   ),
-  /** Tells the group that has a place free now. */
+  /** Tells the group that has a place free now, or has a job with a place that is ready again. */
   settle: new Statement<
     Settlement,
     [id: number, claim: number, stage: Stage, group: string | null, followed: number | null]
@@ -210,7 +210,7 @@ export const sql = {
        keyed = CASE WHEN cancelling IS NOT NULL OR ? = 1 THEN -abs(keyed) ELSE keyed END,
        owner = NULL, deadline = NULL, cancelling = NULL, failures = failures + ?, deaths = deaths + ?,
        due = coalesce(${steady} + ?, due), slot = CASE WHEN cancelling IS NULL AND ? = 1 THEN slot END, outcome = ?, bytes = bytes + ?
-     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, claim, state, CASE WHEN slot IS NULL THEN grp END, followed`,
+     WHERE id = ? AND claim = ? AND state = 'running' RETURNING id, claim, state, CASE WHEN slot IS NULL OR jobs.state = 'ready' THEN grp END, followed`,
     undefined,
     {
       many: `UPDATE jobs SET state = CASE WHEN cancelling IS NULL OR s.stage = 'completed' THEN s.stage ELSE 'cancelled' END,
@@ -221,7 +221,7 @@ export const sql = {
           outcome = s.outcome, bytes = jobs.bytes + s.bytes
         FROM unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::float8[], ?::bigint[], ?::bytea[], ?::bigint[], ?::bigint[], ?::bigint[])
           AS s(stage, stage_again, ended, ended_again, failures, deaths, delay, keeps, outcome, bytes, id, claim)
-        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.claim, jobs.state, CASE WHEN slot IS NULL THEN grp END, followed`,
+        WHERE jobs.id = s.id AND jobs.claim = s.claim AND jobs.state = 'running' RETURNING jobs.id, jobs.claim, jobs.state, CASE WHEN slot IS NULL OR jobs.state = 'ready' THEN grp END, followed`,
     },
   ),
   /** For those that are not to be kept. */
