@@ -172,11 +172,11 @@ export const sql = {
     `SELECT id FROM jobs WHERE structure = ? AND state = 'ready' LIMIT 1`,
   ),
   limit: new Statement<[time: number, id: number, claim: number], [id: number]>(
-    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? RETURNING id`,
+    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
     undefined,
     {
       many: `UPDATE jobs SET deadline = ${steady} + t.time FROM unnest(?::float8[], ?::bigint[], ?::bigint[]) AS t(time, id, claim)
-        WHERE jobs.id = t.id AND jobs.claim = t.claim RETURNING jobs.id`,
+        WHERE jobs.id = t.id AND jobs.claim = t.claim AND jobs.state = 'running' RETURNING jobs.id`,
     },
   ),
   /** Tells the group that has a place free now, or has a job with a place that is ready again. */
