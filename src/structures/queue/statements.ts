@@ -171,12 +171,12 @@ export const sql = {
     `SELECT id FROM jobs WHERE structure = ? AND state = 'ready' LIMIT 1`,
   ),
   limit: new Statement<[time: number, id: number, claim: number], [id: number]>(
-    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ?`,
-    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? RETURNING id`,
+    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? AND state = 'running'`,
+    `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
     {
       answers: [1],
       many: `UPDATE jobs SET deadline = ${steady} + t.time FROM unnest(?::float8[], ?::bigint[], ?::bigint[]) AS t(time, id, claim)
-        WHERE jobs.id = t.id AND jobs.claim = t.claim RETURNING jobs.id`,
+        WHERE jobs.id = t.id AND jobs.claim = t.claim AND jobs.state = 'running' RETURNING jobs.id`,
     },
   ),
   /** A job has completed that nobody waits for or wants to be cancelled, and that is of no group: most are so. */
