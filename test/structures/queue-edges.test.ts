@@ -104,6 +104,31 @@ forEachEngine((engine) => {
     expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, completed: 1 });
   });
 
+  test('jobs that become due while several stores look for jobs are started once, and counted once', async () => {
+    const store = await engine.open();
+    const others = [await engine.reopen(store), await engine.reopen(store), await engine.reopen(store)];
+    const starts = new Map<number, number>();
+    const queue = newQueue(store);
+    const workers = [store, ...others].map((one) =>
+      newQueue(one).work(
+        ({ id }) => {
+          starts.set(id, (starts.get(id) ?? 0) + 1);
+          return 'done';
+        },
+        { concurrency: 3 },
+      ),
+    );
+    const jobs = Array.from({ length: 300 }, (_, n) => ({ data: `${n}`, delay: n % 30 }));
+    for (let round = 0; round < 4; round++) {
+      await queue.addMany(jobs);
+      await queue.idle();
+    }
+    for (const worker of workers) await worker.stop();
+    expect(await queue.counts()).toMatchObject({ delayed: 0, waiting: 0, running: 0 });
+    expect([...starts.values()].filter((count) => count !== 1)).toEqual([]);
+    expect(starts.size).toBe(1_200);
+  });
+
   test('a job that was claimed ahead has all of its time from when it is started', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);

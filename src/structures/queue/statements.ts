@@ -1,5 +1,5 @@
 import type { ValueColumn } from '../../core/columns.js';
-import { Statement } from '../../core/statement.js';
+import { Statement, type Value } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
 import type { OwnerRow } from '../../core/store.js';
 
@@ -100,11 +100,26 @@ export const dataOf =
 const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN -1 ELSE keyed END, progress = NULL`;
 const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, bytes, ${dataOf}`;
 
+/** Rows by their numbers, as SQLite finds them; and as PostgreSQL does where others may change them meanwhile: those are left to them. */
+const among = (rows: string): string => `id IN (${rows})`;
+const amongUnlocked = (rows: string): string => `id = ANY(ARRAY(${rows} FOR UPDATE SKIP LOCKED))`;
+
 /** The time is asked for in a subquery: PostgreSQL else looks at each row, since the time goes on meanwhile. */
-const promoting = (stage: Stage, now: string): string =>
-  `UPDATE jobs SET due = ${steady}, state = CASE WHEN ? = 1 AND grp IS NOT NULL AND slot IS NULL THEN 'parked' ELSE 'ready' END
-   WHERE id IN (SELECT d.id FROM jobs d WHERE d.structure = ? AND d.state = '${stage}' AND d.due <= (SELECT ${now}) ORDER BY d.due LIMIT ?)
-   RETURNING state, grp`;
+const promoting = (stage: Stage, now: string): Statement<Promotion, [stage: Stage, group: string | null]> => {
+  const due = `SELECT d.id FROM jobs d WHERE d.structure = ? AND d.state = '${stage}' AND d.due <= (SELECT ${now}) ORDER BY d.due LIMIT ?`;
+  const text = (rows: string): string =>
+    `UPDATE jobs SET due = ${steady}, state = CASE WHEN ? = 1 AND grp IS NOT NULL AND slot IS NULL THEN 'parked' ELSE 'ready' END
+     WHERE ${rows} RETURNING state, grp`;
+  return new Statement(text(among(due)), text(amongUnlocked(due)));
+};
+
+/** The oldest of those that have ended. One that is retried meanwhile has not. */
+const pruning = <P extends readonly Value[]>(which: string): Statement<P, [bytes: number]> =>
+  new Statement(
+    `DELETE FROM jobs WHERE id IN
+       (SELECT o.id FROM jobs o WHERE o.structure = ? AND o.state = CAST(? AS text) AND o.ended IS NOT NULL AND ${which} ORDER BY o.ended LIMIT ?)
+     AND ended IS NOT NULL RETURNING bytes`,
+  );
 
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;
@@ -153,13 +168,11 @@ export const sql = {
     'SELECT DISTINCT owner FROM waiters WHERE structure = ? AND mode < 0 AND mode <= ?',
   ),
   /** With `limited` groups, their jobs are parked first. */
-  promoteDelayed: new Statement<Promotion, [stage: Stage, group: string | null]>(
-    promoting('delayed', steady),
-  ),
-  promoteTimed: new Statement<Promotion, [stage: Stage, group: string | null]>(promoting('timed', 'wall()')),
+  promoteDelayed: promoting('delayed', steady),
+  promoteTimed: promoting('timed', 'wall()'),
   claim: new Statement<[owner: number, structure: number, most: number], ClaimedRow>(
-    `UPDATE jobs SET ${claiming} WHERE id IN (${readyJobs}) RETURNING ${claimedRow}`,
-    `UPDATE jobs SET ${claiming} WHERE id = ANY(ARRAY(${readyJobs} FOR UPDATE SKIP LOCKED)) RETURNING ${claimedRow}`,
+    `UPDATE jobs SET ${claiming} WHERE ${among(readyJobs)} RETURNING ${claimedRow}`,
+    `UPDATE jobs SET ${claiming} WHERE ${amongUnlocked(readyJobs)} RETURNING ${claimedRow}`,
   ),
   /** How long until something is due by itself, in milliseconds. */
   next: new Statement<[structure: number, structure: number], [delayed: number | null, timed: number | null]>(
@@ -336,12 +349,11 @@ export const sql = {
   pause: new Statement<[structure: number, paused: number]>(
     'INSERT INTO queues (structure, paused) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET paused = excluded.paused',
   ),
-  /** The oldest of those that have ended, beyond a number or an age. */
-  removeOldest: new Statement<[structure: number, stage: Stage, most: number], [bytes: number]>(
-    `DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE structure = ? AND state = CAST(? AS text) AND ended IS NOT NULL AND ended < (SELECT wall()) - ${leastKept} ORDER BY ended LIMIT ?) RETURNING bytes`,
+  /** Beyond a number, or an age. */
+  removeOldest: pruning<[structure: number, stage: Stage, most: number]>(
+    `o.ended < (SELECT wall()) - ${leastKept}`,
   ),
-  removeOlder: new Statement<[structure: number, stage: Stage, age: number, most: number], [bytes: number]>(
-    `DELETE FROM jobs WHERE id IN
-       (SELECT id FROM jobs WHERE structure = ? AND state = CAST(? AS text) AND ended IS NOT NULL AND ended < (SELECT wall()) - ? ORDER BY ended LIMIT ?) RETURNING bytes`,
+  removeOlder: pruning<[structure: number, stage: Stage, age: number, most: number]>(
+    'o.ended < (SELECT wall()) - ?',
   ),
 };
