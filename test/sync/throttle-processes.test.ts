@@ -87,9 +87,10 @@ forEachEngine((engine) => {
     });
 
     test('is not held up by one that was killed while it waited', async () => {
-      const options = { limit: 1, per: '400ms' } as const;
+      const options = { limit: 1, per: '1s' } as const;
       const { throttle, inLine } = await opened(options);
-      await throttle.penalize({ cost: 5 });
+      // Time enough for the second to stand in line before the first has had its turn, on a busy machine, too.
+      await throttle.penalize({ cost: 8 });
       const doomed = await inLine();
       const behind = await inLine();
       await doomed.kill9();
