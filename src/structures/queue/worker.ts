@@ -274,7 +274,7 @@ export class Worker<S extends Kind, Data, R> implements AsyncDisposable {
   async #lookAfterOthers(): Promise<void> {
     if (this.#lining !== undefined || this.#scope.closing.aborted) return;
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
-    if (dead.length > 0) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
+    if (dead !== undefined) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
   }
 
   async #lookForCancelled(): Promise<void> {
