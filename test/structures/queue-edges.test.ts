@@ -129,6 +129,31 @@ forEachEngine((engine) => {
     expect(starts.size).toBe(1_200);
   });
 
+  test('jobs of one that others have found dead are given back though all workers are busy', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store);
+    const lost = await queue.add('lost');
+    const never = new Promise<string>(() => {});
+    newQueue(await engine.reopen(store)).work(() => never);
+    await until(async () => (await lost.get())?.state === 'running');
+    await queue.addMany(Array.from({ length: 5_000 }, (_, n) => ({ data: `${n}` })));
+    const other = newQueue(await engine.reopen(store));
+    const worker = other.work(
+      async ({ data }) => {
+        await pause(2);
+        return data;
+      },
+      { prefetch: 1 },
+    );
+    await until(() => worker.running === 1);
+    // As whoever opens the store next does.
+    await raw(`DELETE FROM owners WHERE id = (SELECT owner FROM jobs WHERE id = ${lost.id})`);
+    await until(async () => (await lost.get())?.deaths === 1);
+    expect((await queue.counts()).waiting).toBeGreaterThan(0);
+    await worker.stop();
+  });
+
   test('a job that was claimed ahead has all of its time from when it is started', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);

@@ -7,6 +7,7 @@ import { sql as events } from '../../src/structures/queue/event-statements.js';
 import { sql as keys } from '../../src/structures/queue/key-statements.js';
 import { sql as groups } from '../../src/structures/queue/group-statements.js';
 import { finding, sql as listing } from '../../src/structures/queue/list-statements.js';
+import { sql as standing } from '../../src/structures/queue/standing.js';
 import { sql } from '../../src/structures/queue/statements.js';
 
 /** These sort what there are few of: those who wait, those of a group that have a place, the children of one job, the notes of a page; a stage, so as not to walk past all other jobs. */
@@ -29,6 +30,7 @@ const named = (what: string, statements: Readonly<Record<string, Statement>>): [
 const all: [string, Statement][] = [
   ...Object.entries(sql),
   ...named('group', groups),
+  ...named('standing', standing),
   ...named('child', children),
   ...named('key', keys),
   ...named('event', events),

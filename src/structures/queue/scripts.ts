@@ -13,6 +13,7 @@ import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
 import { lostError, Outcomes, type Attempt, type Claim, type Finished, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
+import { anyLost } from './standing.js';
 import { sql, type ClaimedRow } from './statements.js';
 import type { Validate } from './validating.js';
 
@@ -150,9 +151,10 @@ export class QueueScripts {
     return rows.map(([id]) => id);
   }
 
-  /** The dead among those who take jobs. */
-  *dead(structure: number): Script<number[]> {
-    return yield* theDead(yield* otherWorkers(structure));
+  /** The dead among those who take jobs; `undefined` where there are none, and nothing of others is to be given back. */
+  *dead(structure: number): Script<number[] | undefined> {
+    const dead = yield* theDead(yield* otherWorkers(structure));
+    return dead.length > 0 || (yield* anyLost(structure)) ? dead : undefined;
   }
 
   *bury(structure: number, dead: readonly number[]): Script<void> {
@@ -210,8 +212,7 @@ export class QueueScripts {
   }
 
   *#isReady(structure: number): Script<boolean> {
-    if ((yield* get(sql.gone, structure)) !== undefined) return true;
-    if ((yield* get(sql.anyOverdue, structure)) !== undefined) return true;
+    if (yield* anyLost(structure)) return true;
     const { paused, limits } = yield* this.limits.settings(structure);
     if (paused || (yield* this.limits.share(structure, limits, new Change(), false)).most < 1) return false;
     if ((yield* get(sql.anyReady, structure)) !== undefined) return true;

@@ -300,9 +300,6 @@ export const sql = {
     `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < (SELECT ${steady}) LIMIT ?`,
     `SELECT id, claim, failures, options FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < (SELECT ${steady}) LIMIT ? FOR UPDATE SKIP LOCKED`,
   ),
-  anyOverdue: new Statement<[structure: number], [id: number]>(
-    `SELECT id FROM jobs WHERE structure = ? AND deadline IS NOT NULL AND deadline < (SELECT ${steady}) LIMIT 1`,
-  ),
   /** The own jobs that somebody wants to be cancelled. */
   cancelling: new Statement<[structure: number, owner: number], [id: number]>(
     'SELECT id FROM jobs WHERE structure = ? AND owner = ? AND cancelling IS NOT NULL',

@@ -310,7 +310,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     // Whoever waits in line does so anyway.
     if (this.#lining !== undefined || this.#scope.closing.aborted) return;
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
-    if (dead.length > 0) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
+    if (dead !== undefined) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
   }
 
   async #lookForCancelled(): Promise<void> {
