@@ -230,8 +230,11 @@ export class ServerScope implements Scope<'server'> {
     if (!this.#engine.sessions.open) this.#run(script).catch(nothing);
   }
 
-  onClose(script: (structure: number) => Script<unknown>): () => void {
-    return this.#engine.onClose(() => this.#run(script));
+  onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void {
+    return this.#engine.onClose(async () => {
+      await pending?.();
+      await this.#run(script);
+    });
   }
 
   refuseInTransaction(what: string): void {

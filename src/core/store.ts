@@ -265,8 +265,11 @@ export interface Scope<K extends Kind> {
   after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
   /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction. */
   aside(script: (structure: number) => Script<void>): void;
-  /** Runs a script when the store closes, the last one given first, unless the function that is returned was called before. */
-  onClose(script: (structure: number) => Script<unknown>): () => void;
+  /**
+   * Runs a script when the store closes, the last one given first, unless the function that is returned was called before. On a server `pending`, what is
+   * still under way and must not reject, is awaited first.
+   */
+  onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
   refuseInTransaction(what: string): void;
   /** @throws `TypeError` outside of a transaction of this store. */

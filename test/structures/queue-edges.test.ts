@@ -154,6 +154,30 @@ forEachEngine((engine) => {
     await worker.stop();
   });
 
+  test('a store that closes at any moment, while it claims say, leaves no job behind, and counts no death', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store);
+    await queue.addMany(Array.from({ length: 900 }, (_, n) => ({ data: `${n}` })));
+    for (let i = 0; i < 20; i++) {
+      const closing = await engine.reopen(store);
+      newQueue(closing).work(
+        async ({ data }) => {
+          await pause(i % 3);
+          return data;
+        },
+        { concurrency: 3, prefetch: i % 2 },
+      );
+      for (let turns = i; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      if (i % 4 === 0 || engine.name === 'server') await pause(3 * i);
+      await closing.close();
+    }
+    await using _ = queue.work(({ data }) => data, { concurrency: 10 });
+    await queue.idle({ timeout: 20_000 });
+    expect(await queue.counts()).toMatchObject({ running: 0, waiting: 0, completed: 900 });
+    const jobs = await queue.jobs({ limit: 1_000 });
+    expect(jobs.filter(({ deaths }) => deaths > 0).map(({ id }) => id)).toEqual([]);
+  });
+
   test('a job that was claimed ahead has all of its time from when it is started', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);

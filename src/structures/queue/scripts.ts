@@ -139,10 +139,12 @@ export class QueueScripts {
     if (refused.length > 0) throw lostError();
   }
 
-  /** Gives back what this store runs, as it closes. */
+  /**
+   * Gives back what a worker has, as its store closes. The store stays among those who take jobs: what it may have claimed without knowing, others give back
+   * once they have seen that it is gone.
+   */
   *leave(structure: number, outcomes: readonly Outcome[], told: Told): Script<void> {
     yield* this.exchange(structure, { outcomes, told, ...noRoom });
-    yield* run(sql.unregister, structure, yield* owner());
   }
 
   /** Those among the jobs of this store that somebody wants to be cancelled. */

@@ -75,7 +75,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   /** Whether there may be jobs that could be claimed. */
   #hopeful = true;
   #stirred = false;
-  #exchanging = false;
+  #exchanging: Promise<void> | undefined;
   #lining: Promise<void> | undefined;
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
@@ -120,7 +120,14 @@ export class Worker<S extends Kind> implements AsyncDisposable {
         this.#lookForCancelled().catch(nothing);
         this.#lookForLost().catch(nothing);
       }),
-      scope.onClose((structure) => this.#leave(structure)),
+      scope.onClose(
+        (structure) => this.#leave(structure),
+        () => {
+          // What it gives back it must not claim again.
+          this.#stopping.abort();
+          return Promise.all([this.#lining, this.#exchanging]);
+        },
+      ),
       stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
     void this.#begin();
@@ -179,7 +186,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   }
 
   #checkIdle(): void {
-    if (this.#running.size > 0 || this.#outcomes.length > 0 || this.#exchanging) return;
+    if (this.#running.size > 0 || this.#outcomes.length > 0 || this.#exchanging !== undefined) return;
     this.#idle?.();
   }
 
@@ -193,7 +200,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     this.#stirred = true;
     setImmediate(() => {
       this.#stirred = false;
-      if (!this.#exchanging) void this.#exchangeNow();
+      if (this.#exchanging === undefined) this.#exchangeNow();
     });
   }
 
@@ -205,21 +212,25 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   }
 
   /** Once: what ends because of it gathers again. */
-  async #exchangeNow(): Promise<void> {
+  #exchangeNow(): void {
     const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room.want) : 0;
-    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0 || this.#begun.length > 0) {
-      this.#exchanging = true;
-      try {
-        await this.#exchange(want);
-        this.#trouble.over();
-        this.#stir();
-      } catch (error) {
-        // What there was to write is still there.
-        this.#retry(error);
-      } finally {
-        this.#exchanging = false;
-      }
-    } else if (this.#room.want > 0 && !this.#hopeful) this.#lining ??= this.#line();
+    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0 || this.#begun.length > 0)
+      this.#exchanging = this.#tryExchange(want);
+    else if (this.#room.want > 0 && !this.#hopeful) this.#lining ??= this.#line();
+    this.#checkIdle();
+  }
+
+  async #tryExchange(want: number): Promise<void> {
+    try {
+      await this.#exchange(want);
+      this.#trouble.over();
+      this.#stir();
+    } catch (error) {
+      // What there was to write is still there.
+      this.#retry(error);
+    } finally {
+      this.#exchanging = undefined;
+    }
     this.#checkIdle();
   }
 
