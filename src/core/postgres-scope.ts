@@ -100,6 +100,16 @@ export class ServerScope implements Scope<'server'> {
     return changes > 0 ? done(changes) : this.#run(script);
   }
 
+  async quickAdd<A, P extends readonly Value[], R extends Row, T>(
+    _statement: Statement<P, R>,
+    prepare: () => A,
+    _params: (structure: number, prepared: A) => P | undefined,
+    _read: (row: R) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): Promise<T> {
+    return this.write(prepare, otherwise);
+  }
+
   /** In a transaction anyway: it locks first. */
   async quickRemove<P extends readonly Value[], R extends Row, T>(
     _statement: Statement<P, R>,

@@ -45,6 +45,9 @@ END;
 CREATE TRIGGER waiters_removed AFTER DELETE ON waiters BEGIN
   UPDATE structures SET waiting = waiting - 1 WHERE id = OLD.structure;
 END;
+CREATE TRIGGER jobs_added AFTER INSERT ON jobs WHEN NEW.owner = 0 BEGIN
+  UPDATE job_counts SET waiting = waiting + 1, bytes = bytes + NEW.bytes WHERE structure = NEW.structure AND slot = 0;
+END;
 `;
 
 /**

@@ -90,6 +90,19 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return changes > 0 ? done(changes) : this.#run((structure) => otherwise(structure, prepared));
   }
 
+  quickAdd<A, P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P | undefined,
+    read: (row: R) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): T {
+    const prepared = prepare();
+    const values = params(this.#find(), prepared);
+    const row = values && this.#engine.get(statement, values);
+    return row === undefined ? this.#run((structure) => otherwise(structure, prepared)) : read(row);
+  }
+
   quickRemove<P extends readonly Value[], R extends Row, T>(
     statement: Statement<P, R>,
     params: (structure: number) => P,

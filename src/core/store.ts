@@ -206,6 +206,17 @@ export interface Scope<K extends Kind> {
     otherwise: (structure: number, prepared: A) => Script<T>,
   ): Result<K, T>;
   /**
+   * Asks one statement that writes for its row, and reads it; where it has none, or there are no parameters for it, `otherwise` runs in a transaction. On a server it always
+   * does.
+   */
+  quickAdd<A, P extends readonly Value[], R extends Row, T>(
+    statement: Statement<P, R>,
+    prepare: () => A,
+    params: (structure: number, prepared: A) => P | undefined,
+    read: (row: R) => T,
+    otherwise: (structure: number, prepared: A) => Script<T>,
+  ): Result<K, T>;
+  /**
    * Removes one row by one statement, and reads it; where it removed none, `otherwise` does, in a transaction and with the structure to
    * itself. What the statement removes is gone before it is read: it must be sure to be readable.
    */

@@ -12,6 +12,7 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
+import { quickJob } from './queue/adding.js';
 import { eventsOf, resolveEvents, type EventOptions, type JobEvent } from './queue/events.js';
 import { resolveFlow, type FlowJob } from './queue/flow.js';
 import { Handle, type HandleOf } from './queue/handle.js';
@@ -89,11 +90,14 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    */
   add(data: Input, options?: AddOptions): Result<S, Handle<S, Data, R>> {
     return this.#scope.after(
-      this.#scope.write(
-        () => [this.#scripts.encoded(data, options)],
-        (structure, jobs) => this.#scripts.add(structure, jobs),
+      this.#scope.quickAdd(
+        sql.addQuickly,
+        () => this.#scripts.encoded(data, options),
+        quickJob,
+        ([id]) => id,
+        (structure, job) => this.#scripts.addOne(structure, job),
       ),
-      ([id = 0]) => this.handle(id),
+      (id) => this.handle(id),
     );
   }
 

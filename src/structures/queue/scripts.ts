@@ -77,10 +77,12 @@ export class QueueScripts {
     this.outcomes = new Outcomes(this.columns, policy);
   }
 
-  encoded(data: unknown, options: AddOptions | undefined): EncodedJob {
-    const { column, size } = this.columns.values.encodeValue(this.#validate(data, options?.name), 'data');
-    const plan = resolveAdd(options);
-    return { ...plan, column, size };
+  encoded(data: unknown, given: AddOptions | undefined): EncodedJob {
+    const { column, size } = this.columns.values.encodeValue(this.#validate(data, given?.name), 'data');
+    const { name, group, key, keyed, window, onDuplicate, rank, delay, at, options, after } =
+      resolveAdd(given);
+    // Written out: to spread the plan took as long as to encode the data.
+    return { name, group, key, keyed, window, onDuplicate, rank, delay, at, options, after, column, size };
   }
 
   /** Anything, in its column. */
@@ -97,6 +99,11 @@ export class QueueScripts {
     const change = new Change();
     yield* this.limits.store(structure, given, change);
     yield* change.store(structure);
+  }
+
+  *addOne(structure: number, job: EncodedJob): Script<number> {
+    const [id = 0] = yield* this.add(structure, [job]);
+    return id;
   }
 
   /** The numbers of the jobs, in order; of those whose key was taken, that of the one that has it. */
