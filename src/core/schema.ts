@@ -48,6 +48,14 @@ END;
 CREATE TRIGGER jobs_added AFTER INSERT ON jobs WHEN NEW.owner = 0 BEGIN
   UPDATE job_counts SET waiting = waiting + 1, bytes = bytes + NEW.bytes WHERE structure = NEW.structure AND slot = 0;
 END;
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.pending IS NOT NULL BEGIN
+  DELETE FROM job_data WHERE job = OLD.id;
+  DELETE FROM job_notes WHERE job = OLD.id;
+  DELETE FROM job_children WHERE parent = OLD.id;
+END;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes BEGIN
+  UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
+END;
 `;
 
 /**
@@ -106,6 +114,21 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER waiters_changed AFTER INSERT OR DELETE ON waiters FOR EACH ROW EXECUTE FUNCTION waiters_count();
+CREATE FUNCTION job_removed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  DELETE FROM job_data WHERE job = OLD.id;
+  DELETE FROM job_notes WHERE job = OLD.id;
+  DELETE FROM job_children WHERE parent = OLD.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs FOR EACH ROW
+  WHEN (OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.pending IS NOT NULL) EXECUTE FUNCTION job_removed();
+CREATE FUNCTION job_noted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes FOR EACH ROW EXECUTE FUNCTION job_noted();
 `;
 
 /** The same tables in PostgreSQL's types. */
