@@ -4,6 +4,7 @@ import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import type { Row, Statement, Value } from './statement.js';
 import {
+  type Gathering,
   firstPage,
   largestPage,
   nothing,
@@ -111,6 +112,13 @@ export class EmbeddedScope implements Scope<'embedded'> {
   write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): T {
     const prepared = prepare();
     return this.#run((structure) => script(structure, prepared));
+  }
+
+  together<A, P extends readonly Value[], R extends Row, T>(
+    _gathering: Gathering<A, P, R, T>,
+    script: (structure: number, prepared: A) => Script<T>,
+  ): (prepare: () => A) => T {
+    return (prepare) => this.write(prepare, script);
   }
 
   transaction<T>(work: () => T): T {

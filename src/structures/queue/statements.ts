@@ -77,7 +77,7 @@ export type Counts = [
   bytes: number,
 ];
 
-const countColumns = [
+export const countColumns = [
   'blocked',
   'waiting',
   'delayed',
@@ -87,8 +87,8 @@ const countColumns = [
   'cancelled',
   'bytes',
 ];
-const counted = `ON CONFLICT (structure, slot) DO UPDATE SET ${countColumns.map((name) => `${name} = c.${name} + excluded.${name}`).join(', ')}`;
-const counting = `INSERT INTO job_counts AS c (structure, slot, ${countColumns.join(', ')})`;
+export const counted = `ON CONFLICT (structure, slot) DO UPDATE SET ${countColumns.map((name) => `${name} = c.${name} + excluded.${name}`).join(', ')}`;
+export const counting = `INSERT INTO job_counts AS c (structure, slot, ${countColumns.join(', ')})`;
 
 const inserting =
   'INSERT INTO jobs (structure, state, rank, due, added, bytes, name, grp, key, keyed, options, data)';
