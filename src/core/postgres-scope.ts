@@ -1,5 +1,6 @@
 import type { StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
+import { Gatherer } from './gatherer.js';
 import type { WaitOptions } from './options.js';
 import type { ServerEngine } from './postgres.js';
 import type { Script } from './script.js';
@@ -8,6 +9,7 @@ import {
   firstPage,
   largestPage,
   nothing,
+  type Gathering,
   type Observation,
   type Page,
   type QuickTake,
@@ -100,16 +102,6 @@ export class ServerScope implements Scope<'server'> {
     return changes > 0 ? done(changes) : this.#run(script);
   }
 
-  async quickAdd<A, P extends readonly Value[], R extends Row, T>(
-    _statement: Statement<P, R>,
-    prepare: () => A,
-    _params: (structure: number, prepared: A) => P | undefined,
-    _read: (row: R) => T,
-    otherwise: (structure: number, prepared: A) => Script<T>,
-  ): Promise<T> {
-    return this.write(prepare, otherwise);
-  }
-
   /** In a transaction anyway: it locks first. */
   async quickRemove<P extends readonly Value[], R extends Row, T>(
     _statement: Statement<P, R>,
@@ -133,6 +125,24 @@ export class ServerScope implements Scope<'server'> {
   async write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Promise<T> {
     const prepared = prepare();
     return this.#run((structure) => script(structure, prepared));
+  }
+
+  together<A, P extends readonly Value[], R extends Row, T>(
+    gathering: Gathering<A, P, R, T>,
+    script: (structure: number, prepared: A) => Script<T>,
+  ): (prepare: () => A) => Promise<T> {
+    const alone = (prepared: A): Promise<T> => this.#run((structure) => script(structure, prepared));
+    const gatherer = new Gatherer<A, T>({
+      weight: (prepared) => gathering.weight(prepared),
+      together: (all) => this.#together(gathering, all),
+      alone,
+      isLost: (error) => error instanceof HoldfastError && error.code === 'ERR_CONNECTION',
+    });
+    return async (prepare) => {
+      const prepared = prepare();
+      const byItself = this.#engine.sessions.within || !gathering.fits(prepared);
+      return byItself ? alone(prepared) : gatherer.add(prepared);
+    };
   }
 
   async transaction<T>(work: () => Promise<T>): Promise<T> {
@@ -284,6 +294,14 @@ export class ServerScope implements Scope<'server'> {
     const ask = () => this.#engine.get(statement, params(structure, owner));
     const row = await this.#engine.exclusively(structure, ask, begin);
     return row && read(row, structure, owner);
+  }
+
+  async #together<A, P extends readonly Value[], R extends Row, T>(
+    { statement, params, read }: Gathering<A, P, R, T>,
+    all: readonly A[],
+  ): Promise<readonly T[] | undefined> {
+    const structure = await this.#known();
+    return read(await this.#engine.get(statement, params(structure, all)), all);
   }
 
   async #run<T>(script: (structure: number) => Script<T>): Promise<T> {

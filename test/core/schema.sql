@@ -248,7 +248,7 @@ END;
 CREATE TRIGGER jobs_added AFTER INSERT ON jobs WHEN NEW.owner = 0 BEGIN
   UPDATE job_counts SET waiting = waiting + 1, bytes = bytes + NEW.bytes WHERE structure = NEW.structure AND slot = 0;
 END;
-CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.pending IS NOT NULL BEGIN
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL BEGIN
   DELETE FROM job_data WHERE job = OLD.id;
   DELETE FROM job_notes WHERE job = OLD.id;
   DELETE FROM job_children WHERE parent = OLD.id;

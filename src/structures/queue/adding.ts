@@ -6,8 +6,7 @@ import { noteClock } from '../../core/steady.js';
 import type { Change } from './change.js';
 import { isOver, linkChildren } from './children.js';
 import type { OnDuplicate, Plan } from './options.js';
-import { isTraced } from './recording.js';
-import { sql, type NewJob, type QuickJob, type Stage } from './statements.js';
+import { sql, type NewJob, type Stage } from './statements.js';
 
 /** A job to be added, encoded. */
 export interface EncodedJob extends Plan {
@@ -21,7 +20,7 @@ interface KeyedJob extends EncodedJob {
 }
 
 /** More than that, in bytes, lies beside the job: each change of state writes the row anew. */
-const mostInline = 1024;
+export const mostInline = 1024;
 /** How many windows that are over are removed with each that is opened. */
 const sweptAtOnce = 4;
 
@@ -52,14 +51,6 @@ export function* insert(
   if (large.length > 0) yield* each(sql.addData, large);
   for (const id of ids) change.tell('added', id);
   return ids;
-}
-
-/** The job, if it can be added by one statement. */
-export function quickJob(structure: number, job: EncodedJob): QuickJob | undefined {
-  const { rank, at, delay, size, name, group, options, column } = job;
-  const isSpecial =
-    !isPlain(job) || group !== null || delay > 0 || at !== null || size > mostInline || isTraced();
-  return isSpecial ? undefined : [rank, size, name, options, column, structure];
 }
 
 function rowOf(structure: number, job: EncodedJob, limited: boolean): NewJob {

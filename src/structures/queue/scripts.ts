@@ -101,11 +101,6 @@ export class QueueScripts {
     yield* change.store(structure);
   }
 
-  *addOne(structure: number, job: EncodedJob): Script<number> {
-    const [id = 0] = yield* this.add(structure, [job]);
-    return id;
-  }
-
   /** The numbers of the jobs, in order; of those whose key was taken, that of the one that has it. */
   *add(structure: number, jobs: readonly EncodedJob[]): Script<number[]> {
     const change = new Change();

@@ -23,16 +23,6 @@ export type NewJob = [
   data: ValueColumn | null,
 ];
 
-/** A job to be added that nothing is particular about. */
-export type QuickJob = [
-  rank: number,
-  bytes: number,
-  name: string | null,
-  options: string | null,
-  data: ValueColumn,
-  structure: number,
-];
-
 /** A job that was claimed. */
 export type ClaimedRow = [
   id: number,
@@ -87,7 +77,7 @@ export type Counts = [
   bytes: number,
 ];
 
-const countColumns = [
+export const countColumns = [
   'blocked',
   'waiting',
   'delayed',
@@ -97,8 +87,8 @@ const countColumns = [
   'cancelled',
   'bytes',
 ];
-const counted = `ON CONFLICT (structure, slot) DO UPDATE SET ${countColumns.map((name) => `${name} = c.${name} + excluded.${name}`).join(', ')}`;
-const counting = `INSERT INTO job_counts AS c (structure, slot, ${countColumns.join(', ')})`;
+export const counted = `ON CONFLICT (structure, slot) DO UPDATE SET ${countColumns.map((name) => `${name} = c.${name} + excluded.${name}`).join(', ')}`;
+export const counting = `INSERT INTO job_counts AS c (structure, slot, ${countColumns.join(', ')})`;
 
 const inserting =
   'INSERT INTO jobs (structure, state, rank, due, added, bytes, name, grp, key, keyed, options, data)';
@@ -150,15 +140,6 @@ export const sql = {
           WITH ORDINALITY AS n(structure, state, rank, at, delay, bytes, name, grp, key, keyed, options, data, place) ORDER BY n.place
         RETURNING id`,
     },
-  ),
-  /** A job that is ready, without a group or a key, where nobody waits for one and nobody listens: the trigger `jobs_added` counts it. */
-  addQuickly: new Statement<QuickJob, [id: number]>(
-    `INSERT INTO jobs (structure, state, owner, due, added, rank, bytes, name, options, data)
-     SELECT s.id, 'ready', 0, ${steady}, wall(), ?, ?, ?, ?, ? FROM structures s
-     WHERE s.id = ? AND s.waiting = 0 AND EXISTS (SELECT 1 FROM job_counts c WHERE c.structure = s.id AND c.slot = 0)
-       AND NOT EXISTS (SELECT 1 FROM queues q WHERE q.structure = s.id AND q.recording IS NOT NULL AND q.recording > ${steady})`,
-    '',
-    { answers: 'rowid' },
   ),
   addData: new Statement<[job: number, data: ValueColumn], [job: number]>(
     'INSERT INTO job_data (job, data) VALUES (?, ?)',
