@@ -265,7 +265,7 @@ export class ServerScope implements Scope<'server'> {
     requireTransaction(this.#engine.sessions.open, what);
   }
 
-  overhear(listener: () => void): () => void {
+  overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
   }
 
@@ -361,6 +361,7 @@ export class ServerScope implements Scope<'server'> {
       closing: engine.closing,
       soon: (script, wanted) =>
         wanted === undefined ? this.#run(script) : this.#whileWanted(script, wanted),
+      version: () => undefined,
       renew: () => engine.presence.renew(),
       look: (script) => this.read(nothing, script),
       line: this.#ref,

@@ -245,7 +245,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
     requireTransaction(this.#engine.transactions.open, what);
   }
 
-  overhear(listener: () => void): () => void {
+  overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
   }
 
@@ -315,6 +315,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
       get alone() {
         return engine.presence.listeners.alone;
       },
+      version: () => `${engine.dataVersion()} ${engine.writes}`,
       renew: nothing,
     };
   }

@@ -334,7 +334,7 @@ forEachEngine((engine) => {
 
     test('that are removed let all jobs go, however many wait', async () => {
       const store = await engine.open();
-      const queue = newQueue(store, { groups: { concurrency: 1 } });
+      const queue = newQueue(store, { groups: { concurrency: 1 }, keep: { completed: { count: 1_500 } } });
       await queue.addMany(many(1_500));
       await newQueue(store, { groups: null }).counts();
       await using _ = queue.work(() => 'done', { concurrency: 100 });

@@ -55,8 +55,10 @@ export const nothingTold: Told = { begun: [], progress: [], logs: [] };
 const noRoom: Room = { want: 0, atOnce: 0 };
 /** How many jobs that have become due are made ready at once. */
 const promotedAtOnce = 1_000;
-/** How often whoever is first in line looks for what nobody rings for, in milliseconds: the dead, and handlers that hang. */
+/** How often whoever is first in line looks for the dead while others run jobs, in milliseconds; else it does when the store looks for lost rings. */
 const lookEvery = 50;
+/** How often it looks at least whether a handler hangs, in milliseconds. */
+const quietFor = 1_000;
 /** How long a handler has to end when its time is over, in milliseconds; and when others take its job, whose process must be blocked. */
 export const grace = 1_000;
 const overdueAfter = 2_000;
@@ -187,11 +189,18 @@ export class QueueScripts {
   /** Waiting for jobs: `room` tells how many there is room for. */
   turn(room: () => Room): Turn<readonly Claimed[]> {
     let due = -Infinity;
+    let watches = true;
     const take = this.#takeOrSleep.bind(this);
+    const untilReady = this.#untilReady.bind(this);
     return {
       mode: 1,
-      within: () => Math.max(0, Math.min(lookEvery, due - performance.now())),
-      ready: (structure) => this.#isReady(structure),
+      within: () => Math.max(0, Math.min(watches ? lookEvery : Infinity, due - performance.now())),
+      quiet: quietFor,
+      ready: function* (structure) {
+        const later = yield* untilReady(structure);
+        due = performance.now() + later;
+        return later <= 0;
+      },
       take: function* (structure) {
         const { claimed, later } = yield* take(structure, room());
         if (claimed.length > 0) return { value: claimed };
@@ -201,7 +210,13 @@ export class QueueScripts {
       passOn: function* (structure) {
         yield* ringAll(yield* all(sql.line, structure, 1));
       },
-      hold: { holders: otherWorkers },
+      hold: {
+        holders: function* (structure) {
+          const others = yield* otherWorkers(structure);
+          watches = others.length > 0;
+          return others;
+        },
+      },
     };
   }
 
@@ -217,12 +232,14 @@ export class QueueScripts {
     return claims;
   }
 
-  *#isReady(structure: number): Script<boolean> {
-    if (yield* anyLost(structure)) return true;
+  /** In how many milliseconds something can be taken, by itself. */
+  *#untilReady(structure: number): Script<number> {
+    if (yield* anyLost(structure)) return 0;
     const { paused, limits, later } = yield* this.limits.settings(structure);
-    if (paused || (yield* this.limits.share(structure, limits, new Change(), false)).most < 1) return false;
-    if ((yield* get(sql.anyReady, structure)) !== undefined) return true;
-    return later <= 0;
+    if (paused) return Infinity;
+    const share = yield* this.limits.share(structure, limits, new Change(), false);
+    if (share.most < 1) return share.later;
+    return (yield* get(sql.anyReady, structure)) === undefined ? later : 0;
   }
 
   *#claim(

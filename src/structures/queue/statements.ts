@@ -284,9 +284,10 @@ export const sql = {
   unregister: new Statement<[structure: number, owner: number]>(
     'DELETE FROM queue_workers WHERE structure = ? AND owner = ?',
   ),
-  /** Who takes jobs, but for one. */
+  /** Who runs jobs, but for one. */
   workers: new Statement<[structure: number, own: number], OwnerRow>(
-    'SELECT o.id, o.token FROM queue_workers w JOIN owners o ON o.id = w.owner WHERE w.structure = ? AND w.owner <> ?',
+    `SELECT o.id, o.token FROM queue_workers w JOIN owners o ON o.id = w.owner WHERE w.structure = ? AND w.owner <> ?
+       AND EXISTS (SELECT 1 FROM jobs j WHERE j.structure = w.structure AND j.owner = w.owner AND j.state = 'running')`,
   ),
   /** Who took jobs, and is gone. */
   gone: new Statement<[structure: number], [owner: number]>(

@@ -39,6 +39,8 @@ export interface StopOptions {
 const retryAfter = 500;
 /** How often a worker that is busy looks after the others, in milliseconds. */
 const lookEvery = 50;
+/** How often one that waits does, in milliseconds: there may be something to prune. */
+const lookIdle = 1_000;
 /** How often at most a worker looks whether its jobs are still its own, in milliseconds. */
 const lostEvery = 90;
 /**
@@ -79,6 +81,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   #lining: Promise<void> | undefined;
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #ended = 0;
   #pruned = performance.now();
   #looked = -Infinity;
@@ -105,18 +108,17 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     };
     const stop = (): void => void this.stop();
     if (this.#options.signal !== undefined) heard(this.#options.signal, stop);
-    const looking = setInterval(() => void this.#lookAfterOthers().catch(nothing), lookEvery).unref();
     const ticker = new Ticker(scope, scripts);
     const close = (): void => this.#close();
     heard(scope.closing, close);
     this.#cleanUp = [
       () => unheard(scope.closing, close),
       () => this.#options.signal && unheard(this.#options.signal, stop),
-      () => clearInterval(looking),
+      () => clearTimeout(this.#looking),
       () => ticker.stop(),
-      scope.overhear(() => {
+      scope.overhear((rung) => {
         if (scope.closing.aborted) return;
-        ticker.heard();
+        if (rung) ticker.heard();
         this.#lookForCancelled().catch(nothing);
         this.#lookForLost().catch(nothing);
       }),
@@ -130,6 +132,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       ),
       stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
+    this.#lookSoon();
     void this.#begin();
   }
 
@@ -311,14 +314,25 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       return;
     } finally {
       this.#lining = undefined;
+      this.#lookSoon();
     }
     this.#stir();
+  }
+
+  /** Whoever waits in line looks after the others anyway. */
+  #lookSoon(): void {
+    clearTimeout(this.#looking);
+    if (this.#scope.closing.aborted) return;
+    const within = this.#lining === undefined ? lookEvery : lookIdle;
+    this.#looking = setTimeout(() => {
+      this.#lookSoon();
+      this.#lookAfterOthers().catch(nothing);
+    }, within).unref();
   }
 
   async #lookAfterOthers(): Promise<void> {
     const unpruned = performance.now() - this.#pruned;
     if (unpruned > prunedIdle || (unpruned > prunedWithin && this.#ended > 0)) await this.#prune();
-    // Whoever waits in line does so anyway.
     if (this.#lining !== undefined || this.#scope.closing.aborted) return;
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
     if (dead !== undefined) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
