@@ -187,10 +187,11 @@ export async function addSome(world: World): Promise<void> {
 export async function addWithKey(world: World): Promise<void> {
   const { random } = world;
   const window = world.embedded ? 5 * unitOf(world.engine) : 3_600_000;
-  // One that it is to run after may have the same key.
-  const after = random.below(4) === 0 ? childrenOf(world) : [];
+  const key = random.pick(keys);
+  // Those that it is to run after may have the same one.
+  const after = random.below(4) === 0 ? childrenOf(world, (job) => job.key === key) : [];
   const more = {
-    key: random.pick(keys),
+    key,
     unique: random.pick<Plan['unique']>(['waiting', 'unfinished', 'unfinished', window]),
     onDuplicate: random.pick(after.length > 0 ? onDuplicates.slice(0, 2) : onDuplicates),
     after,
@@ -201,7 +202,7 @@ export async function addWithKey(world: World): Promise<void> {
 export const addAfter: Step = (world) =>
   add(world, [newPlan(world, pickQueue(world), { after: childrenOf(world) })]);
 
-function childrenOf(world: World): Plan['after'] {
-  const children = [pickJob(world), pickJob(world, isUnfinished)].filter((job) => job !== undefined);
+function childrenOf(world: World, which?: (job: ModelJob) => boolean): Plan['after'] {
+  const children = [pickJob(world, which), pickJob(world, isUnfinished)].filter((job) => job !== undefined);
   return children.map((child) => ({ child, ignores: world.random.below(3) === 0 }));
 }

@@ -276,7 +276,8 @@ export class Model {
 
   retry(job: ModelJob): boolean {
     if (job.state !== 'failed' && job.state !== 'cancelled') return false;
-    if (job.keyed !== undefined && this.holder(job.plan) !== undefined) return false;
+    const isTaken = (): boolean => job.keyed !== undefined && this.holder(job.plan) !== undefined;
+    if (isTaken()) return false;
     for (const link of job.links.filter(({ end, ignores }) => fails(end, ignores))) {
       const { child } = link;
       if (this.jobs.get(child.id) !== child) continue;
@@ -286,6 +287,8 @@ export class Model {
       // It may have completed since; or its key is another's by now.
       if (isOver(child)) this.#over.push(child);
     }
+    // By one of those that it is to run after, say.
+    if (isTaken()) return false;
     job.state = job.links.some(({ end }) => end === undefined) ? 'blocked' : 'waiting';
     job.keyed = job.keyed && Math.abs(job.keyed);
     job.failures = 0;
