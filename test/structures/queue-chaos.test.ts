@@ -144,7 +144,7 @@ forEachEngine((engine) => {
         let exact = 0;
         let kills = 0;
         const adding = (async () => {
-          while (kills < 15 || fails.size < 600) {
+          while (kills < 15 || fails.size < 400) {
             const jobs = random.some(40, () => ({
               data: { ...newTask(random), fails: random.pick([0, 0, 0, 1, 2]) },
               group: random.pick(['a', 'b', 'c', 'd']),
@@ -152,7 +152,7 @@ forEachEngine((engine) => {
             const handles = await queue.addMany(jobs);
             for (const [i, { id }] of handles.entries()) fails.set(id, jobs[i]!.data.fails);
             exact += jobs.filter(({ data }) => data.exact).length;
-            await pause(random.below(200));
+            await pause(random.below(400));
           }
         })();
         for (; kills < 15; kills++) {
