@@ -1,5 +1,6 @@
 import type { StructureRef } from './catalog.js';
 import { HoldfastError } from './errors.js';
+import { Gatherer } from './gatherer.js';
 import type { WaitOptions } from './options.js';
 import type { ServerEngine } from './postgres.js';
 import type { Script } from './script.js';
@@ -8,6 +9,7 @@ import {
   firstPage,
   largestPage,
   nothing,
+  type Gathering,
   type Observation,
   type Page,
   type QuickTake,
@@ -123,6 +125,24 @@ export class ServerScope implements Scope<'server'> {
   async write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Promise<T> {
     const prepared = prepare();
     return this.#run((structure) => script(structure, prepared));
+  }
+
+  together<A, P extends readonly Value[], R extends Row, T>(
+    gathering: Gathering<A, P, R, T>,
+    script: (structure: number, prepared: A) => Script<T>,
+  ): (prepare: () => A) => Promise<T> {
+    const alone = (prepared: A): Promise<T> => this.#run((structure) => script(structure, prepared));
+    const gatherer = new Gatherer<A, T>({
+      weight: (prepared) => gathering.weight(prepared),
+      together: (all) => this.#together(gathering, all),
+      alone,
+      isLost: (error) => error instanceof HoldfastError && error.code === 'ERR_CONNECTION',
+    });
+    return async (prepare) => {
+      const prepared = prepare();
+      const byItself = this.#engine.sessions.within || !gathering.fits(prepared);
+      return byItself ? alone(prepared) : gatherer.add(prepared);
+    };
   }
 
   async transaction<T>(work: () => Promise<T>): Promise<T> {
@@ -274,6 +294,14 @@ export class ServerScope implements Scope<'server'> {
     const ask = () => this.#engine.get(statement, params(structure, owner));
     const row = await this.#engine.exclusively(structure, ask, begin);
     return row && read(row, structure, owner);
+  }
+
+  async #together<A, P extends readonly Value[], R extends Row, T>(
+    { statement, params, read }: Gathering<A, P, R, T>,
+    all: readonly A[],
+  ): Promise<readonly T[] | undefined> {
+    const structure = await this.#known();
+    return read(await this.#engine.get(statement, params(structure, all)), all);
   }
 
   async #run<T>(script: (structure: number) => Script<T>): Promise<T> {

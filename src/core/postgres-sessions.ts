@@ -72,6 +72,11 @@ export class Sessions {
     return this.#current.getStore()?.ended === false;
   }
 
+  /** The same, also of what a transaction has started and that goes on after it. */
+  get within(): boolean {
+    return this.#current.getStore() !== undefined;
+  }
+
   /** Whether the caller is inside a serializable transaction. */
   get serializable(): boolean {
     return this.#current.getStore()?.serializable === true;

@@ -45,12 +45,26 @@ END;
 CREATE TRIGGER waiters_removed AFTER DELETE ON waiters BEGIN
   UPDATE structures SET waiting = waiting - 1 WHERE id = OLD.structure;
 END;
+CREATE TRIGGER jobs_added AFTER INSERT ON jobs WHEN NEW.owner = 0 BEGIN
+  UPDATE job_counts SET waiting = waiting + 1, bytes = bytes + NEW.bytes WHERE structure = NEW.structure AND slot = 0;
+END;
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL BEGIN
+  DELETE FROM job_data WHERE job = OLD.id;
+  DELETE FROM job_notes WHERE job = OLD.id;
+  DELETE FROM job_children WHERE parent = OLD.id;
+END;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes BEGIN
+  UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
+END;
 `;
 
 /**
  * PostgreSQL keeps the size and bytes of an index in 16 rows, by connection: in one row, all who write to one index would wait
  * for each other's commits, and serializable transactions would conflict. Numbers of entries come from a sequence for the same
  * reason. A script locks the row in `structures` FOR UPDATE; the reference from `entries` makes each insert wait for it.
+ *
+ * `wake_waiters` is a function since each of its statements sees what was committed before it: in the statement that calls it, behind what that has
+ * locked.
  */
 const postgresOnly = `
 CREATE TABLE tallies (
@@ -103,6 +117,32 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER waiters_changed AFTER INSERT OR DELETE ON waiters FOR EACH ROW EXECUTE FUNCTION waiters_count();
+CREATE FUNCTION job_removed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  DELETE FROM job_data WHERE job = OLD.id;
+  DELETE FROM job_notes WHERE job = OLD.id;
+  DELETE FROM job_children WHERE parent = OLD.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs FOR EACH ROW
+  WHEN (OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL) EXECUTE FUNCTION job_removed();
+CREATE FUNCTION job_noted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  UPDATE jobs SET noted = 1 WHERE id IN (SELECT job FROM added) AND noted IS NULL;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION job_noted();
+CREATE FUNCTION wake_waiters(queue bigint, ready bigint, ended boolean) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF ready > 0 THEN
+    PERFORM pg_notify('holdfast_' || current_schema() || '_' || w.owner, '')
+      FROM (SELECT owner FROM waiters WHERE structure = queue AND mode >= 0 ORDER BY id LIMIT ready) w;
+  END IF;
+  IF ended THEN
+    PERFORM pg_notify('holdfast_' || current_schema() || '_' || w.owner, '')
+      FROM (SELECT DISTINCT owner FROM waiters WHERE structure = queue AND mode = -1) w;
+  END IF;
+END $$;
 `;
 
 /** The same tables in PostgreSQL's types. */
@@ -125,10 +165,10 @@ export const migrations: readonly Migration[] = [
   { breaking: true, sqlite: tables + sqliteTriggers, postgres: inPostgres(tables) + postgresOnly },
 ];
 
-/** The names of the tables and sequences on a server, but for `migrations`. */
+/** The names of the tables, sequences and functions on a server, but for `migrations`. */
 export const tableNames: readonly string[] = migrations.flatMap(({ postgres }) =>
   Array.from(
-    postgres.matchAll(/CREATE (?:TABLE|SEQUENCE) (?:IF NOT EXISTS )?(\w+)/g),
+    postgres.matchAll(/CREATE (?:TABLE|SEQUENCE|FUNCTION) (?:IF NOT EXISTS )?(\w+)/g),
     ([, name = '']) => name,
   ),
 );

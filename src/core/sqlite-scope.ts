@@ -4,6 +4,7 @@ import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import type { Row, Statement, Value } from './statement.js';
 import {
+  type Gathering,
   firstPage,
   largestPage,
   nothing,
@@ -111,6 +112,19 @@ export class EmbeddedScope implements Scope<'embedded'> {
   write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): T {
     const prepared = prepare();
     return this.#run((structure) => script(structure, prepared));
+  }
+
+  together<A, P extends readonly Value[], R extends Row, T>(
+    { quick }: Gathering<A, P, R, T>,
+    script: (structure: number, prepared: A) => Script<T>,
+  ): (prepare: () => A) => T {
+    return (prepare) => {
+      const prepared = prepare();
+      const asked = quick(this.#find(), prepared);
+      const row = asked && this.#engine.get(asked.statement, asked.params);
+      if (asked !== undefined && row !== undefined) return asked.read(row);
+      return this.#run((structure) => script(structure, prepared));
+    };
   }
 
   transaction<T>(work: () => T): T {

@@ -12,6 +12,8 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
+import type { EncodedJob } from './queue/adding.js';
+import { adding } from './queue/at-once.js';
 import { eventsOf, resolveEvents, type EventOptions, type JobEvent } from './queue/events.js';
 import { resolveFlow, type FlowJob } from './queue/flow.js';
 import { Handle, type HandleOf } from './queue/handle.js';
@@ -50,6 +52,8 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts;
   readonly #results: Results<S>;
+  /** The numbers of jobs that are added. */
+  readonly #add: (encode: () => EncodedJob[]) => Result<S, number[]>;
 
   readonly #behindHandles: HandleOf<S, Data, R> = {
     get: (job) => this.get(job),
@@ -76,6 +80,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     this.#scope = scopeOf(store, { kind: 'queue', name, places: false, setup });
     const { kind } = this.#scope;
     this.#scripts = new QueueScripts(kind, name, policy, validating(options));
+    this.#add = this.#scope.together(adding, (structure, jobs) => this.#scripts.add(structure, jobs));
     this.#results = new Results(this.#scope, this.#scripts.columns);
     this.name = name;
   }
@@ -89,10 +94,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    */
   add(data: Input, options?: AddOptions): Result<S, Handle<S, Data, R>> {
     return this.#scope.after(
-      this.#scope.write(
-        () => [this.#scripts.encoded(data, options)],
-        (structure, jobs) => this.#scripts.add(structure, jobs),
-      ),
+      this.#add(() => [this.#scripts.encoded(data, options)]),
       ([id = 0]) => this.handle(id),
     );
   }
@@ -105,13 +107,11 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    */
   addMany(jobs: Iterable<JobToAdd<Input>>): Result<S, Handle<S, Data, R>[]> {
     return this.#scope.after(
-      this.#scope.write(
-        () =>
-          Array.from(iterable('jobs', jobs), ({ data, ...options }) => {
-            for (const _ in options) return this.#scripts.encoded(data, options);
-            return this.#scripts.encoded(data, undefined);
-          }),
-        (structure, all) => this.#scripts.add(structure, all),
+      this.#add(() =>
+        Array.from(iterable('jobs', jobs), ({ data, ...options }) => {
+          for (const _ in options) return this.#scripts.encoded(data, options);
+          return this.#scripts.encoded(data, undefined);
+        }),
       ),
       (ids) => ids.map((id) => this.handle(id)),
     );

@@ -20,7 +20,7 @@ interface KeyedJob extends EncodedJob {
 }
 
 /** More than that, in bytes, lies beside the job: each change of state writes the row anew. */
-const mostInline = 1024;
+export const mostInline = 1024;
 /** How many windows that are over are removed with each that is opened. */
 const sweptAtOnce = 4;
 

@@ -1,0 +1,57 @@
+import type { Gathering } from '../../core/store.js';
+import { isPlain, mostInline, type EncodedJob } from './adding.js';
+import { sql, type JobsAtOnce, type QuickJob } from './at-once-statements.js';
+import { isTraced } from './recording.js';
+
+/** Adds jobs: one by one statement on an embedded store, those of several calls together on a server. */
+export const adding: Gathering<readonly EncodedJob[], JobsAtOnce, [ids: string | null], number[]> = {
+  quick: (structure, [job, ...others]) => {
+    if (job === undefined || others.length > 0 || isTraced() || !isReady(job)) return undefined;
+    const { rank, size, name, options, column } = job;
+    const params: QuickJob = [rank, size, name, options, column, structure];
+    return { statement: sql.addOne, params, read: ([id]) => [Number(id)] };
+  },
+  statement: sql.add,
+  weight: (jobs) => jobs.length,
+  fits: (jobs) => jobs.length > 0 && !isTraced() && jobs.every(isReady),
+  params: (structure, calls) => paramsOf(structure, calls.flat()),
+  read: (row, calls) => {
+    const given = row?.[0];
+    if (typeof given !== 'string') return undefined;
+    // Each number is greater than the one before.
+    const ids = given
+      .split(',')
+      .map(Number)
+      .sort((a, b) => a - b);
+    return calls.map(({ length }) => ids.splice(0, length));
+  },
+};
+
+/** Whether nothing has to be heeded but that it is there. */
+const isReady = (job: EncodedJob): boolean =>
+  isPlain(job) && job.group === null && job.delay === 0 && job.at === null && job.size <= mostInline;
+
+function paramsOf(structure: number, jobs: readonly EncodedJob[]): JobsAtOnce {
+  const columns = jobs.map(({ column }) =>
+    typeof column === 'object' ? column : Buffer.from(String(column)),
+  );
+  let end = 1;
+  const starts = columns.map(({ byteLength }) => (end += byteLength) - byteLength);
+  return [
+    structure,
+    Buffer.concat(columns),
+    array(starts),
+    array(columns.map(({ byteLength }) => byteLength)),
+    array(jobs.map(({ size }) => size)),
+    jobs.some(({ rank }) => rank !== 0) ? array(jobs.map(({ rank }) => rank)) : null,
+    json(jobs.map(({ name }) => name)),
+    json(jobs.map(({ options }) => options)),
+    jobs.length,
+  ];
+}
+
+const array = (numbers: readonly number[]): string => `{${numbers.join(',')}}`;
+
+/** Null where all are. */
+const json = (texts: readonly (string | null)[]): string | null =>
+  texts.some((text) => text !== null) ? JSON.stringify(texts) : null;
