@@ -315,6 +315,21 @@ forEachEngine((engine) => {
       expect(ran).toEqual(['bottom', 'bottom']);
     });
 
+    test('a job leaves its work to one before it that has the same key, and is tried again then', async () => {
+      const { queue, ran, run } = await graph(await engine.open());
+      const bottom = await queue.add('bottom', { key: 'k' });
+      await run();
+      const top = await queue.add('top', { key: 'k', after: [bottom] });
+      expect(await queue.counts()).toMatchObject({ failed: 2 });
+      expect(await queue.retry(top.id)).toBe(false);
+      expect(await queue.counts()).toMatchObject({ failed: 1, waiting: 1 });
+      await run();
+      expect(await queue.retry(top.id)).toBe(true);
+      await run();
+      expect(ran).toEqual(['bottom', 'bottom', 'top']);
+      expect(await queue.counts()).toMatchObject({ completed: 2 });
+    });
+
     test('a job over two queues counts in both, and its workers are woken', async () => {
       const { queue, others, ran, run } = await graph(await engine.open());
       const bottom = await queue.add('bottom');

@@ -56,12 +56,12 @@ function* retryJob(structure: number, id: number, retrying: Retrying): Script<bo
   if (found === undefined || (found[0] !== 'failed' && found[0] !== 'cancelled')) return false;
   const [from, , group] = found;
   const [blocked, key, keyed, outcome] = (yield* get(sql.remains, id)) ?? [null, null, 0, null];
-  if (key !== null && keyed !== 0) {
-    yield* lock(structure);
-    if ((yield* get(keys.holderOf, structure, key)) !== undefined) return false;
-  }
+  const own = keyed === 0 ? null : key;
+  if (yield* isTaken(structure, own)) return false;
   const { rules } = retrying;
   const pending = blocked === null ? null : yield* retryChildren(id, retrying);
+  // By one of its children, say.
+  if (pending !== null && (yield* isTaken(structure, own))) return false;
   const to = (pending ?? 0) > 0 ? 'blocked' : yield* rules.limits.stageToStart(structure, group);
   const spare = outcome === null ? 0 : rules.outcomes.sizeOf(outcome);
   yield* run(sql.retry, to, pending, spare, id);
@@ -70,6 +70,13 @@ function* retryJob(structure: number, id: number, retrying: Retrying): Script<bo
   change.tell('retrying', id);
   change.freed(group);
   return true;
+}
+
+/** Whether another job has a key. If not, none takes it until the transaction ends. */
+function* isTaken(structure: number, key: string | null): Script<boolean> {
+  if (key === null) return false;
+  yield* lock(structure);
+  return (yield* get(keys.holderOf, structure, key)) !== undefined;
 }
 
 /** Gives back how many children have not ended then. Those that were tried again before may have ended otherwise by now, or are still to end. */
