@@ -45,15 +45,23 @@ END;
 CREATE TRIGGER waiters_removed AFTER DELETE ON waiters BEGIN
   UPDATE structures SET waiting = waiting - 1 WHERE id = OLD.structure;
 END;
+CREATE TRIGGER jobs_added AFTER INSERT ON jobs WHEN NEW.owner = 0 BEGIN
+  UPDATE job_counts SET waiting = waiting + 1, bytes = bytes + NEW.bytes WHERE structure = NEW.structure AND slot = 0;
+END;
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL BEGIN
+  DELETE FROM job_data WHERE job = OLD.id;
+  DELETE FROM job_notes WHERE job = OLD.id;
+  DELETE FROM job_children WHERE parent = OLD.id;
+END;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes BEGIN
+  UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
+END;
 `;
 
 /**
  * PostgreSQL keeps the size and bytes of an index in 16 rows, by connection: in one row, all who write to one index would wait
  * for each other's commits, and serializable transactions would conflict. Numbers of entries come from a sequence for the same
  * reason. A script locks the row in `structures` FOR UPDATE; the reference from `entries` makes each insert wait for it.
- *
- * What belongs to a job goes with it by a trigger, which those that have nothing (`noted` tells of notes) are spared: three references took four
- * fifths of the time of removing them.
  *
  * `wake_waiters` is a function since each of its statements sees what was committed before it: in the statement that calls it, behind what that has
  * locked.
@@ -109,13 +117,6 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER waiters_changed AFTER INSERT OR DELETE ON waiters FOR EACH ROW EXECUTE FUNCTION waiters_count();
-ALTER TABLE jobs ADD COLUMN noted bigint;
-CREATE FUNCTION job_noted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-  UPDATE jobs SET noted = 1 WHERE id IN (SELECT job FROM added) AND noted IS NULL;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION job_noted();
 CREATE FUNCTION job_removed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   DELETE FROM job_data WHERE job = OLD.id;
@@ -123,8 +124,14 @@ BEGIN
   DELETE FROM job_children WHERE parent = OLD.id;
   RETURN NULL;
 END $$;
-CREATE TRIGGER jobs_removed AFTER DELETE ON jobs FOR EACH ROW WHEN (OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL)
-  EXECUTE FUNCTION job_removed();
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs FOR EACH ROW
+  WHEN (OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL) EXECUTE FUNCTION job_removed();
+CREATE FUNCTION job_noted() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  UPDATE jobs SET noted = 1 WHERE id IN (SELECT job FROM added) AND noted IS NULL;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION job_noted();
 CREATE FUNCTION wake_waiters(queue bigint, ready bigint, ended boolean) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF ready > 0 THEN
@@ -147,7 +154,6 @@ function inPostgres(sql: string): string {
     .replaceAll(' ANY', ' bytea')
     .replaceAll(' STRICT, WITHOUT ROWID', '')
     .replaceAll(' STRICT', '')
-    .replaceAll(' REFERENCES jobs (id) ON DELETE CASCADE', '')
     .replace(
       'structure bigint NOT NULL,\n  key',
       'structure bigint NOT NULL REFERENCES structures (id),\n  key',

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import type { Clock } from './clock.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { Log } from './sqlite-log.js';
-import type { Row, Statement, Value } from './statement.js';
+import { batchSize, type Row, type Statement, type Value } from './statement.js';
 
 type Prepared = Database.Statement<unknown[], Row>;
 
@@ -100,6 +100,7 @@ function tryInARow<T>(attempt: () => T, tries: number): Outcome<T> | undefined {
 export class Connection {
   readonly #db: Database.Database;
   readonly #prepared: (Known | undefined)[] = [];
+  readonly #batches: (Prepared | undefined)[] = [];
   readonly #path: string;
   readonly #busyTimeout: number;
   readonly #begin: Prepared;
@@ -216,6 +217,30 @@ export class Connection {
     this.#written();
     if (changes === 0) return undefined;
     return answers === 'rowid' ? [Number(lastInsertRowid)] : answers.map((place) => params[place]);
+  }
+
+  /** The first row of each of many rows of parameters, inside a transaction. */
+  each(statement: Statement, rows: readonly (readonly Value[])[]): Row[] {
+    const answers: Row[] = [];
+    let done = 0;
+    if (statement.batch !== undefined && rows.length >= batchSize) {
+      const prepared = (this.#batches[statement.id] ??= this.#retry(() =>
+        this.#db.prepare<unknown[], Row>(statement.batch ?? ''),
+      ));
+      for (; done + batchSize <= rows.length; done += batchSize) {
+        // flat() would take as long as the statement.
+        const params: Value[] = [];
+        for (let row = done; row < done + batchSize; row++) params.push(...(rows[row] ?? []));
+        const last = Number(this.#retry(() => prepared.run(...params)).lastInsertRowid);
+        // One statement numbers its rows without a gap.
+        for (let id = last - batchSize + 1; id <= last; id++) answers.push([id]);
+      }
+    }
+    for (; done < rows.length; done++) {
+      const row = this.get(statement, rows[done] ?? []);
+      if (row !== undefined) answers.push(row);
+    }
+    return answers;
   }
 
   /** Every row. */

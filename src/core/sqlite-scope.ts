@@ -119,10 +119,16 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   together<A, P extends readonly Value[], R extends Row, T>(
-    _gathering: Gathering<A, P, R, T>,
+    { quick }: Gathering<A, P, R, T>,
     script: (structure: number, prepared: A) => Script<T>,
   ): (prepare: () => A) => T {
-    return (prepare) => this.write(prepare, script);
+    return (prepare) => {
+      const prepared = prepare();
+      const asked = quick(this.#find(), prepared);
+      const row = asked && this.#engine.get(asked.statement, asked.params);
+      if (asked !== undefined && row !== undefined) return asked.read(row);
+      return this.#run((structure) => script(structure, prepared));
+    };
   }
 
   transaction<T>(work: () => T): T {

@@ -196,12 +196,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   #each(statement: Statement, rows: readonly (readonly Value[])[]): Row[] {
-    const answers: Row[] = [];
-    for (const params of rows) {
-      const row = this.get(statement, params);
-      if (row !== undefined) answers.push(row);
-    }
-    return answers;
+    this.check(statement.reads);
+    return this.#connection.each(statement, rows);
   }
 
   #ask({ kind, params, action }: Step<unknown>): unknown {

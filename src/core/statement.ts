@@ -37,6 +37,8 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   readonly postgres: string;
   /** The text for many rows of parameters on PostgreSQL. */
   readonly many: string | undefined;
+  /** The same for {@link batchSize} rows on SQLite, which takes half as long: where it adds a row of values, and answers with its number. */
+  readonly batch: string | undefined;
   /** What its row is on SQLite, where it returns none. */
   readonly answers: 'rowid' | readonly number[] | undefined;
   /** Whether it only reads. */
@@ -63,8 +65,17 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
     this.exclusive = exclusive;
     this.bigints = bigints;
     this.answers = answers;
+    this.batch = answers === 'rowid' ? batched(this.sqlite) : undefined;
     this.reads = /^\s*SELECT\b/i.test(sqlite);
   }
+}
+
+/** How many rows SQLite is given at once. With 32 it is no faster. */
+export const batchSize = 16;
+
+function batched(text: string): string | undefined {
+  const [, row] = / VALUES (\(.+\))$/s.exec(text) ?? [];
+  return row && text + `, ${row}`.repeat(batchSize - 1);
 }
 
 /** SQLite takes a number bound to a bare LIMIT into account when it plans, and so would plan anew for each call: ten times slower, measured. */

@@ -162,8 +162,10 @@ export interface Observation<R, T> {
   show(state: R): T;
 }
 
-/** One statement that does what several calls are to do, on a server. */
+/** One statement that does what a call is to do on an embedded store; or what several are to, on a server. */
 export interface Gathering<A, P extends readonly Value[], R extends Row, T> {
+  /** What is asked on an embedded store; where that has no row, or can't do it, the script does. */
+  readonly quick: (structure: number, prepared: A) => Quick<T> | undefined;
   /** Asked outside of a transaction. It does all or nothing. */
   readonly statement: Statement<P, R>;
   /** Whether the statement can do it; else the script does. */
@@ -173,6 +175,13 @@ export interface Gathering<A, P extends readonly Value[], R extends Row, T> {
   readonly params: (structure: number, all: readonly A[]) => P;
   /** What comes of each call; `undefined` where the statement has done nothing, and scripts are to. */
   readonly read: (row: R | undefined, all: readonly A[]) => readonly T[] | undefined;
+}
+
+/** See {@link Gathering.quick}. */
+export interface Quick<T> {
+  readonly statement: Statement;
+  readonly params: readonly Value[];
+  readonly read: (row: Row) => T;
 }
 
 /** How much goes together at most, by {@link Gathering.weight}, unless it is of one call. */
@@ -245,8 +254,8 @@ export interface Scope<K extends Kind> {
   /** Runs a script in a transaction, inside the one already open here, if any. */
   write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Result<K, T>;
   /**
-   * A call like {@link Scope.write}. On a server, outside of transactions, one statement does what those want who call while the one before is under way, in their
-   * order; where it can't, the script does.
+   * A call like {@link Scope.write}, by one statement where that can do it. On a server, outside of transactions, one statement does what those want who call while the
+   * one before is under way, in their order.
    */
   together<A, P extends readonly Value[], R extends Row, T>(
     gathering: Gathering<A, P, R, T>,

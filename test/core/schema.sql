@@ -57,7 +57,7 @@ CREATE TABLE items (
   upto INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE job_children (
-  parent INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  parent INTEGER NOT NULL,
   place INTEGER NOT NULL,
   child INTEGER NOT NULL,
   label TEXT,
@@ -80,7 +80,7 @@ CREATE TABLE job_counts (
   PRIMARY KEY (structure, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE job_data (
-  job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+  job INTEGER PRIMARY KEY,
   data ANY NOT NULL
 ) STRICT;
 CREATE TABLE job_events (
@@ -94,7 +94,7 @@ CREATE TABLE job_events (
 ) STRICT;
 CREATE TABLE job_notes (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  job INTEGER NOT NULL,
   at REAL NOT NULL,
   kind TEXT NOT NULL,
   note ANY NOT NULL
@@ -141,6 +141,7 @@ CREATE TABLE jobs (
   key TEXT,
   keyed INTEGER,
   followed INTEGER,
+  noted INTEGER,
   pending INTEGER,
   becomes TEXT,
   options TEXT,
@@ -240,6 +241,17 @@ CREATE TRIGGER items_removed AFTER DELETE ON items WHEN OLD.bytes <> OLD.span BE
 END;
 CREATE TRIGGER items_resized AFTER UPDATE OF bytes ON items WHEN NEW.bytes <> OLD.bytes BEGIN
   UPDATE structures SET bytes = bytes + NEW.bytes - OLD.bytes WHERE id = NEW.id >> 42;
+END;
+CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes BEGIN
+  UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
+END;
+CREATE TRIGGER jobs_added AFTER INSERT ON jobs WHEN NEW.owner = 0 BEGIN
+  UPDATE job_counts SET waiting = waiting + 1, bytes = bytes + NEW.bytes WHERE structure = NEW.structure AND slot = 0;
+END;
+CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.noted IS NOT NULL OR OLD.becomes IS NOT NULL BEGIN
+  DELETE FROM job_data WHERE job = OLD.id;
+  DELETE FROM job_notes WHERE job = OLD.id;
+  DELETE FROM job_children WHERE parent = OLD.id;
 END;
 CREATE TRIGGER waiters_added AFTER INSERT ON waiters BEGIN
   UPDATE structures SET waiting = waiting + 1 WHERE id = NEW.structure;

@@ -154,6 +154,24 @@ forEachEngine((engine) => {
     await worker.stop();
   });
 
+  test('with a job goes all that was kept of it: large data, notes, children', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store, { attempts: 1, keep: { completed: { count: 0 }, failed: { count: 0 } } });
+    const child = await queue.add('child');
+    await queue.add('x'.repeat(5_000), { after: [{ job: child, onFailure: 'ignore' }] });
+    await using _ = queue.work(async (job) => {
+      await job.log('at work');
+      if (job.data === 'child') throw new Error('no');
+      return '';
+    });
+    await queue.idle();
+    expect(await raw('SELECT count(*) AS n FROM job_notes')).not.toEqual([{ n: 0 }]);
+    await queue.remove({});
+    for (const table of ['jobs', 'job_data', 'job_notes', 'job_children'])
+      expect(await raw(`SELECT count(*) AS n FROM ${table}`)).toEqual([{ n: 0 }]);
+  });
+
   test('a store that closes at any moment, while it claims say, leaves no job behind, and counts no death', async () => {
     const store = await engine.open();
     const queue = newQueue(store);

@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
 import { migrations } from '../../src/core/schema.js';
 import type { Statement } from '../../src/core/statement.js';
+import { sql as atOnce } from '../../src/structures/queue/at-once-statements.js';
 import { sql as children } from '../../src/structures/queue/child-statements.js';
 import { sql as events } from '../../src/structures/queue/event-statements.js';
 import { sql as keys } from '../../src/structures/queue/key-statements.js';
@@ -29,6 +30,7 @@ const named = (what: string, statements: Readonly<Record<string, Statement>>): [
 
 const all: [string, Statement][] = [
   ...Object.entries(sql),
+  ['addOne', atOnce.addOne],
   ...named('group', groups),
   ...named('standing', standing),
   ...named('child', children),

@@ -1,5 +1,6 @@
 import { Statement } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
+import type { ValueColumn } from '../../core/columns.js';
 import {
   claimedRow,
   claimingBy,
@@ -42,6 +43,16 @@ export type ExchangeAtOnce = [
 /** How many are done, whether something has become due, and a job that was claimed, or nulls. There is one row at least, unless the statement has done nothing. */
 export type ExchangedRow = [done: number, due: boolean, woken: string | null, ...ClaimedRow];
 
+/** A job to be added that nothing is particular about. */
+export type QuickJob = [
+  rank: number,
+  bytes: number,
+  name: string | null,
+  options: string | null,
+  data: ValueColumn,
+  structure: number,
+];
+
 /**
  * First of all, the structure's row is locked as `count` does, and all else comes from there: where something is in use that the statement does not heed, it does nothing.
  * Whoever joins the line locks the row, too: if before, `wake_waiters` sees them, since it looks anew; if after, they find what was done here. At another
@@ -77,8 +88,17 @@ const exchanging = (done: string, kept: 0 | 1): Statement<ExchangeAtOnce, Exchan
      FROM s LEFT JOIN k ON true`,
   );
 
-/** Statements of PostgreSQL, each of which does what a script does in several, as a transaction of its own. */
+/** Statements each of which does what a script does in several: on PostgreSQL as a transaction of its own. */
 export const sql = {
+  /** On SQLite: a job that is ready, without a group or a key, where nobody waits for one and nobody listens: the trigger `jobs_added` counts it. */
+  addOne: new Statement<QuickJob, [id: number]>(
+    `INSERT INTO jobs (structure, state, owner, due, added, rank, bytes, name, options, data)
+     SELECT s.id, 'ready', 0, ${steady}, wall(), ?, ?, ?, ?, ? FROM structures s
+     WHERE s.id = ? AND s.waiting = 0 AND EXISTS (SELECT 1 FROM job_counts c WHERE c.structure = s.id AND c.slot = 0)
+       AND NOT EXISTS (SELECT 1 FROM queues q WHERE q.structure = s.id AND q.recording IS NOT NULL AND q.recording > ${steady})`,
+    '',
+    { answers: 'rowid' },
+  ),
   /** In the order in which they are given: each is due a moment after the one before. */
   add: new Statement<JobsAtOnce, [ids: string | null]>(
     `WITH s AS (SELECT st.id FROM ${queue} ${unless(isRecording)}),

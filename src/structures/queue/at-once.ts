@@ -1,11 +1,17 @@
 import type { ValueColumn } from '../../core/columns.js';
 import type { Gathering } from '../../core/store.js';
 import { isPlain, mostInline, type EncodedJob } from './adding.js';
-import { sql, type JobsAtOnce } from './at-once-statements.js';
+import { sql, type JobsAtOnce, type QuickJob } from './at-once-statements.js';
 import { isTraced } from './recording.js';
 
-/** Adds jobs on a server, those of several calls together. */
+/** Adds jobs: one by one statement on an embedded store, those of several calls together on a server. */
 export const adding: Gathering<readonly EncodedJob[], JobsAtOnce, [ids: string | null], number[]> = {
+  quick: (structure, [job, ...others]) => {
+    if (job === undefined || others.length > 0 || isTraced() || !isReady(job)) return undefined;
+    const { rank, size, name, options, column } = job;
+    const params: QuickJob = [rank, size, name, options, column, structure];
+    return { statement: sql.addOne, params, read: ([id]) => [Number(id)] };
+  },
   statement: sql.add,
   weight: (jobs) => jobs.length,
   fits: (jobs) => jobs.length > 0 && !isTraced() && jobs.every(isReady),

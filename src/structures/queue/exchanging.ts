@@ -35,9 +35,12 @@ export class Exchanger<S extends Kind> {
       if (answer !== undefined) return answer;
     }
     this.#due = false;
-    const answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
-    if (this.#fit === Infinity && answer.claimed.length > 0) this.#fit = 0;
-    return answer;
+    return this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
+  }
+
+  /** Jobs were claimed here: it is known by now that this store takes jobs. */
+  claimed(): void {
+    if (this.#fit === Infinity) this.#fit = 0;
   }
 
   #fits({ outcomes, told }: Delivery): boolean {

@@ -7,7 +7,7 @@ import type { Kind } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
 import type { Change } from './change.js';
 import { regrouping, sql as groupSql } from './group-statements.js';
-import { sql, type Stage } from './statements.js';
+import { sql, type SettingsRow, type Stage } from './statements.js';
 
 /** How often jobs may start. */
 export interface RateOptions {
@@ -64,6 +64,8 @@ export interface Settings {
   /** Whether what happens is kept, since somebody listens. */
   readonly recording: boolean;
   readonly limits: StoredLimits;
+  /** In how many milliseconds a job is due by itself. */
+  readonly later: number;
 }
 
 const longest = 100 * 365 * 24 * 60 * 60 * 1000;
@@ -131,9 +133,11 @@ export class Limits {
   }
 
   *settings(structure: number): Script<Settings> {
-    const [paused, limits, recording] = (yield* get(sql.settings, structure)) ?? [0, null, null];
+    const row = yield* get(sql.settings, structure);
+    const [paused, limits, recording, delayed, timed]: SettingsRow = row ?? [0, null, null, null, null];
     return {
       paused: paused === 1,
+      later: Math.min(delayed ?? Infinity, timed ?? Infinity),
       recording: recording === 1,
       limits: limits === null ? noLimits : (JSON.parse(limits) as StoredLimits),
     };

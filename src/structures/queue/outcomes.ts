@@ -58,10 +58,17 @@ export class Outcomes {
   /** @throws `TypeError` when something in the result can't be stored. */
   completed({ id, claim, bytes, group }: Finished, result: unknown): Outcome {
     const stored = result === undefined ? undefined : this.#results.encodeValue(result, 'result');
+    // Written out: spreading what is common took a tenth of all that a job takes.
     return {
-      ...{ id, claim, stage: 'completed', failures: 0, deaths: 0, delay: null, error: null },
+      id,
+      claim,
+      stage: 'completed',
+      failures: 0,
+      deaths: 0,
+      delay: null,
       outcome: stored?.column ?? null,
       size: stored?.size ?? 0,
+      error: null,
       simple: group === undefined ? bytes : undefined,
     };
   }

@@ -1,5 +1,5 @@
 import type { ValueColumn } from '../../core/columns.js';
-import { all, each, get, lock, owner, run, type Script } from '../../core/script.js';
+import { all, committed, each, get, lock, owner, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Kind, OwnerRow, Turn } from '../../core/store.js';
 import { bury, ringAll, theDead } from '../../core/waiting.js';
@@ -37,6 +37,8 @@ export class QueueScripts {
   readonly columns: Reading;
   readonly limits: Limits;
   readonly outcomes: Outcomes;
+  /** The number by which this store is known to take jobs. */
+  #registered: number | undefined;
 
   constructor(kind: Kind, name: string, policy: Policy, validate: Validate) {
     this.#validate = validate;
@@ -46,10 +48,12 @@ export class QueueScripts {
     this.outcomes = new Outcomes(this.columns, policy);
   }
 
-  encoded(data: unknown, options: AddOptions | undefined): EncodedJob {
-    const { column, size } = this.columns.values.encodeValue(this.#validate(data, options?.name), 'data');
-    const plan = resolveAdd(options);
-    return { ...plan, column, size };
+  encoded(data: unknown, given: AddOptions | undefined): EncodedJob {
+    const { column, size } = this.columns.values.encodeValue(this.#validate(data, given?.name), 'data');
+    const { name, group, key, keyed, window, onDuplicate, rank, delay, at, options, after } =
+      resolveAdd(given);
+    // Written out: to spread the plan took as long as to encode the data.
+    return { name, group, key, keyed, window, onDuplicate, rank, delay, at, options, after, column, size };
   }
 
   /** Anything, in its column. */
@@ -203,24 +207,25 @@ export class QueueScripts {
 
   *#isReady(structure: number): Script<boolean> {
     if (yield* anyLost(structure)) return true;
-    const { paused, limits } = yield* this.limits.settings(structure);
+    const { paused, limits, later } = yield* this.limits.settings(structure);
     if (paused || (yield* this.limits.share(structure, limits, new Change(), false)).most < 1) return false;
     if ((yield* get(sql.anyReady, structure)) !== undefined) return true;
-    return (yield* untilDue(structure)) <= 0;
+    return later <= 0;
   }
 
   *#claim(
     structure: number,
     { want, atOnce }: Room,
-    { paused, limits }: Settings,
+    { paused, limits, later }: Settings,
     change: Change,
   ): Script<Claims> {
     if (paused) return noClaims;
-    yield* this.#promote(structure, limits, change);
+    const isDue = later <= 0;
+    if (isDue) yield* this.#promote(structure, limits, change);
     const share = yield* this.limits.share(structure, limits, change, true);
     const most = Math.min(want, share.most);
     const own = yield* owner();
-    if (most > 0) yield* run(sql.register, structure, own);
+    if (most > 0 && own !== this.#registered) yield* this.#register(structure, own);
     const claimed: Claimed[] = [];
     while (claimed.length < most) {
       const rows = yield* all(sql.claim, own, structure, most - claimed.length);
@@ -233,7 +238,14 @@ export class QueueScripts {
     yield* share.take(claimed.length);
     yield* this.#limit(claimed, atOnce);
     if (claimed.length > 0) return { claimed, later: 0 };
-    return { claimed, later: Math.min(share.later, yield* untilDue(structure)) };
+    const due = isDue ? (yield* this.limits.settings(structure)).later : later;
+    return { claimed, later: Math.min(share.later, due) };
+  }
+
+  /** Somebody has to look after what it claims. */
+  *#register(structure: number, own: number): Script<void> {
+    yield* run(sql.register, structure, own);
+    yield* committed(() => (this.#registered = own));
   }
 
   *#promote(structure: number, { groups }: StoredLimits, change: Change): Script<void> {
@@ -364,11 +376,6 @@ interface Claims {
 }
 
 const noClaims: Claims = { claimed: [], later: Infinity };
-
-function* untilDue(structure: number): Script<number> {
-  const [delayed, timed] = (yield* get(sql.next, structure, structure)) ?? [null, null];
-  return Math.min(delayed ?? Infinity, timed ?? Infinity);
-}
 
 /** Whom to look after. */
 function* otherWorkers(structure: number): Script<readonly OwnerRow[]> {

@@ -62,6 +62,14 @@ export type Completion = [outcome: ValueColumn | null, bytes: number, id: number
 
 export type EndRow = [id: number, stage: Stage, ended: number | null, outcome: unknown];
 
+export type SettingsRow = [
+  paused: number,
+  limits: string | null,
+  recording: number | null,
+  delayed: number | null,
+  timed: number | null,
+];
+
 /** To make ready what is due. */
 export type Promotion = [limited: number, structure: number, most: number];
 
@@ -114,6 +122,9 @@ const promoting = (stage: Stage, now: string): Statement<Promotion, [stage: Stag
      WHERE ${rows} RETURNING state, grp`;
   return new Statement(text(among(due)), text(amongUnlocked(due)));
 };
+
+const untilDue = (stage: Stage, now: string): string =>
+  `(SELECT n.due - ${now} FROM jobs n WHERE n.structure = s.id AND n.state = '${stage}' ORDER BY n.due LIMIT 1)`;
 
 /** The oldest of those that have ended. One that is retried meanwhile has not. */
 const pruning = <P extends readonly Value[]>(which: string): Statement<P, [bytes: number]> =>
@@ -175,11 +186,6 @@ export const sql = {
   claim: new Statement<[owner: number, structure: number, most: number], ClaimedRow>(
     `UPDATE jobs SET ${claiming} WHERE ${among(readyJobs)} RETURNING ${claimedRow}`,
     `UPDATE jobs SET ${claiming} WHERE ${amongUnlocked(readyJobs)} RETURNING ${claimedRow}`,
-  ),
-  /** How long until something is due by itself, in milliseconds. */
-  next: new Statement<[structure: number, structure: number], [delayed: number | null, timed: number | null]>(
-    `SELECT (SELECT min(due) FROM jobs WHERE structure = ? AND state = 'delayed') - ${steady},
-       (SELECT min(due) FROM jobs WHERE structure = ? AND state = 'timed') - wall()`,
   ),
   now: new Statement<[], [wall: number]>('SELECT wall()'),
   anyReady: new Statement<[structure: number], [id: number]>(
@@ -338,10 +344,11 @@ export const sql = {
         JOIN jobs j ON j.structure = w.structure AND j.id = w.id`,
     },
   ),
-  settings: new Statement<
-    [structure: number],
-    [paused: number, limits: string | null, recording: number | null]
-  >(`SELECT paused, limits, CASE WHEN recording > ${steady} THEN 1 END FROM queues WHERE structure = ?`),
+  /** Also in how many milliseconds a job is due, by either clock. */
+  settings: new Statement<[structure: number], SettingsRow>(
+    `SELECT coalesce(q.paused, 0), q.limits, CASE WHEN q.recording IS NOT NULL AND q.recording > ${steady} THEN 1 END, ${untilDue('delayed', steady)}, ${untilDue('timed', 'wall()')}
+     FROM structures s LEFT JOIN queues q ON q.structure = s.id WHERE s.id = ?`,
+  ),
   setLimits: new Statement<[structure: number, limits: string]>(
     'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
   ),

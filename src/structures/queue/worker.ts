@@ -67,9 +67,8 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   readonly #exchanging = new Set<Promise<void>>();
   /** What they are to write. */
   readonly #sent = new Set<readonly Outcome[]>();
-  /** How many jobs they want; and how many of these are to start at once, for which places are kept. */
+  /** How many jobs one of them wants: only one does, so that they start in their order. */
   #wanted = 0;
-  #reserved = 0;
   #isTelling = false;
   #lining: Promise<void> | undefined;
   readonly #stopping = new AbortController();
@@ -202,17 +201,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   get #room(): Room {
     if (this.#stopping.signal.aborted) return noRoom;
     const { concurrency, prefetch } = this.#options;
-    const taken = this.#running.size + this.#claimed.length + this.#wanted;
+    const taken = this.#running.size + this.#claimed.length;
     return { want: Math.max(0, concurrency + prefetch - taken), atOnce: Math.max(0, concurrency - taken) };
   }
 
-  /** What an exchange wants: where others may go beside it, not all that there is room for. */
+  /** What an exchange wants. */
   get #share(): Room {
-    if (!this.#hopeful || this.#lining !== undefined) return noRoom;
-    const { concurrency, prefetch } = this.#options;
-    const room = this.#room;
-    const want = Math.min(room.want, Math.ceil((concurrency + prefetch) / this.#exchanger.atATime));
-    return { want, atOnce: Math.min(room.atOnce, want) };
+    return !this.#hopeful || this.#wanted > 0 || this.#lining !== undefined ? noRoom : this.#room;
   }
 
   /** What ends meanwhile gathers again. */
@@ -234,7 +229,6 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     const outcomes = this.#outcomes.splice(0, this.#options.gathered ? Infinity : 1);
     this.#sent.add(outcomes);
     this.#wanted += room.want;
-    this.#reserved += room.atOnce;
     const exchanging = this.#tryExchange(outcomes, room).finally(() => {
       this.#exchanging.delete(exchanging);
       this.#checkIdle();
@@ -256,15 +250,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       // What there was to write is still there.
       this.#over(outcomes, room);
       this.#outcomes.unshift(...outcomes);
-      this.#startSome();
       this.#retry(error);
     }
   }
 
-  #over(outcomes: readonly Outcome[], { want, atOnce }: Room): void {
+  #over(outcomes: readonly Outcome[], { want }: Room): void {
     this.#sent.delete(outcomes);
     this.#wanted -= want;
-    this.#reserved -= atOnce;
     this.#isTelling = false;
   }
 
@@ -296,15 +288,14 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       this.#outcomes.push(...claimed.map((one) => outcomes.released(one)));
       return;
     }
-    const first = claimed.slice(0, atOnce);
-    for (const one of first) this.#timed.add(one);
-    this.#claimed.unshift(...first);
-    this.#claimed.push(...claimed.slice(atOnce));
+    for (const one of claimed.slice(0, atOnce)) this.#timed.add(one);
+    this.#claimed.push(...claimed);
+    if (claimed.length > 0) this.#exchanger.claimed();
     this.#startSome();
   }
 
   #startSome(): void {
-    while (this.#claimed.length > 0 && this.#running.size + this.#reserved < this.#options.concurrency) {
+    while (this.#claimed.length > 0 && this.#running.size < this.#options.concurrency) {
       const claimed = this.#claimed.shift();
       if (claimed === undefined) return;
       if (claimed.timeout < Infinity && !this.#timed.has(claimed)) this.#begun.push(claimed);
