@@ -79,6 +79,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return row && read(row);
   }
 
+  async directly(): Promise<undefined> {
+    return undefined;
+  }
+
   quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
     prepare: () => A,

@@ -224,6 +224,13 @@ export interface Scope<K extends Kind> {
     params: (structure: number) => P,
     read: (row: R) => T,
   ): Promise<T | undefined>;
+  /**
+   * Asks one statement that writes for its rows, as a transaction of its own; `undefined` where it has none. Only a server has such statements: embedded, it is not asked.
+   */
+  directly<P extends readonly Value[], R extends Row>(
+    statement: Statement<P, R>,
+    params: (structure: number, owner: number) => P,
+  ): Promise<R[] | undefined>;
   /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. */
   quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,

@@ -160,8 +160,8 @@ forEachEngine((engine) => {
     const queue = newQueue(store, { attempts: 1, keep: { completed: { count: 0 }, failed: { count: 0 } } });
     const child = await queue.add('child');
     await queue.add('x'.repeat(5_000), { after: [{ job: child, onFailure: 'ignore' }] });
-    await using _ = queue.work(async (job) => {
-      await job.log('at work');
+    await using _ = queue.work((job) => {
+      job.log('at work');
       if (job.data === 'child') throw new Error('no');
       return '';
     });
