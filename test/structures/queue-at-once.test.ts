@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Queue, type AsyncStore, type JobToAdd } from '../../src/index.js';
 import { engines, forEachEngine } from '../support/stores.js';
-import { rawConnection, until, withCode } from './helpers.js';
+import { deferred, rawConnection, until, withCode } from './helpers.js';
 
 const [, server] = engines;
 
@@ -84,12 +84,14 @@ describe('adding on a server', () => {
   test('is refused to what goes on after its transaction, and done with others outside', async () => {
     const store = await server.open();
     const queue = new Queue<number>(store, 'jobs');
+    const ended = deferred<undefined>();
     let late: Promise<unknown> = Promise.resolve();
     await store.transaction(async () => {
-      late = new Promise((resolve) => setTimeout(resolve, 50)).then(() => queue.add(1));
+      late = ended.promise.then(() => queue.add(1));
       late.catch(() => undefined);
       await queue.add(2);
     });
+    ended.resolve(undefined);
     await expect(late).rejects.toThrow(withCode('ERR_TRANSACTION_ENDED'));
     await Promise.all([queue.add(3), queue.add(4)]);
     expect((await queue.jobs()).map(({ data }) => data)).toEqual([2, 3, 4]);
