@@ -20,7 +20,7 @@ export class Bells {
   readonly #directory: string;
   /** Those who wait. */
   readonly listeners: Listeners = new Listeners();
-  readonly #overhearers = new Set<() => void>();
+  readonly #overhearers = new Set<(rung: boolean) => void>();
   readonly #open = new Map<string, number>();
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
@@ -40,7 +40,7 @@ export class Bells {
   }
 
   /** Calls `listener` at each ring and each poll, without keeping the process alive. */
-  overhear(token: string | undefined, listener: () => void): () => void {
+  overhear(token: string | undefined, listener: (rung: boolean) => void): () => void {
     this.#start(token);
     this.#overhearers.add(listener);
     this.#attend();
@@ -97,7 +97,7 @@ export class Bells {
 
   #tell(rung: boolean): void {
     this.listeners.tell(rung);
-    for (const listener of [...this.#overhearers]) listener();
+    for (const listener of [...this.#overhearers]) listener(rung);
   }
 
   #start(token: string | undefined): void {

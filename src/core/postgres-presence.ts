@@ -23,7 +23,7 @@ export class Presence {
   readonly #where: string;
   /** Those who wait. */
   readonly listeners: Listeners = new Listeners();
-  readonly #overhearers = new Set<() => void>();
+  readonly #overhearers = new Set<(rung: boolean) => void>();
   #connecting: Promise<number> | undefined;
   #client: PgClient | undefined;
   #number: number | undefined;
@@ -72,7 +72,7 @@ export class Presence {
   }
 
   /** Calls `listener` at each ring and each poll, without keeping the process alive, until the function that is returned is called. */
-  overhear(listener: () => void): () => void {
+  overhear(listener: (rung: boolean) => void): () => void {
     this.#overhearers.add(listener);
     this.#attend();
     return () => {
@@ -126,7 +126,7 @@ export class Presence {
 
   #tell(rung: boolean): void {
     this.listeners.tell(rung);
-    for (const listener of [...this.#overhearers]) listener();
+    for (const listener of [...this.#overhearers]) listener(rung);
   }
 
   #attend(): void {

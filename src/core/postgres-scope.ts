@@ -85,6 +85,15 @@ export class ServerScope implements Scope<'server'> {
     return row && read(row);
   }
 
+  async directly<P extends readonly Value[], R extends Row>(
+    statement: Statement<P, R>,
+    params: (structure: number, owner: number) => P,
+  ): Promise<R[] | undefined> {
+    const owner = await this.#engine.presence.id();
+    const rows = await this.#engine.all(statement, params(await this.#known(), owner));
+    return rows.length === 0 ? undefined : rows;
+  }
+
   async quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
     prepare: () => A,
@@ -265,7 +274,7 @@ export class ServerScope implements Scope<'server'> {
     requireTransaction(this.#engine.sessions.open, what);
   }
 
-  overhear(listener: () => void): () => void {
+  overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
   }
 
@@ -361,6 +370,7 @@ export class ServerScope implements Scope<'server'> {
       closing: engine.closing,
       soon: (script, wanted) =>
         wanted === undefined ? this.#run(script) : this.#whileWanted(script, wanted),
+      version: () => undefined,
       renew: () => engine.presence.renew(),
       look: (script) => this.read(nothing, script),
       line: this.#ref,

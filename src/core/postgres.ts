@@ -97,6 +97,10 @@ export class ServerEngine implements Engine<'server'> {
     return (await this.#query(statement, params)).rows[0] as R | undefined;
   }
 
+  async all<P extends readonly Value[], R extends Row>(statement: Statement<P, R>, params: P): Promise<R[]> {
+    return (await this.#query(statement, params)).rows as unknown[] as R[];
+  }
+
   async run<P extends readonly Value[]>(statement: Statement<P>, params: P): Promise<number> {
     return (await this.#query(statement, params)).rowCount ?? 0;
   }

@@ -63,7 +63,7 @@ export class EmbeddedPresence {
   }
 
   /** Calls `listener` at each ring and each poll, without keeping the process alive, until the function that is returned is called. */
-  overhear(listener: () => void): () => void {
+  overhear(listener: (rung: boolean) => void): () => void {
     return this.#bells.overhear(this.#token(), listener);
   }
 

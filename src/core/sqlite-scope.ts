@@ -79,6 +79,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return row && read(row);
   }
 
+  async directly(): Promise<undefined> {
+    return undefined;
+  }
+
   quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
     prepare: () => A,
@@ -245,7 +249,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
     requireTransaction(this.#engine.transactions.open, what);
   }
 
-  overhear(listener: () => void): () => void {
+  overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
   }
 
@@ -315,6 +319,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
       get alone() {
         return engine.presence.listeners.alone;
       },
+      version: () => `${engine.dataVersion()} ${engine.writes}`,
       renew: nothing,
     };
   }

@@ -103,6 +103,8 @@ export interface Turn<T> {
   readonly label?: string | undefined;
   /** For how many milliseconds the first in line waits for a bell, before it looks by itself. Without it, where there is a `hold`, the engine knows. */
   readonly within?: () => number;
+  /** For how many milliseconds nothing comes by itself but what `within` tells, while nobody writes: the first in line need not look then. 0 without it. */
+  readonly quiet?: number;
   /** What a turn has that gives the owner something to hold. */
   readonly hold?: Hold<T>;
   /** Whether {@link Turn.take} might succeed; only reads. */
@@ -222,6 +224,13 @@ export interface Scope<K extends Kind> {
     params: (structure: number) => P,
     read: (row: R) => T,
   ): Promise<T | undefined>;
+  /**
+   * Asks one statement that writes for its rows, as a transaction of its own; `undefined` where it has none. Only a server has such statements: embedded, it is not asked.
+   */
+  directly<P extends readonly Value[], R extends Row>(
+    statement: Statement<P, R>,
+    params: (structure: number, owner: number) => P,
+  ): Promise<R[] | undefined>;
   /** Runs one statement that writes; where it changed nothing, `otherwise` runs in a transaction to find out why, and do it. */
   quick<A, P extends readonly Value[], T>(
     statement: Statement<P>,
@@ -308,7 +317,7 @@ export interface Scope<K extends Kind> {
   /** @throws `TypeError` outside of a transaction of this store. */
   requireTransaction(what: string): void;
   /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
-  overhear(listener: () => void): () => void;
+  overhear(listener: (rung: boolean) => void): () => void;
   /** This store's number among the owners, as far as it has one now. */
   readonly owner: number | undefined;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */

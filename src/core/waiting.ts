@@ -56,6 +56,8 @@ export interface Waitable {
   readonly alone: boolean;
   /** How often whoever is first in line asks whether those who hold live, in milliseconds. */
   readonly probing: number;
+  /** Stays the same while nobody writes to the store; a server can't tell. */
+  version(): string | undefined;
   /** Gives up all places in lines, since it is unknown which there are: an answer was lost. Those who wait join again. */
   renew(): void;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */
@@ -94,10 +96,6 @@ export function* theDead(owners: readonly OwnerRow[]): Script<number[]> {
     if (!(yield* alive(id, token))) dead.push(id);
   }
   return dead;
-}
-
-function* deadHolders<T>({ hold }: Turn<T>, structure: number): Script<number[]> {
-  return hold === undefined ? [] : yield* theDead(yield* hold.holders(structure));
 }
 
 /** The dead among those who keep others from taking at once: who holds it, and who is first in line. */
@@ -178,11 +176,21 @@ export async function waitForTurn<T>(engine: Waitable, turn: Turn<T>, patience: 
   }
 }
 
+/** What whoever is first in line has found when it looked by itself. */
+interface Seen {
+  readonly version: string;
+  /** Whom it looks after. */
+  readonly others: readonly OwnerRow[];
+  /** By `performance.now()`. */
+  readonly until: number;
+}
+
 /** One place in the line of a structure. */
 class Line<T> {
   readonly #engine: Waitable;
   readonly #turn: Turn<T>;
   #waiter: number | undefined;
+  #seen: Seen | undefined;
 
   constructor(engine: Waitable, turn: Turn<T>) {
     this.#engine = engine;
@@ -243,9 +251,18 @@ class Line<T> {
       const polled = await gate.pass(patience, listening.first ? this.#within() : Infinity);
       // To take is then as good as to look first, and saves a transaction.
       if (!polled && this.#engine.alone) return;
-      if (polled && (await this.#buryTheDead(waiter, patience.wanted))) return;
+      const seen = polled ? this.#stillSeen() : undefined;
+      if (polled && (await this.#buryTheDead(waiter, patience.wanted, seen?.others))) return;
+      if (seen !== undefined) continue;
       if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
     }
+  }
+
+  /** What was seen last, if there can't be more. */
+  #stillSeen(): Seen | undefined {
+    const seen = this.#seen;
+    if (seen === undefined || performance.now() >= seen.until || this.#within() === 0) return undefined;
+    return this.#engine.version() === seen.version ? seen : undefined;
   }
 
   #within(): number {
@@ -259,9 +276,13 @@ class Line<T> {
     return yield* this.#turn.ready(structure, waiter);
   }
 
-  /** Tells whether there were any among those whom this waiter looks after. */
-  async #buryTheDead(waiter: number, wanted: () => void): Promise<boolean> {
-    const dead = await this.#engine.look((structure) => this.#findDead(structure, waiter));
+  /** Tells whether there were any among those whom this waiter looks after; they may be `known`. */
+  async #buryTheDead(waiter: number, wanted: () => void, known?: readonly OwnerRow[]): Promise<boolean> {
+    if (known?.length === 0) return false;
+    const version = this.#engine.version();
+    const [dead, others] = await this.#engine.look((structure) => this.#findDead(structure, waiter, known));
+    if (known === undefined && version !== undefined)
+      this.#seen = { version, others, until: performance.now() + (this.#turn.quiet ?? 0) };
     if (dead.length === 0) return false;
     await this.#engine.soon((structure) => this.#buryAndPassOn(structure, dead), wanted);
     return true;
@@ -271,12 +292,20 @@ class Line<T> {
    * Each looks after the one ahead of it, so that a dead one anywhere in the line is found; and after those who hold: the first in line, who does
    * so more often, may be stopped.
    */
-  *#findDead(structure: number, waiter: number): Script<number[]> {
-    const { peers } = this.#turn;
-    if (peers !== undefined) return yield* theDead(yield* peers(structure, waiter));
-    const ahead = yield* get(sql.ahead, structure, waiter);
-    const dead = ahead === undefined ? [] : yield* theDead([ahead]);
-    return dead.length > 0 ? dead : yield* deadHolders(this.#turn, structure);
+  *#others(structure: number, waiter: number): Script<readonly OwnerRow[]> {
+    const { peers, hold } = this.#turn;
+    if (peers !== undefined) return yield* peers(structure, waiter);
+    const holders = hold === undefined ? [] : yield* hold.holders(structure);
+    return [...(yield* all(sql.ahead, structure, waiter)), ...holders];
+  }
+
+  *#findDead(
+    structure: number,
+    waiter: number,
+    known?: readonly OwnerRow[],
+  ): Script<[dead: number[], others: readonly OwnerRow[]]> {
+    const others = known ?? (yield* this.#others(structure, waiter));
+    return [yield* theDead(others), others];
   }
 
   *#buryAndPassOn(structure: number, dead: readonly number[]): Script<void> {

@@ -17,6 +17,8 @@ async function clientOf(store: AsyncStore): Promise<Client> {
 
 /** How many statements wait for a lock that this client holds. */
 async function waiting(client: Client): Promise<number> {
+  // Else a transaction sees what it has seen first.
+  await client.query('SELECT pg_stat_clear_snapshot()');
   const { rows } = await client.query<{ waiting: number }>(
     'SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))',
   );
@@ -91,6 +93,104 @@ describe('adding on a server', () => {
     await expect(late).rejects.toThrow(withCode('ERR_TRANSACTION_ENDED'));
     await Promise.all([queue.add(3), queue.add(4)]);
     expect((await queue.jobs()).map(({ data }) => data)).toEqual([2, 3, 4]);
+  });
+});
+
+/** Keeps all who change how many jobs there are from going on, until it is committed. */
+async function holdCounts(client: Client): Promise<void> {
+  await client.query('BEGIN');
+  await client.query(
+    'INSERT INTO job_counts SELECT s.id, n, 0, 0, 0, 0, 0, 0, 0, 0 FROM structures s, generate_series(0, 15) n ON CONFLICT DO NOTHING',
+  );
+  await client.query('SELECT FROM job_counts FOR UPDATE');
+}
+
+/** How many statements that complete jobs and claim others wait for a lock. */
+async function exchanging(client: Client, { schema }: AsyncStore): Promise<number> {
+  // Else a transaction sees what it has seen first.
+  await client.query('SELECT pg_stat_clear_snapshot()');
+  const { rows } = await client.query<{ waiting: number }>(
+    `SELECT count(*)::int AS waiting FROM pg_stat_activity
+     WHERE query LIKE '%"${schema}".%FOR KEY SHARE OF st, o)%' AND wait_event_type = 'Lock'`,
+  );
+  return rows[0]?.waiting ?? 0;
+}
+
+describe('a worker on a server', () => {
+  test('can’t be taken for dead while it claims', async () => {
+    const store = await server.open();
+    const queue = new Queue<number>(store, 'jobs');
+    const [client, other] = [await clientOf(store), await clientOf(store)];
+    let go = (): void => undefined;
+    const worker = queue.work(
+      (job) => new Promise<void>((resolve) => (job.data === 0 ? (go = resolve) : resolve())),
+    );
+    await queue.addMany([{ data: 0 }, { data: 1 }]);
+    await until(() => worker.running === 1);
+    await holdCounts(client);
+    go();
+    await until(async () => (await exchanging(other, store)) === 1);
+    await expect(other.query('SELECT FROM owners FOR UPDATE NOWAIT')).rejects.toMatchObject({
+      code: '55P03',
+    });
+    await client.query('COMMIT');
+    await queue.idle();
+    await worker.stop();
+    expect(await queue.counts()).toMatchObject({ waiting: 0, running: 0, completed: 2 });
+  });
+
+  test('writes several outcomes at a time, each by itself', async () => {
+    const store = await server.open();
+    const queue = new Queue<number>(store, 'jobs');
+    const client = await clientOf(store);
+    const ends: (() => void)[] = [];
+    await queue.addMany(Array.from({ length: 6 }, (_, data) => ({ data })));
+    const worker = queue.work(() => new Promise<void>((resolve) => ends.push(resolve)), {
+      concurrency: 6,
+      ack: 'each',
+    });
+    await until(() => ends.length === 6);
+    await holdCounts(client);
+    for (const end of ends) end();
+    await until(async () => (await exchanging(client, store)) >= 4);
+    await client.query('COMMIT');
+    await queue.idle();
+    await worker.stop();
+    expect(await queue.counts()).toMatchObject({ waiting: 0, running: 0, completed: 6 });
+  });
+
+  test('heeds when jobs expire, by when they are overdue and that they become due, also when it is busy', async () => {
+    const store = await server.open();
+    const queue = new Queue<string>(store, 'jobs', { timeout: '1m' });
+    const raw = await rawConnection(server, store);
+    const overdue: (number | string | null)[] = [];
+    const ran: string[] = [];
+    await queue.addMany([
+      ...Array.from({ length: 20 }, () => ({ data: 'plain' })),
+      { data: 'expired', expires: new Date(Date.now() - 1_000) },
+      { data: 'in time', expires: new Date(Date.now() + 60_000) },
+      { data: 'soon', delay: 20 },
+      { data: 'own', timeout: 90_000 },
+    ]);
+    const worker = queue.work(async (job) => {
+      ran.push(job.data);
+      const [row] = await raw(
+        `SELECT count(*) AS count FROM jobs WHERE id = ${job.id} AND deadline IS NOT NULL`,
+      );
+      overdue.push(row?.['count'] ?? null);
+    });
+    await queue.idle();
+    await worker.stop();
+    expect(ran.filter((data) => data !== 'plain').sort()).toEqual(['in time', 'own', 'soon']);
+    expect(ran).toHaveLength(23);
+    expect(overdue).toEqual(ran.map(() => 1));
+    expect(await queue.counts()).toMatchObject({
+      waiting: 0,
+      delayed: 0,
+      running: 0,
+      completed: 23,
+      cancelled: 1,
+    });
   });
 });
 

@@ -181,8 +181,8 @@ forEachEngine((engine) => {
     const queue = newQueue(store, { attempts: 1, keep: { completed: { count: 0 }, failed: { count: 0 } } });
     const child = await queue.add('child');
     await queue.add('x'.repeat(5_000), { after: [{ job: child, onFailure: 'ignore' }] });
-    await using _ = queue.work(async (job) => {
-      await job.log('at work');
+    await using _ = queue.work((job) => {
+      job.log('at work');
       if (job.data === 'child') throw new Error('no');
       return '';
     });
@@ -370,7 +370,7 @@ forEachEngine((engine) => {
 
     test('that are removed let all jobs go, however many wait', async () => {
       const store = await engine.open();
-      const queue = newQueue(store, { groups: { concurrency: 1 } });
+      const queue = newQueue(store, { groups: { concurrency: 1 }, keep: { completed: { count: 1_500 } } });
       await queue.addMany(many(1_500));
       await newQueue(store, { groups: null }).counts();
       await using _ = queue.work(() => 'done', { concurrency: 100 });

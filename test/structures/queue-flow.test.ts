@@ -362,24 +362,28 @@ forEachEngine((engine) => {
       await expect(async () => queue.jobs({ status: 'failed' })).rejects.toThrow(/status/);
     });
 
-    test('those that match are retried, cancelled or removed, however many there are', async () => {
-      const store = await engine.open();
-      const queue = newQueue(store, 'jobs', { attempts: 1, ...atOnce });
-      const many = 1_203;
-      await queue.addMany(
-        Array.from({ length: many }, (_, i) => ({ data: 'bad', name: i % 3 === 0 ? 'three' : undefined })),
-      );
-      await runAll(queue);
-      expect(await queue.retry({ state: 'failed', name: 'three' })).toBe(401);
-      expect(await queue.counts()).toMatchObject({ waiting: 401, failed: 802 });
-      expect(await queue.cancel({ state: 'waiting' })).toBe(401);
-      expect(await queue.remove({ state: 'failed' })).toBe(802);
-      expect(await queue.counts()).toMatchObject({ waiting: 0, failed: 0, cancelled: 401 });
-      expect(await queue.retry({})).toBe(401);
-      expect(await queue.remove({})).toBe(401);
-      expect(await queue.jobs()).toEqual([]);
-      // @ts-expect-error -- no such option
-      await expect(async () => queue.remove({ status: 'failed' })).rejects.toThrow(/status/);
-    });
+    test(
+      'those that match are retried, cancelled or removed, however many there are',
+      { timeout: 180_000 },
+      async () => {
+        const store = await engine.open();
+        const queue = newQueue(store, 'jobs', { attempts: 1, ...atOnce });
+        const many = 1_203;
+        await queue.addMany(
+          Array.from({ length: many }, (_, i) => ({ data: 'bad', name: i % 3 === 0 ? 'three' : undefined })),
+        );
+        await runAll(queue);
+        expect(await queue.retry({ state: 'failed', name: 'three' })).toBe(401);
+        expect(await queue.counts()).toMatchObject({ waiting: 401, failed: 802 });
+        expect(await queue.cancel({ state: 'waiting' })).toBe(401);
+        expect(await queue.remove({ state: 'failed' })).toBe(802);
+        expect(await queue.counts()).toMatchObject({ waiting: 0, failed: 0, cancelled: 401 });
+        expect(await queue.retry({})).toBe(401);
+        expect(await queue.remove({})).toBe(401);
+        expect(await queue.jobs()).toEqual([]);
+        // @ts-expect-error -- no such option
+        await expect(async () => queue.remove({ status: 'failed' })).rejects.toThrow(/status/);
+      },
+    );
   });
 });

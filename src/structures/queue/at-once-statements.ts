@@ -1,7 +1,15 @@
 import { Statement } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
 import type { ValueColumn } from '../../core/columns.js';
-import { counted, counting } from './statements.js';
+import {
+  claimedRow,
+  claimingBy,
+  completed,
+  counted,
+  counting,
+  simple,
+  type ClaimedRow,
+} from './statements.js';
 
 /** Jobs to be added: their data behind each other, and, as arrays and JSON, where each begins and how long it is. What is null holds for none. */
 export type JobsAtOnce = [
@@ -15,6 +23,25 @@ export type JobsAtOnce = [
   options: string | null,
   jobs: number,
 ];
+
+/** What an exchange is to do: those that have completed, as arrays, their results behind each other; by when a claimed job is overdue, if it ever is; and how many are wanted. */
+export type ExchangeAtOnce = [
+  owner: number,
+  structure: number,
+  results: Uint8Array,
+  ids: string,
+  claims: string,
+  starts: string | null,
+  lengths: string | null,
+  bytes: string | null,
+  want: number,
+  overdue: number | null,
+  structure: number,
+  structure: number,
+];
+
+/** How many are done, whether something has become due, and a job that was claimed, or nulls. There is one row at least, unless the statement has done nothing. */
+export type ExchangedRow = [done: number, due: boolean, woken: string | null, ...ClaimedRow];
 
 /** A job to be added that nothing is particular about. */
 export type QuickJob = [
@@ -32,10 +59,34 @@ export type QuickJob = [
  * isolation it would not look anew.
  */
 const unless = (inUse: string): string =>
-  `s AS (SELECT st.id FROM structures st LEFT JOIN queues q ON q.structure = st.id
-    WHERE st.id = ? AND current_setting('transaction_isolation') = 'read committed' AND NOT (${inUse}) FOR KEY SHARE OF st)`;
+  `WHERE st.id = ? AND current_setting('transaction_isolation') = 'read committed' AND NOT (${inUse}) FOR KEY SHARE OF st`;
+const queue = 'structures st LEFT JOIN queues q ON q.structure = st.id';
 
 const isRecording = `coalesce(q.recording > ${steady}, false)`;
+const isSettled = `coalesce(q.paused, 0) = 1 OR coalesce(q.limits, '{}') <> '{}' OR ${isRecording}`;
+
+const isDue = (stage: string, now: string): string =>
+  `EXISTS (SELECT 1 FROM jobs e WHERE e.structure = ? AND e.state = '${stage}' AND e.due <= (SELECT ${now}))`;
+
+/** Those that are as they were claimed, and of which nothing more is to be done. */
+const given = `s, ROWS FROM (unnest(CAST(? AS bigint[])), unnest(CAST(? AS bigint[])), unnest(CAST(? AS integer[])), unnest(CAST(? AS integer[])), unnest(CAST(? AS bigint[])))
+  AS n(id, claim, start, span, bytes) WHERE jobs.id = n.id AND jobs.claim = n.claim AND ${simple}`;
+
+/** Completes jobs and claims others. The owner's row is locked: who takes it for dead has to wait, and then finds what was claimed. */
+const exchanging = (done: string, kept: 0 | 1): Statement<ExchangeAtOnce, ExchangedRow> =>
+  new Statement(
+    `WITH s AS (SELECT st.id, o.id AS own FROM ${queue} JOIN queue_workers w ON w.structure = st.id JOIN owners o ON o.id = w.owner AND o.id = ? ${unless(isSettled)}, o),
+     d AS (${done}),
+     r AS (SELECT f.id FROM s, LATERAL (SELECT r.id FROM jobs r WHERE r.structure = s.id AND r.state = 'ready' ORDER BY r.rank, r.due, r.id LIMIT ? FOR UPDATE SKIP LOCKED) f),
+     k AS (UPDATE jobs SET ${claimingBy('s.own')}, deadline = ${steady} + CAST(? AS double precision)
+       FROM s WHERE jobs.id = ANY(ARRAY(SELECT r.id FROM r)) RETURNING ${claimedRow}),
+     u AS (${counting} SELECT s.id, pg_backend_pid() % 16, 0, - k.many, 0, k.many - d.many, ${kept} * d.many, 0, 0, d.bytes
+       FROM s, (SELECT count(*) AS many FROM k) k, (SELECT count(*) AS many, CAST(coalesce(sum(d.bytes), 0) AS bigint) AS bytes FROM d) d
+       WHERE k.many + d.many > 0 ${counted})
+     SELECT (SELECT count(*) FROM d), ${isDue('delayed', steady)} OR ${isDue('timed', 'wall()')},
+       (SELECT wake_waiters(s.id, 0, true) FROM s WHERE EXISTS (SELECT 1 FROM d)), k.*
+     FROM s LEFT JOIN k ON true`,
+  );
 
 /** Statements each of which does what a script does in several: on PostgreSQL as a transaction of its own. */
 export const sql = {
@@ -50,7 +101,7 @@ export const sql = {
   ),
   /** In the order in which they are given: each is due a moment after the one before. */
   add: new Statement<JobsAtOnce, [ids: string | null]>(
-    `WITH ${unless(isRecording)},
+    `WITH s AS (SELECT st.id FROM ${queue} ${unless(isRecording)}),
      t AS MATERIALIZED (SELECT wall() AS wall, ${steady} AS steady),
      a AS (INSERT INTO jobs (structure, state, rank, due, added, bytes, name, options, data)
        SELECT s.id, 'ready', coalesce(n.rank, 0), t.steady + n.place * 0.001, t.wall, n.bytes, n.name, n.options, substring(CAST(? AS bytea) FROM n.start FOR n.span)
@@ -61,4 +112,14 @@ export const sql = {
        FROM s, (SELECT count(*) AS added, CAST(sum(a.bytes) AS bigint) AS bytes FROM a) n ${counted} RETURNING structure)
      SELECT (SELECT string_agg(CAST(a.id AS text), ',') FROM a), (SELECT wake_waiters(k.structure, ?, false) FROM k)`,
   ),
+  exchange: {
+    keeping: exchanging(
+      `UPDATE jobs SET ${completed}, outcome = substring(CAST(? AS bytea) FROM n.start FOR n.span), bytes = jobs.bytes + n.bytes FROM ${given} RETURNING n.bytes`,
+      1,
+    ),
+    removing: exchanging(
+      `DELETE FROM jobs USING (SELECT CAST(? AS bytea)) x, ${given} RETURNING - jobs.bytes AS bytes`,
+      0,
+    ),
+  },
 };

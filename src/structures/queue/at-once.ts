@@ -1,3 +1,4 @@
+import type { ValueColumn } from '../../core/columns.js';
 import type { Gathering } from '../../core/store.js';
 import { isPlain, mostInline, type EncodedJob } from './adding.js';
 import { sql, type JobsAtOnce, type QuickJob } from './at-once-statements.js';
@@ -32,16 +33,12 @@ const isReady = (job: EncodedJob): boolean =>
   isPlain(job) && job.group === null && job.delay === 0 && job.at === null && job.size <= mostInline;
 
 function paramsOf(structure: number, jobs: readonly EncodedJob[]): JobsAtOnce {
-  const columns = jobs.map(({ column }) =>
-    typeof column === 'object' ? column : Buffer.from(String(column)),
-  );
-  let end = 1;
-  const starts = columns.map(({ byteLength }) => (end += byteLength) - byteLength);
+  const { data, starts, spans } = packed(jobs.map(({ column }) => column));
   return [
     structure,
-    Buffer.concat(columns),
-    array(starts),
-    array(columns.map(({ byteLength }) => byteLength)),
+    data,
+    starts,
+    spans,
     array(jobs.map(({ size }) => size)),
     jobs.some(({ rank }) => rank !== 0) ? array(jobs.map(({ rank }) => rank)) : null,
     json(jobs.map(({ name }) => name)),
@@ -50,7 +47,24 @@ function paramsOf(structure: number, jobs: readonly EncodedJob[]): JobsAtOnce {
   ];
 }
 
-const array = (numbers: readonly number[]): string => `{${numbers.join(',')}}`;
+/** Values behind each other, and, as arrays, where each begins and how long it is. */
+export function packed(columns: readonly (ValueColumn | null)[]): {
+  readonly data: Uint8Array;
+  readonly starts: string;
+  readonly spans: string;
+} {
+  const all = columns.map((column) => (typeof column === 'object' ? column : Buffer.from(String(column))));
+  let end = 1;
+  const starts = all.map((one) => (end += one?.byteLength ?? 0) - (one?.byteLength ?? 0));
+  return {
+    data: Buffer.concat(all.filter((one) => one !== null)),
+    starts: array(starts),
+    spans: array(all.map((one) => one?.byteLength ?? null)),
+  };
+}
+
+export const array = (numbers: readonly (number | null)[]): string =>
+  `{${numbers.map((number) => number ?? 'NULL').join(',')}}`;
 
 /** Null where all are. */
 const json = (texts: readonly (string | null)[]): string | null =>

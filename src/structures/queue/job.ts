@@ -5,7 +5,8 @@ import { nothing, type Kind, type Result, type Scope } from '../../core/store.js
 import { startTimer } from '../../core/timer.js';
 import { childInfo, childRows, type Child } from './looking.js';
 import { lostError, timeoutError, type Outcome } from './outcomes.js';
-import { grace, type Claimed, type QueueScripts, type Told } from './scripts.js';
+import { grace, type Claimed, type Told } from './delivery.js';
+import type { QueueScripts } from './scripts.js';
 import { logLine, resolveFail, snoozeTime, type FailOptions } from './telling.js';
 
 const handled: Handled = Symbol('handled');

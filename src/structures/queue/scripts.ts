@@ -2,64 +2,33 @@ import type { ValueColumn } from '../../core/columns.js';
 import { all, committed, each, get, lock, owner, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Kind, OwnerRow, Turn } from '../../core/store.js';
-import { bury, ringAll, theDead } from '../../core/waiting.js';
+import { bury, theDead } from '../../core/waiting.js';
 import { insert, insertOne, isPlain, type EncodedJob } from './adding.js';
 import { Change } from './change.js';
 import { release } from './children.js';
+import {
+  noRoom,
+  overdue,
+  type Answer,
+  type Claimed,
+  type Delivery,
+  type Room,
+  type Told,
+} from './delivery.js';
 import { forward } from './forwarding.js';
 import { trace } from './recording.js';
 import { Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
-import { lostError, Outcomes, type Attempt, type Claim, type Finished, type Outcome } from './outcomes.js';
+import { lostError, Outcomes, type Claim, type Outcome } from './outcomes.js';
 import { prune, rescued, settle } from './settling.js';
 import { anyLost } from './standing.js';
 import { sql, type ClaimedRow } from './statements.js';
+import { turnFor, type Claims } from './turn.js';
 import type { Validate } from './validating.js';
 
-/** A job that was claimed. `data` is as it is stored. */
-export interface Claimed extends Attempt, Finished {
-  readonly name: string | undefined;
-  readonly added: number;
-  /** Milliseconds. */
-  readonly timeout: number;
-  readonly data: unknown;
-}
-
-/** What running jobs have told of themselves, and by when they are overdue: those that were not started as they were claimed. */
-export interface Told {
-  readonly begun: readonly (readonly [time: number, id: number, claim: number])[];
-  readonly progress: readonly (readonly [progress: ValueColumn, id: number, claim: number])[];
-  readonly logs: readonly (readonly [line: ValueColumn, id: number, claim: number])[];
-}
-
-/** How many jobs a worker has room for; and how many of them it starts at once. */
-export interface Room {
-  readonly want: number;
-  readonly atOnce: number;
-}
-
-/** What a worker has for a transaction: what has ended, what was told; and how many jobs it wants. */
-export interface Delivery extends Room {
-  readonly outcomes: readonly Outcome[];
-  readonly told: Told;
-}
-
-/** What a transaction has for a worker. `refused` are the runs that were not theirs any more. */
-export interface Answer {
-  readonly claimed: readonly Claimed[];
-  readonly refused: readonly Claim[];
-}
-
-export const nothingTold: Told = { begun: [], progress: [], logs: [] };
-const noRoom: Room = { want: 0, atOnce: 0 };
 /** How many jobs that have become due are made ready at once. */
 const promotedAtOnce = 1_000;
-/** How often whoever is first in line looks for what nobody rings for, in milliseconds: the dead, and handlers that hang. */
-const lookEvery = 50;
-/** How long a handler has to end when its time is over, in milliseconds; and when others take its job, whose process must be blocked. */
-export const grace = 1_000;
-const overdueAfter = 2_000;
 
 /** What a queue does in several statements. */
 export class QueueScripts {
@@ -129,7 +98,16 @@ export class QueueScripts {
   }
 
   /** Writes what has ended, and claims as much as is wanted. */
-  *exchange(structure: number, { outcomes, told, ...room }: Delivery): Script<Answer> {
+  *exchange(structure: number, delivery: Delivery): Script<Answer> {
+    const { claimed } = yield* this.#exchange(structure, delivery);
+    return { claimed, again: [], full: claimed.length >= delivery.want };
+  }
+
+  /** `refused` are the runs that were not theirs any more. */
+  *#exchange(
+    structure: number,
+    { outcomes, told, ...room }: Delivery,
+  ): Script<{ readonly claimed: readonly Claimed[]; readonly refused: readonly Claim[] }> {
     const change = new Change();
     const settings = yield* this.#begin(structure, change);
     yield* this.#tell(told, change);
@@ -139,9 +117,19 @@ export class QueueScripts {
     return { claimed, refused };
   }
 
+  /** What one statement has left to be done with jobs that it has claimed. Gives back those that may run. */
+  *finish(structure: number, claimed: readonly Claimed[], atOnce: number): Script<Claimed[]> {
+    const change = new Change();
+    const settings = yield* this.#begin(structure, change);
+    const left = yield* this.#withoutExpired(structure, claimed, settings.limits, change);
+    yield* this.#limit(left, atOnce);
+    yield* this.#end(structure, settings, change);
+    return left;
+  }
+
   /** Completes one job, in the transaction of its handler. */
   *complete(structure: number, outcome: Outcome, told: Told): Script<void> {
-    const { refused } = yield* this.exchange(structure, { outcomes: [outcome], told, ...noRoom });
+    const { refused } = yield* this.#exchange(structure, { outcomes: [outcome], told, ...noRoom });
     if (refused.length > 0) throw lostError();
   }
 
@@ -188,23 +176,14 @@ export class QueueScripts {
 
   /** Waiting for jobs: `room` tells how many there is room for. */
   turn(room: () => Room): Turn<readonly Claimed[]> {
-    let due = -Infinity;
-    const take = this.#takeOrSleep.bind(this);
-    return {
-      mode: 1,
-      within: () => Math.max(0, Math.min(lookEvery, due - performance.now())),
-      ready: (structure) => this.#isReady(structure),
-      take: function* (structure) {
-        const { claimed, later } = yield* take(structure, room());
-        if (claimed.length > 0) return { value: claimed };
-        due = performance.now() + later;
-        return undefined;
+    return turnFor(
+      {
+        takeOrSleep: (structure, some) => this.#takeOrSleep(structure, some),
+        untilReady: (structure) => this.#untilReady(structure),
+        othersOf: otherWorkers,
       },
-      passOn: function* (structure) {
-        yield* ringAll(yield* all(sql.line, structure, 1));
-      },
-      hold: { holders: otherWorkers },
-    };
+      room,
+    );
   }
 
   /** What could be claimed. Who adds meanwhile has to wait until this store is seen to be in line. */
@@ -219,12 +198,14 @@ export class QueueScripts {
     return claims;
   }
 
-  *#isReady(structure: number): Script<boolean> {
-    if (yield* anyLost(structure)) return true;
+  /** In how many milliseconds something can be taken, by itself. */
+  *#untilReady(structure: number): Script<number> {
+    if (yield* anyLost(structure)) return 0;
     const { paused, limits, later } = yield* this.limits.settings(structure);
-    if (paused || (yield* this.limits.share(structure, limits, new Change(), false)).most < 1) return false;
-    if ((yield* get(sql.anyReady, structure)) !== undefined) return true;
-    return later <= 0;
+    if (paused) return Infinity;
+    const share = yield* this.limits.share(structure, limits, new Change(), false);
+    if (share.most < 1) return share.later;
+    return (yield* get(sql.anyReady, structure)) === undefined ? later : 0;
   }
 
   *#claim(
@@ -252,8 +233,7 @@ export class QueueScripts {
     }
     for (const { id, failures } of claimed) change.tell('started', id, failures + 1);
     yield* share.take(claimed.length);
-    const limited = claimed.slice(0, atOnce).flatMap(overdue);
-    if (limited.length > 0) yield* each(sql.limit, limited);
+    yield* this.#limit(claimed, atOnce);
     if (claimed.length > 0) return { claimed, later: 0 };
     const due = isDue ? (yield* this.limits.settings(structure)).later : later;
     return { claimed, later: Math.min(share.later, due) };
@@ -280,6 +260,12 @@ export class QueueScripts {
     yield* noteClock();
   }
 
+  /** Writes by when those are overdue that are started at once. */
+  *#limit(claimed: readonly Claimed[], atOnce: number): Script<void> {
+    const limited = claimed.slice(0, atOnce).flatMap(overdue);
+    if (limited.length > 0) yield* each(sql.limit, limited);
+  }
+
   /** In order, without those that have expired. */
   *#sortOut(
     structure: number,
@@ -287,15 +273,28 @@ export class QueueScripts {
     limits: StoredLimits,
     change: Change,
   ): Script<Claimed[]> {
-    const sorted =
-      rows.length === 1 ? rows : rows.toSorted((a, b) => a[2] - b[2] || a[3] - b[3] || a[0] - b[0]);
-    const claimed = sorted.map((row) => this.#claimed(row));
-    if (!claimed.some(({ options }) => options.expires !== undefined)) return claimed;
+    return yield* this.#withoutExpired(structure, this.claimedOf(rows), limits, change);
+  }
+
+  *#withoutExpired(
+    structure: number,
+    claimed: readonly Claimed[],
+    limits: StoredLimits,
+    change: Change,
+  ): Script<Claimed[]> {
+    if (!claimed.some(({ options }) => options.expires !== undefined)) return [...claimed];
     const now = (yield* get(sql.now))?.[0] ?? 0;
     const hasExpired = ({ options }: Claimed): boolean => (options.expires ?? Infinity) < now;
     const expired = claimed.filter(hasExpired).map((job) => this.outcomes.expired(job));
     yield* settle(structure, this.outcomes, expired, limits, change);
     return claimed.filter((job) => !hasExpired(job));
+  }
+
+  /** In their order. */
+  claimedOf(rows: readonly ClaimedRow[]): Claimed[] {
+    const sorted =
+      rows.length === 1 ? rows : rows.toSorted((a, b) => a[2] - b[2] || a[3] - b[3] || a[0] - b[0]);
+    return sorted.map((row) => this.#claimed(row));
   }
 
   #claimed([id, claim, , , failures, added, name, group, options, bytes, data]: ClaimedRow): Claimed {
@@ -365,20 +364,6 @@ export class QueueScripts {
       if ((yield* get(sql.isCurrent, id, claim)) !== undefined) yield* each(sql.note, [[id, 'log', line]]);
     }
   }
-}
-
-/** In how many milliseconds a job that begins now is overdue, if it ever is. */
-export const overdue = ({
-  id,
-  claim,
-  timeout,
-}: Claimed): (readonly [time: number, id: number, claim: number])[] =>
-  timeout < Infinity ? [[timeout + grace + overdueAfter, id, claim]] : [];
-
-/** What was claimed; if nothing was, in how many milliseconds something may be, by itself. */
-interface Claims {
-  readonly claimed: readonly Claimed[];
-  readonly later: number;
 }
 
 const noClaims: Claims = { claimed: [], later: Infinity };

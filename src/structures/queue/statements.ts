@@ -105,8 +105,10 @@ const readyJobs = `SELECT r.id FROM jobs r WHERE r.structure = ? AND r.state = '
 /** The data of a job, wherever they are. */
 export const dataOf =
   'CASE WHEN data IS NULL THEN (SELECT d.data FROM job_data d WHERE d.job = jobs.id) ELSE data END';
-const claiming = `state = 'running', claim = claim + 1, owner = CAST(? AS bigint), started = wall(), keyed = CASE WHEN keyed = 1 THEN -1 ELSE keyed END, progress = NULL`;
-const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, bytes, ${dataOf}`;
+export const claimingBy = (owner: string): string =>
+  `state = 'running', claim = claim + 1, owner = ${owner}, started = wall(), keyed = CASE WHEN keyed = 1 THEN -1 ELSE keyed END, progress = NULL`;
+const claiming = claimingBy('CAST(? AS bigint)');
+export const claimedRow = `jobs.id, claim, rank, due, failures, added, name, grp, options, bytes, ${dataOf}`;
 
 /** Rows by their numbers, as SQLite finds them; and as PostgreSQL does where others may change them meanwhile: those are left to them. */
 const among = (rows: string): string => `id IN (${rows})`;
@@ -135,8 +137,8 @@ const pruning = <P extends readonly Value[]>(which: string): Statement<P, [bytes
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;
 
-const simple = `state = 'running' AND followed IS NULL AND cancelling IS NULL AND grp IS NULL`;
-const completed = `state = 'completed', ended = wall(), keyed = -abs(keyed), owner = NULL, deadline = NULL`;
+export const simple = `state = 'running' AND followed IS NULL AND cancelling IS NULL AND grp IS NULL`;
+export const completed = `state = 'completed', ended = wall(), keyed = -abs(keyed), owner = NULL, deadline = NULL`;
 const completing = `UPDATE jobs SET ${completed}, outcome = ?, bytes = bytes + ? WHERE id = ? AND claim = ? AND ${simple}`;
 
 export const sql = {
@@ -284,9 +286,10 @@ export const sql = {
   unregister: new Statement<[structure: number, owner: number]>(
     'DELETE FROM queue_workers WHERE structure = ? AND owner = ?',
   ),
-  /** Who takes jobs, but for one. */
+  /** Who runs jobs, but for one. */
   workers: new Statement<[structure: number, own: number], OwnerRow>(
-    'SELECT o.id, o.token FROM queue_workers w JOIN owners o ON o.id = w.owner WHERE w.structure = ? AND w.owner <> ?',
+    `SELECT o.id, o.token FROM queue_workers w JOIN owners o ON o.id = w.owner WHERE w.structure = ? AND w.owner <> ?
+       AND EXISTS (SELECT 1 FROM jobs j WHERE j.structure = w.structure AND j.owner = w.owner AND j.state = 'running')`,
   ),
   /** Who took jobs, and is gone. */
   gone: new Statement<[structure: number], [owner: number]>(

@@ -5,7 +5,7 @@ import type { Kind } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { revivedError, type StoredError } from './failure.js';
 import type { Job } from './job.js';
-import { grace } from './scripts.js';
+import { grace } from './delivery.js';
 import type { Abortion, Ending, FromThread, Task } from './thread.js';
 
 /** Either a task, or the module that is to be loaded. */

@@ -6,19 +6,15 @@ import { startTimer } from '../../core/timer.js';
 import { Run, type Handler, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './work-options.js';
 import type { Outcome } from './outcomes.js';
+import { Pruner } from './pruner.js';
 import { stopOn } from './stop-on.js';
 import { Trouble } from './trouble.js';
 import { lostOf } from './standing.js';
+import { Caretaker } from './caretaker.js';
+import { Exchanger } from './exchanging.js';
 import { Ticker } from './ticker.js';
-import {
-  nothingTold,
-  overdue,
-  type Answer,
-  type Claimed,
-  type Room,
-  type QueueScripts,
-  type Told,
-} from './scripts.js';
+import { gathered, isNothing, noRoom, type Answer, type Claimed, type Room } from './delivery.js';
+import type { QueueScripts } from './scripts.js';
 
 /** What runs the jobs of a worker. */
 export interface Runner<S extends Kind> {
@@ -37,18 +33,8 @@ export interface StopOptions {
 
 /** How long after a failure to write, say of a full disk, it is tried again, in milliseconds. */
 const retryAfter = 500;
-/** How often a worker that is busy looks after the others, in milliseconds. */
-const lookEvery = 50;
 /** How often at most a worker looks whether its jobs are still its own, in milliseconds. */
 const lostEvery = 90;
-/**
- * When it is looked whether there are too many jobs that have ended: after how many have here, and after so long, in milliseconds, since it was looked last,
- * where some have, and where none has, but old ones are to go.
- */
-const prunedAfter = 256;
-const prunedWithin = 10_000;
-const prunedIdle = 60_000;
-
 /** Runs jobs of a queue in this process, until it is stopped. */
 export class Worker<S extends Kind> implements AsyncDisposable {
   static {
@@ -75,12 +61,18 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   /** Whether there may be jobs that could be claimed. */
   #hopeful = true;
   #stirred = false;
-  #exchanging: Promise<void> | undefined;
+  readonly #exchanger: Exchanger<S>;
+  readonly #pruner: Pruner<S>;
+  readonly #caretaker: Caretaker<S>;
+  readonly #exchanging = new Set<Promise<void>>();
+  /** What they are to write. */
+  readonly #sent = new Set<readonly Outcome[]>();
+  /** How many jobs one of them wants: only one does, so that they start in their order. */
+  #wanted = 0;
+  #isTelling = false;
   #lining: Promise<void> | undefined;
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
-  #ended = 0;
-  #pruned = performance.now();
   #looked = -Infinity;
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
@@ -92,6 +84,9 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     );
     this.#scope = scope;
     this.#scripts = scripts;
+    this.#exchanger = new Exchanger(scope, scripts, this.#options.gathered);
+    this.#pruner = new Pruner(scope, scripts);
+    this.#caretaker = new Caretaker(scope, scripts, this.#pruner);
     this.#runner = runner;
     this.#trouble = new Trouble(this.#options.onError);
     this.#place = {
@@ -105,18 +100,17 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     };
     const stop = (): void => void this.stop();
     if (this.#options.signal !== undefined) heard(this.#options.signal, stop);
-    const looking = setInterval(() => void this.#lookAfterOthers().catch(nothing), lookEvery).unref();
     const ticker = new Ticker(scope, scripts);
     const close = (): void => this.#close();
     heard(scope.closing, close);
     this.#cleanUp = [
       () => unheard(scope.closing, close),
       () => this.#options.signal && unheard(this.#options.signal, stop),
-      () => clearInterval(looking),
+      () => this.#caretaker.stop(),
       () => ticker.stop(),
-      scope.overhear(() => {
+      scope.overhear((rung) => {
         if (scope.closing.aborted) return;
-        ticker.heard();
+        if (rung) ticker.heard();
         this.#lookForCancelled().catch(nothing);
         this.#lookForLost().catch(nothing);
       }),
@@ -125,11 +119,12 @@ export class Worker<S extends Kind> implements AsyncDisposable {
         () => {
           // What it gives back it must not claim again.
           this.#stopping.abort();
-          return Promise.all([this.#lining, this.#exchanging]);
+          return Promise.all([this.#lining, ...this.#exchanging]);
         },
       ),
       stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
+    this.#caretaker.go(false);
     void this.#begin();
   }
 
@@ -180,13 +175,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       this.#idle = resolve;
       this.#checkIdle();
     });
-    if (this.#ended > 0 && !this.#scope.closing.aborted) await this.#prune().catch(nothing);
+    if (!this.#scope.closing.aborted) await this.#pruner.stop();
     for (const clean of this.#cleanUp) clean();
     await this.#runner.close?.();
   }
 
   #checkIdle(): void {
-    if (this.#running.size > 0 || this.#outcomes.length > 0 || this.#exchanging !== undefined) return;
+    if (this.#running.size > 0 || this.#outcomes.length > 0 || this.#exchanging.size > 0) return;
     this.#idle?.();
   }
 
@@ -200,38 +195,70 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     this.#stirred = true;
     setImmediate(() => {
       this.#stirred = false;
-      if (this.#exchanging === undefined) this.#exchangeNow();
+      this.#exchangeNow();
     });
   }
 
   get #room(): Room {
-    if (this.#stopping.signal.aborted) return { want: 0, atOnce: 0 };
+    if (this.#stopping.signal.aborted) return noRoom;
     const { concurrency, prefetch } = this.#options;
-    const atOnce = Math.max(0, concurrency - this.#running.size - this.#claimed.length);
-    return { want: concurrency + prefetch - this.#running.size - this.#claimed.length, atOnce };
+    const taken = this.#running.size + this.#claimed.length;
+    return { want: Math.max(0, concurrency + prefetch - taken), atOnce: Math.max(0, concurrency - taken) };
   }
 
-  /** Once: what ends because of it gathers again. */
+  /** What an exchange wants. */
+  get #share(): Room {
+    return !this.#hopeful || this.#wanted > 0 || this.#lining !== undefined ? noRoom : this.#room;
+  }
+
+  /** What ends meanwhile gathers again. */
   #exchangeNow(): void {
-    const want = this.#hopeful && this.#lining === undefined ? Math.max(0, this.#room.want) : 0;
-    if (want > 0 || this.#outcomes.length > 0 || this.#telling.size > 0 || this.#begun.length > 0)
-      this.#exchanging = this.#tryExchange(want);
-    else if (this.#room.want > 0 && !this.#hopeful) this.#lining ??= this.#line();
+    while (this.#exchanging.size < this.#exchanger.atATime && this.#isToExchange()) this.#beginExchange();
+    if (!this.#hopeful && this.#wanted === 0 && this.#room.want > 0) this.#lining ??= this.#line();
     this.#checkIdle();
   }
 
-  async #tryExchange(want: number): Promise<void> {
+  #isToExchange(): boolean {
+    // What a job tells comes before how it has ended, or with that.
+    const tells = this.#telling.size + this.#begun.length > 0;
+    if (this.#isTelling || (tells && this.#exchanging.size > 0)) return false;
+    return tells || this.#outcomes.length > 0 || this.#share.want > 0;
+  }
+
+  #beginExchange(): void {
+    const room = this.#share;
+    const outcomes = this.#outcomes.splice(0, this.#options.gathered ? Infinity : 1);
+    this.#sent.add(outcomes);
+    this.#wanted += room.want;
+    const exchanging = this.#tryExchange(outcomes, room).finally(() => {
+      this.#exchanging.delete(exchanging);
+      this.#checkIdle();
+    });
+    this.#exchanging.add(exchanging);
+  }
+
+  async #tryExchange(outcomes: readonly Outcome[], room: Room): Promise<void> {
     try {
-      await this.#exchange(want);
+      const { claimed, again, full } = await this.#exchange(outcomes, room);
+      this.#over(outcomes, room);
+      this.#pruner.ended(outcomes);
+      this.#outcomes.unshift(...again);
+      if (room.want > 0) this.#hopeful &&= full;
+      this.#take(claimed, room.atOnce);
       this.#trouble.over();
       this.#stir();
     } catch (error) {
       // What there was to write is still there.
+      this.#over(outcomes, room);
+      this.#outcomes.unshift(...outcomes);
       this.#retry(error);
-    } finally {
-      this.#exchanging = undefined;
     }
-    this.#checkIdle();
+  }
+
+  #over(outcomes: readonly Outcome[], { want }: Room): void {
+    this.#sent.delete(outcomes);
+    this.#wanted -= want;
+    this.#isTelling = false;
   }
 
   #retry(error: unknown): void {
@@ -240,32 +267,20 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     this.#trouble.report(error);
   }
 
-  async #exchange(want: number): Promise<void> {
-    const outcomes = this.#options.gathered ? this.#outcomes : this.#outcomes.slice(0, 1);
+  async #exchange(outcomes: readonly Outcome[], room: Room): Promise<Answer> {
     const telling = [...this.#telling].map((run) => [run, run.told] as const);
     const told = gathered(
       this.#begun,
       telling.map(([, one]) => one),
     );
-    const { atOnce } = this.#room;
-    const delivery = { outcomes: [...outcomes], told, want, atOnce };
-    const answer: Answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
-    this.#outcomes.splice(0, delivery.outcomes.length);
+    this.#isTelling = telling.length + told.begun.length > 0;
+    const answer = await this.#exchanger.exchange({ outcomes, told, ...room });
     for (const [run, one] of telling) {
       run.written(one);
       if (isNothing(run.told)) this.#telling.delete(run);
     }
     this.#begun.splice(0, told.begun.length);
-    if (want > 0) this.#hopeful = answer.claimed.length >= want;
-    this.#take(answer.claimed, atOnce);
-    this.#ended += delivery.outcomes.length;
-    if (this.#ended >= prunedAfter) await this.#prune();
-  }
-
-  async #prune(): Promise<void> {
-    this.#pruned = performance.now();
-    const more = await this.#scope.soon((structure) => this.#scripts.prune(structure));
-    if (!more) this.#ended = 0;
+    return answer;
   }
 
   #take(claimed: readonly Claimed[], atOnce: number): void {
@@ -276,6 +291,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     }
     for (const one of claimed.slice(0, atOnce)) this.#timed.add(one);
     this.#claimed.push(...claimed);
+    if (claimed.length > 0) this.#exchanger.claimed();
     this.#startSome();
   }
 
@@ -299,6 +315,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
 
   /** Waits until there are jobs. */
   async #line(): Promise<void> {
+    this.#caretaker.go(true);
     try {
       let room = this.#room;
       const turn = this.#scripts.turn(() => (room = this.#room));
@@ -311,17 +328,9 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       return;
     } finally {
       this.#lining = undefined;
+      this.#caretaker.go(false);
     }
     this.#stir();
-  }
-
-  async #lookAfterOthers(): Promise<void> {
-    const unpruned = performance.now() - this.#pruned;
-    if (unpruned > prunedIdle || (unpruned > prunedWithin && this.#ended > 0)) await this.#prune();
-    // Whoever waits in line does so anyway.
-    if (this.#lining !== undefined || this.#scope.closing.aborted) return;
-    const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
-    if (dead !== undefined) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
   }
 
   async #lookForCancelled(): Promise<void> {
@@ -354,14 +363,11 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
       outcomes.released(one),
     );
-    const telling = [...new Set([...this.#telling, ...runs])];
+    const told = [...new Set([...this.#telling, ...runs])].map((run) => run.told);
     return this.#scripts.leave(
       structure,
-      [...this.#outcomes, ...released],
-      gathered(
-        [],
-        telling.map((run) => run.told),
-      ),
+      [...this.#outcomes, ...[...this.#sent].flat(), ...released],
+      gathered([], told),
     );
   }
 
@@ -377,14 +383,3 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     void this.#runner.close?.();
   }
 }
-
-function gathered(begun: readonly Claimed[], told: readonly Told[]): Told {
-  if (told.length + begun.length === 0) return nothingTold;
-  return {
-    begun: begun.flatMap(overdue),
-    progress: told.flatMap(({ progress }) => progress),
-    logs: told.flatMap(({ logs }) => logs),
-  };
-}
-
-const isNothing = ({ progress, logs }: Told): boolean => progress.length === 0 && logs.length === 0;
