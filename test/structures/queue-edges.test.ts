@@ -61,6 +61,27 @@ forEachEngine((engine) => {
     for (const handle of handles) expect(await handle.get()).toMatchObject({ deaths: 1, state: 'completed' });
   });
 
+  test('a store that others have taken for dead takes no job that nobody would give back', async () => {
+    const store = await engine.open();
+    const options = { maxDeaths: 1_000 };
+    const queue = newQueue(store, options);
+    const lost = newQueue(await engine.reopen(store), options);
+    const raw = await rawConnection(engine, store);
+    const never = new Promise<string>(() => {});
+    lost.work(() => never, { concurrency: 2 });
+    const first = await queue.add('a');
+    await until(async () => (await queue.counts()).running === 1);
+    await raw('DELETE FROM owners WHERE id = (SELECT owner FROM jobs)');
+    queue.work(() => never);
+    await until(async () => ((await first.get())?.deaths ?? 0) > 0);
+    await queue.addMany(['b', 'c', 'd'].map((data) => ({ data })));
+    const unknown = `SELECT id FROM jobs WHERE state = 'running' AND owner NOT IN (SELECT owner FROM queue_workers)`;
+    for (let i = 0; i < 30; i++) {
+      expect(await raw(unknown)).toEqual([]);
+      await pause(10);
+    }
+  });
+
   test.each([true, false])(
     'of two runs of a job in one store that end together the one that has it counts, be it kept (%s) or not',
     async (kept) => {

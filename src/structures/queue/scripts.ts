@@ -37,10 +37,12 @@ export class QueueScripts {
   readonly columns: Reading;
   readonly limits: Limits;
   readonly outcomes: Outcomes;
+  readonly #kind: Kind;
   /** The number by which this store is known to take jobs. */
   #registered: number | undefined;
 
   constructor(kind: Kind, name: string, policy: Policy, validate: Validate) {
+    this.#kind = kind;
     this.#validate = validate;
     this.#name = name;
     this.columns = readingOf(kind);
@@ -218,7 +220,9 @@ export class QueueScripts {
     const share = yield* this.limits.share(structure, limits, change, true);
     const most = Math.min(want, share.most);
     const own = yield* owner();
-    if (most > 0 && own !== this.#registered) yield* this.#register(structure, own);
+    // On a server whoever was taken for dead gets another number. An embedded store does not: what it claimed then nobody would give back.
+    if (most > 0 && (this.#kind === 'embedded' || own !== this.#registered))
+      yield* this.#register(structure, own);
     const claimed: Claimed[] = [];
     while (claimed.length < most) {
       const rows = yield* all(sql.claim, own, structure, most - claimed.length);

@@ -46,7 +46,9 @@ export const misfits: Readonly<Record<string, string>> = {
     WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = f.job AND j.ended IS NULL AND j.followed = 1)`,
   'pending is not the number of open links': `SELECT j.id FROM jobs j WHERE j.state = 'blocked'
     AND (j.pending < 1 OR j.pending <> (SELECT count(*) FROM job_children c WHERE c.parent = j.id AND c.stage IS NULL))`,
-  'runs without an owner, or has one without running': `SELECT j.id FROM jobs j WHERE (j.state = 'running') <> (j.owner IS NOT NULL)`,
+  'runs without an owner, or has one without running': `SELECT j.id FROM jobs j WHERE (j.state = 'running') <> (coalesce(j.owner, 0) <> 0)`,
+  'runs, and nobody looks after its owner': `SELECT j.id FROM jobs j WHERE j.state = 'running'
+    AND NOT EXISTS (SELECT 1 FROM queue_workers w WHERE w.structure = j.structure AND w.owner = j.owner)`,
   'something of a run that is over': `SELECT j.id FROM jobs j WHERE j.state <> 'running' AND (j.deadline IS NOT NULL OR j.cancelling IS NOT NULL)`,
   'has ended without a time, or the other way round': `SELECT j.id FROM jobs j WHERE (j.state IN ('completed', 'failed', 'cancelled')) <> (j.ended IS NOT NULL)`,
   'a key of a job that has ended': `SELECT j.id FROM jobs j WHERE j.keyed IS NOT NULL AND (j.key IS NULL OR (j.keyed > 0 AND j.ended IS NOT NULL))`,
