@@ -38,7 +38,11 @@ function outcomeOf(world: World, job: ModelJob, row: JobRow | undefined): Outcom
   const { claim } = job;
   if (row !== undefined && row.deaths > job.deaths)
     return claim?.dead === true ? { kind: 'died' } : undefined;
-  const settling = claim?.settling ?? world.runOf(job)?.settling;
+  const run = world.runOf(job);
+  // On the server what has expired is found out after it was claimed.
+  const hasExpired = run === undefined && (job.plan.expires ?? Infinity) < world.clock().wall;
+  if (!world.embedded && hasExpired && row?.state === 'cancelled') return { kind: 'expired' };
+  const settling = claim?.settling ?? run?.settling;
   const failures = settling?.kind === 'failed' ? job.failures + 1 : job.failures;
   if (
     settling !== undefined &&
