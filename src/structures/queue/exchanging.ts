@@ -9,24 +9,26 @@ import type { QueueScripts } from './scripts.js';
 /** How many exchanges there are at a time on a server: while one waits for the disk, another is worked at. */
 const gatheredAtATime = 2;
 const eachAtATime = 8;
-/** For how long the script is taken at once where the statement could do nothing, in milliseconds. */
-const unfitFor = 1_000;
 
 /** Exchanges outcomes for jobs: by one statement on a server, if that will do; else by a script. */
 export class Exchanger<S extends Kind> {
-  /** How many exchanges there are at a time, at most. */
-  readonly atATime: number;
+  readonly #atATime: number;
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts;
   /** Whether something is to be made ready, which the statement does not. */
   #due = false;
-  /** By when it is tried: at first nobody knows that this store takes jobs. */
-  #fit = Infinity;
+  /** Whether the statement will do, as far as is known: at first nobody knows that this store takes jobs. */
+  #plain = false;
 
   constructor(scope: Scope<S>, scripts: QueueScripts, gathered: boolean) {
-    this.atATime = scope.kind === 'embedded' ? 1 : gathered ? gatheredAtATime : eachAtATime;
+    this.#atATime = scope.kind === 'embedded' ? 1 : gathered ? gatheredAtATime : eachAtATime;
     this.#scope = scope;
     this.#scripts = scripts;
+  }
+
+  /** How many exchanges there are at a time, at most. Scripts that heed limits would wait for each other, and be in the way of transactions that complete jobs. */
+  get atATime(): number {
+    return this.#plain ? this.#atATime : 1;
   }
 
   async exchange(delivery: Delivery): Promise<Answer> {
@@ -35,17 +37,13 @@ export class Exchanger<S extends Kind> {
       if (answer !== undefined) return answer;
     }
     this.#due = false;
-    return this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
-  }
-
-  /** Jobs were claimed here: it is known by now that this store takes jobs. */
-  claimed(): void {
-    if (this.#fit === Infinity) this.#fit = 0;
+    const answer = await this.#scope.soon((structure) => this.#scripts.exchange(structure, delivery));
+    this.#plain = answer.plain;
+    return answer;
   }
 
   #fits({ outcomes, told }: Delivery): boolean {
-    if (this.#scope.kind !== 'server' || this.#due || isTraced()) return false;
-    if (performance.now() < this.#fit) return false;
+    if (this.#scope.kind !== 'server' || !this.#plain || this.#due || isTraced()) return false;
     if (!isNothing(told)) return false;
     return outcomes.every(({ simple }) => simple !== undefined);
   }
@@ -67,7 +65,7 @@ export class Exchanger<S extends Kind> {
         structure,
       ],
     );
-    if (rows === undefined) this.#fit = performance.now() + unfitFor;
+    this.#plain = rows !== undefined;
     return rows && this.#answer(rows, delivery, overdue !== null);
   }
 
@@ -84,14 +82,14 @@ export class Exchanger<S extends Kind> {
     const isSpecial = ({ options, timeout }: Claimed, i: number): boolean =>
       options.expires !== undefined ||
       (i < atOnce && (isTimed ? options.timeout !== undefined : timeout < Infinity));
-    if (!claimed.some(isSpecial)) return { claimed, again, full };
+    if (!claimed.some(isSpecial)) return { claimed, again, full, plain: true };
     try {
       const left = await this.#scope.soon((structure) => this.#scripts.finish(structure, claimed, atOnce));
-      return { claimed: left, again, full };
+      return { claimed: left, again, full, plain: true };
     } catch {
       // They go back, and if that fails, too, it is said then.
       const released = claimed.map((one) => this.#scripts.outcomes.released(one));
-      return { claimed: [], again: [...again, ...released], full };
+      return { claimed: [], again: [...again, ...released], full, plain: true };
     }
   }
 }

@@ -99,22 +99,27 @@ export class QueueScripts {
 
   /** Writes what has ended, and claims as much as is wanted. */
   *exchange(structure: number, delivery: Delivery): Script<Answer> {
-    const { claimed } = yield* this.#exchange(structure, delivery);
-    return { claimed, again: [], full: claimed.length >= delivery.want };
+    const { claimed, settings } = yield* this.#exchange(structure, delivery);
+    const plain = !settings.paused && !settings.recording && Object.keys(settings.limits).length === 0;
+    return { claimed, again: [], full: claimed.length >= delivery.want, plain };
   }
 
   /** `refused` are the runs that were not theirs any more. */
   *#exchange(
     structure: number,
     { outcomes, told, ...room }: Delivery,
-  ): Script<{ readonly claimed: readonly Claimed[]; readonly refused: readonly Claim[] }> {
+  ): Script<{
+    readonly claimed: readonly Claimed[];
+    readonly refused: readonly Claim[];
+    settings: Settings;
+  }> {
     const change = new Change();
     const settings = yield* this.#begin(structure, change);
     yield* this.#tell(told, change);
     const refused = yield* this.#settle(structure, outcomes, settings, change);
     const { claimed } = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
     yield* this.#end(structure, settings, change);
-    return { claimed, refused };
+    return { claimed, refused, settings };
   }
 
   /** What one statement has left to be done with jobs that it has claimed. Gives back those that may run. */

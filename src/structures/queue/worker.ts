@@ -214,7 +214,9 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   /** What ends meanwhile gathers again. */
   #exchangeNow(): void {
     while (this.#exchanging.size < this.#exchanger.atATime && this.#isToExchange()) this.#beginExchange();
-    if (!this.#hopeful && this.#wanted === 0 && this.#room.want > 0) this.#lining ??= this.#line();
+    // Who joins the line and leaves it is in the way of others: not while jobs end. But where several exchanges go on there may be no such moment.
+    const isFree = this.#exchanging.size === 0 || (this.#exchanger.atATime > 1 && this.#wanted === 0);
+    if (isFree && !this.#hopeful && this.#room.want > 0) this.#lining ??= this.#line();
     this.#checkIdle();
   }
 
@@ -291,7 +293,6 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     }
     for (const one of claimed.slice(0, atOnce)) this.#timed.add(one);
     this.#claimed.push(...claimed);
-    if (claimed.length > 0) this.#exchanger.claimed();
     this.#startSome();
   }
 
