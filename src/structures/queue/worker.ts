@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../core/errors.js';
 import { knownKeys, milliseconds, type Duration } from '../../core/options.js';
+import { outside } from '../../core/outside.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
@@ -124,8 +125,11 @@ export class Worker<S extends Kind> implements AsyncDisposable {
       ),
       stopOn(this.#options.stopOn, (given) => this.stop(given)),
     ];
-    this.#caretaker.go(false);
-    void this.#begin();
+    // It goes on when a transaction around the call has ended.
+    outside(() => {
+      this.#caretaker.go(false);
+      void this.#begin();
+    });
   }
 
   async #begin(): Promise<void> {
@@ -153,7 +157,7 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   async stop(options: StopOptions = {}): Promise<void> {
     knownKeys('options of stop()', options, ['timeout']);
     const timeout = milliseconds('timeout', options.timeout ?? Infinity);
-    this.#stopped ??= this.#stop();
+    this.#stopped ??= outside(() => this.#stop());
     const timer = startTimer(timeout, () =>
       this.#abortAll(new HoldfastError('ERR_CLOSED', 'the worker stops')),
     );
@@ -193,10 +197,13 @@ export class Worker<S extends Kind> implements AsyncDisposable {
   #stir(): void {
     if (this.#stirred) return;
     this.#stirred = true;
-    setImmediate(() => {
-      this.#stirred = false;
-      this.#exchangeNow();
-    });
+    // A handler may be inside a transaction when it tells something.
+    outside(() =>
+      setImmediate(() => {
+        this.#stirred = false;
+        this.#exchangeNow();
+      }),
+    );
   }
 
   get #room(): Room {

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
+import { forEachEngine } from '../support/stores.js';
+import { deferred, pause, settled, until } from './helpers.js';
+
+const newQueue = (store: AsyncStore, options = {}): AsyncQueue<string, unknown> =>
+  new Queue<string, unknown>(store, 'jobs', options);
+
+forEachEngine((engine) => {
+  test('what a job tells inside a transaction takes no part in it', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store);
+    const first = await queue.add('first');
+    const told = deferred<void>();
+    const errors: unknown[] = [];
+    await using _ = queue.work(
+      async (job) => {
+        if (job.data !== 'first') return (await store.structures()).length;
+        await (async () =>
+          store.transaction(() => {
+            job.log('inside');
+            if (engine.name === 'embedded') throw new Error('rolled back');
+            return told.promise.then(() => {
+              throw new Error('rolled back');
+            });
+          }))().catch(() => undefined);
+        return 'first';
+      },
+      { concurrency: 2, onError: (error) => errors.push(error) },
+    );
+    await until(async () => (await queue.counts()).running === 1);
+    const second = await queue.add('second');
+    await pause(100);
+    told.resolve();
+    expect(await first.result()).toBe('first');
+    expect(await second.result()).toBe(1);
+    expect((await first.get())?.log).toMatchObject([{ line: 'inside' }]);
+    expect(await second.get()).toMatchObject({ failures: 0 });
+    expect(errors).toEqual([]);
+  });
+
+  test('a worker that was started inside a transaction goes on after it', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store);
+    const errors: unknown[] = [];
+    let worker: ReturnType<typeof queue.work> | undefined;
+    await store.transaction(() => {
+      worker = queue.work(async () => (await store.structures()).length, {
+        onError: (error) => errors.push(error),
+      });
+    });
+    const handle = await queue.add('x');
+    expect(await settled(handle.result(), 5_000)).toEqual({ status: 'fulfilled', value: 1 });
+    await worker?.stop();
+    expect(errors).toEqual([]);
+  });
+});
