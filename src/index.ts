@@ -16,12 +16,23 @@ export type {
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
 export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './structures/queue.js';
-export type { Handle } from './structures/queue/handle.js';
-export type { Handled, Handler, Handlers, Job } from './structures/queue/job.js';
+export type { AsyncHandle, Handle } from './structures/queue/handle.js';
+export type {
+  AsyncHandler,
+  AsyncHandlers,
+  AsyncJob,
+  Handled,
+  Handler,
+  Handlers,
+  Job,
+} from './structures/queue/job.js';
 export type { GroupLimits, LimitOptions, RateOptions } from './structures/queue/limits.js';
 export type {
+  AnyNamedData,
   AnyNamedResult,
   AnyOf,
+  AsyncNamedHandle,
+  AsyncNamedHandlers,
   JobName,
   JobTypes,
   NamedData,
@@ -30,7 +41,6 @@ export type {
   NamedHandlers,
   NamedJobInfo,
   NamedJobToAdd,
-  NamedMethods,
   NamedResult,
   NamedSchemas,
   TypesByName,

@@ -99,7 +99,7 @@ export class Findings {
   /**
    * Has file versions blamed in this process, one at a time, until the store is closed.
    *
-   * @param {(job: Job<'embedded', FileVersion, void>) => Promise<void>} work
+   * @param {(job: Job<FileVersion>) => Promise<void>} work
    */
   work(work) {
     this.#queue.work(work);
@@ -117,7 +117,7 @@ export class Findings {
   /**
    * Completes a job: keeps the result, and adds its lines to the totals, once, however often the job ran.
    *
-   * @param {Job<'embedded', FileVersion, void>} job
+   * @param {Job<FileVersion>} job
    * @param {Lines} lines
    */
   complete(job, lines) {

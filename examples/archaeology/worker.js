@@ -19,7 +19,7 @@ process.once('disconnect', () => findings.close());
 process.on('SIGINT', () => {});
 if (process.connected) findings.work(work);
 
-/** @param {Job<'embedded', FileVersion, void>} job */
+/** @param {Job<FileVersion>} job */
 async function work(job) {
   const { path, commit } = job.data;
   try {

@@ -57,7 +57,7 @@ export class Site {
     });
   }
 
-  /** @param {(job: Job<'embedded', Page, void>) => Promise<void>} make @param {number} concurrency */
+  /** @param {(job: Job<Page>) => Promise<void>} make @param {number} concurrency */
   work(make, concurrency) {
     return this.#queue.work(make, { concurrency });
   }
@@ -65,7 +65,7 @@ export class Site {
   /**
    * Completes a job, and counts its page: once, however often the job ran.
    *
-   * @param {Job<'embedded', Page, void>} job
+   * @param {Job<Page>} job
    * @param {string} text - What the page was made of.
    */
   complete(job, text) {

@@ -16,7 +16,7 @@ process.once('disconnect', () => site.close());
 process.on('SIGINT', () => {});
 if (process.connected) site.work(make, 4);
 
-/** @param {import('holdfast').Job<'embedded', import('./site.js').Page, void>} job */
+/** @param {import('holdfast').Job<import('./site.js').Page>} job */
 async function make(job) {
   const { path } = job.data;
   job.progress({ step: 'rendering', worker: process.pid });

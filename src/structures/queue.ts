@@ -16,7 +16,7 @@ import type { EncodedJob } from './queue/adding.js';
 import { adding } from './queue/at-once.js';
 import { eventsOf, resolveEvents, type EventOptions, type JobEvent } from './queue/events.js';
 import { resolveFlow, type FlowJob } from './queue/flow.js';
-import { Handle, type HandleOf } from './queue/handle.js';
+import { handleFor, type Answers, type HandleFor } from './queue/handle.js';
 import { jobCounts, jobInfo, storedJobs, type JobCounts, type JobInfo } from './queue/looking.js';
 import { resolveLimits } from './queue/limits.js';
 import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
@@ -28,10 +28,10 @@ import { untilIdle } from './queue/idle.js';
 import { Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';
 import { sql } from './queue/statements.js';
-import type { Handler, Handlers } from './queue/job.js';
+import type { HandlerFor, HandlersFor } from './queue/job.js';
 import { runnerOf, type ThreadOptions } from './queue/threads.js';
 import { validating, type NamedSchemaOptions, type SchemaOptions } from './queue/validating.js';
-import { Worker } from './queue/worker.js';
+import { WorkerOf, type Worker } from './queue/worker.js';
 import type { ScheduleOptions } from './queue/schedule-options.js';
 import {
   encodedSchedule,
@@ -55,7 +55,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
   /** The numbers of jobs that are added. */
   readonly #add: (encode: () => EncodedJob[]) => Result<S, number[]>;
 
-  readonly #behindHandles: HandleOf<S, Data, R> = {
+  readonly #behindHandles: Answers<S, Data, R> = {
     get: (job) => this.get(job),
     cancel: (job) => this.cancel(job),
     result: (job, options) => this.#results.wait(job, options),
@@ -92,7 +92,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    * @throws `TypeError` when something in `data` can't be stored, naming the path to it; {@link HoldfastError} `ERR_INVALID_DATA` when it is not as the `schema` says, with its
    * issues as the `cause`; `ERR_DUPLICATE` and `ERR_NOT_FOUND`: see `onDuplicate` and `after`; `TypeError` or `RangeError` for options that don't exist, or make no sense.
    */
-  add(data: Input, options?: AddOptions): Result<S, Handle<S, Data, R>> {
+  add(data: Input, options?: AddOptions): Result<S, HandleFor<S, Data, R>> {
     return this.#scope.after(
       this.#add(() => [this.#scripts.encoded(data, options)]),
       ([id = 0]) => this.handle(id),
@@ -105,7 +105,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    * @returns Their handles, in order.
    * @throws What {@link add} throws.
    */
-  addMany(jobs: Iterable<JobToAdd<Input>>): Result<S, Handle<S, Data, R>[]> {
+  addMany(jobs: Iterable<JobToAdd<Input>>): Result<S, HandleFor<S, Data, R>[]> {
     return this.#scope.after(
       this.#add(() =>
         Array.from(iterable('jobs', jobs), ({ data, ...options }) => {
@@ -132,7 +132,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    */
   flow<N extends string>(
     jobs: Readonly<Record<N, FlowJob<Input, NoInfer<N>>>>,
-  ): Result<S, Record<N, Handle<S, Data, R>>> {
+  ): Result<S, { [L in N]: HandleFor<S, Data, R> }> {
     return this.#scope.after(
       this.#scope.write(
         () => resolveFlow(jobs, (data, options) => this.#scripts.encoded(data, options)),
@@ -143,9 +143,9 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
   }
 
   /** The job with a number, which may be from another process: does not ask whether there is one. */
-  handle(id: number): Handle<S, Data, R> {
+  handle(id: number): HandleFor<S, Data, R> {
     wholeNumber('id', id, 0);
-    return new Handle<S, Data, R>(this.#behindHandles, id);
+    return handleFor[this.#scope.kind](this.#behindHandles, id);
   }
 
   /**
@@ -154,7 +154,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    *
    * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_CLOSED`; the reason of a signal that is aborted.
    */
-  work(handler: Handler<S, Data, R> | Handlers<S>, options?: WorkOptions): Worker<S>;
+  work(handler: HandlerFor<S, Data, R> | HandlersFor<S>, options?: WorkOptions): Worker;
   /**
    * Runs jobs in threads of this process: `module` is the `file:` URL of a module whose default export is the handler, which gets a {@link ThreadJob}. For what
    * keeps a processor busy. Data, results and progress cross as `structuredClone` carries them. A handler that blocks its thread and outlives its timeout, or crashes its thread
@@ -164,10 +164,10 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    *
    * @throws What the other form throws; `TypeError` for a URL that is none of a file.
    */
-  work(module: URL, options?: ThreadOptions): Worker<S>;
-  work(handler: Handler<S, Data, R> | Handlers<S> | URL, given?: ThreadOptions): Worker<S> {
+  work(module: URL, options?: ThreadOptions): Worker;
+  work(handler: HandlerFor<S, Data, R> | HandlersFor<S> | URL, given?: ThreadOptions): Worker {
     const [runner, options] = runnerOf(handler, given);
-    return new Worker(this.#scope, this.#scripts, runner, options);
+    return new WorkerOf(this.#scope, this.#scripts, runner, options);
   }
 
   /**

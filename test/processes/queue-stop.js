@@ -7,7 +7,7 @@ const [location, given = '{}'] = args;
 const { queues = ['jobs'], url, listens = false, ...options } = JSON.parse(given);
 const store = await openStore(location);
 
-/** @param {import('holdfast').Job<any, any, any>} job */
+/** @param {import('holdfast').AsyncJob<any, any>} job */
 async function handler({ id, data, signal }) {
   send({ started: id });
   // As would what a handler waits for.

@@ -7,8 +7,6 @@ import { forEachEngine } from '../support/stores.js';
 import { pause, until, withCode } from './helpers.js';
 import { handlerUrl, hasBegun, newQueue } from './threads/support.js';
 
-type Pool = Worker<'server'>;
-
 forEachEngine((engine) => {
   const startThreads = async (store: AsyncStore, end: string): Promise<TestProcess> => {
     const child = startProcess('queue-threads.js', engine.location(store), end, handlerUrl.href);
@@ -18,10 +16,10 @@ forEachEngine((engine) => {
 
   describe('threads', () => {
     test.each([
-      ['its worker stops', (worker: Pool) => worker.stop()],
+      ['its worker stops', (worker: Worker) => worker.stop()],
       [
         'its store closes',
-        async (worker: Pool, store: AsyncStore) => {
+        async (worker: Worker, store: AsyncStore) => {
           await store.close();
           await worker.stop();
         },

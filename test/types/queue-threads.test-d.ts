@@ -15,8 +15,8 @@ const url = new URL('./render.js', import.meta.url);
 const pictures = new Queue<Picture, number>(store, 'pictures');
 const theirPictures = new Queue<Picture, number>(server, 'pictures');
 
-expectTypeOf(pictures.work(url)).toEqualTypeOf<Worker<'embedded'>>();
-expectTypeOf(theirPictures.work(url, { threads: 2 })).toEqualTypeOf<Worker<'server'>>();
+expectTypeOf(pictures.work(url)).toEqualTypeOf<Worker>();
+expectTypeOf(theirPictures.work(url, { threads: 2 })).toEqualTypeOf<Worker>();
 pictures.work(url, { idleTimeout: '5s', resourceLimits: { maxOldGenerationSizeMb: 64 }, prefetch: 1 });
 pictures.work(url, {
   stopOn: ['SIGTERM'],
@@ -28,7 +28,7 @@ pictures.work(url, {
 const render = (job: ThreadJob<Picture>): number => job.data.path.length;
 pictures.work(render);
 theirPictures.work(render);
-expectTypeOf<Job<'embedded', Picture, number>>().toExtend<ThreadJob<Picture>>();
+expectTypeOf<Job<Picture, number>>().toExtend<ThreadJob<Picture>>();
 expectTypeOf<ThreadJob<Picture>['signal']>().toEqualTypeOf<AbortSignal>();
 
 // @ts-expect-error a path is no URL

@@ -4,10 +4,18 @@ import { z } from 'zod';
 import {
   NamedQueue,
   Queue,
+  type AsyncHandle,
+  type AsyncHandler,
+  type AsyncNamedHandle,
+  type AsyncNamedHandlers,
   type AsyncQueue,
   type AsyncStore,
   type Handle,
+  type Handler,
+  type Job,
   type JobInfo,
+  type NamedHandle,
+  type NamedHandlers,
   type Store,
   type Worker,
 } from 'holdfast';
@@ -24,8 +32,8 @@ const mails = new Queue<Mail, number>(store, 'mails');
 const theirs = new Queue<Mail, number>(server, 'mails');
 expectTypeOf(mails).toEqualTypeOf<Queue<Mail, number>>();
 expectTypeOf(theirs).toEqualTypeOf<AsyncQueue<Mail, number>>();
-expectTypeOf(mails.add({ to: '' })).toEqualTypeOf<Handle<'embedded', Mail, number>>();
-expectTypeOf(theirs.add({ to: '' })).toEqualTypeOf<Promise<Handle<'server', Mail, number>>>();
+expectTypeOf(mails.add({ to: '' })).toEqualTypeOf<Handle<Mail, number>>();
+expectTypeOf(theirs.add({ to: '' })).toEqualTypeOf<Promise<AsyncHandle<Mail, number>>>();
 expectTypeOf(mails.add({ to: '' }).result()).toEqualTypeOf<Promise<number>>();
 expectTypeOf(mails.get(1)).toEqualTypeOf<JobInfo<Mail, number> | undefined>();
 expectTypeOf(mails.cancel(1)).toEqualTypeOf<boolean>();
@@ -38,6 +46,21 @@ mails.add({ to: '' }, { prio: 1 });
 // @ts-expect-error -- a result of another type
 mails.work(() => 'text');
 mails.work((job) => job.data.to.length);
+const mail: Handler<Mail, number> = (job) => {
+  expectTypeOf(job).toEqualTypeOf<Job<Mail, number>>();
+  return job.complete(() => job.children().length);
+};
+mails.work(mail);
+const theirMail: AsyncHandler<Mail, number> = async (job) =>
+  job.complete(async () => (await job.children()).length);
+theirs.work(theirMail);
+// @ts-expect-error -- on a server children() gives a promise
+theirs.work(mail);
+// @ts-expect-error -- of another type
+const other: Handle<Mail, string> = mails.handle(1);
+// What has no result says nothing of it.
+const plain: Handle<Mail> = new Queue<Mail>(store, 'plain').handle(1);
+export { other, plain };
 mails.work({ late: (job) => job.attempt });
 
 const { second } = mails.flow({
@@ -94,13 +117,19 @@ expectTypeOf(
       expectTypeOf(job.data.to).toEqualTypeOf<string>();
     },
   }),
-).toEqualTypeOf<Worker<'embedded'>>();
+).toEqualTypeOf<Worker>();
 // @ts-expect-error -- no handler for mail
 media.work({ resize: () => '' });
 // @ts-expect-error -- a result of another type
 media.work({ resize: () => 1, mail: () => undefined });
 const info = media.get(1);
 if (info?.name === 'resize') expectTypeOf(info.data).toEqualTypeOf<{ width: number }>();
+expectTypeOf(media.handle(1)).toEqualTypeOf<NamedHandle<Media>>();
+expectTypeOf(new NamedQueue<Media>(server, 'media').handle(1)).toEqualTypeOf<AsyncNamedHandle<Media>>();
+declare const mediaHandlers: NamedHandlers<Media>;
+declare const theirMediaHandlers: AsyncNamedHandlers<Media>;
+media.work(mediaHandlers);
+new NamedQueue<Media>(server, 'media').work(theirMediaHandlers);
 media.flow({
   a: { data: { width: 1 }, name: 'resize' },
   b: { data: { to: '' }, name: 'mail', after: ['a'] },

@@ -3,25 +3,25 @@ import type { Kind, Result } from '../../core/store.js';
 import type { JobInfo } from './looking.js';
 
 /** What a handle asks its queue. */
-export interface HandleOf<S extends Kind, Data, R> {
+export interface Answers<S extends Kind, Data, R> {
   get(id: number): Result<S, JobInfo<Data, R> | undefined>;
   cancel(id: number): Result<S, boolean>;
   result(id: number, options: WaitOptions | undefined): Promise<R>;
 }
 
-/** A job, as whoever added it sees it. */
-export class Handle<S extends Kind, Data, R> {
+/** What {@link Handle} and {@link AsyncHandle} have in common. */
+class HandleOf<S extends Kind, Data, R> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Handle' });
   }
 
-  readonly #queue: HandleOf<S, Data, R>;
+  readonly #queue: Answers<S, Data, R>;
 
   /** Its number, which no other job of the store ever has: with it any process has the same handle from `queue.handle(id)`. */
   readonly id: number;
 
-  constructor(queue: HandleOf<S, Data, R>, id: number) {
+  constructor(queue: Answers<S, Data, R>, id: number) {
     this.#queue = queue;
     this.id = id;
   }
@@ -47,3 +47,23 @@ export class Handle<S extends Kind, Data, R> {
     return this.#queue.result(this.id, options);
   }
 }
+
+/** A job of an embedded store, as whoever added it sees it. */
+export interface Handle<Data, R = void> extends HandleOf<'embedded', Data, R> {}
+
+/** A job of a server store, as whoever added it sees it. */
+export interface AsyncHandle<Data, R = void> extends HandleOf<'server', Data, R> {}
+
+/** The handle of a job, by the kind of its store. */
+export type HandleFor<S extends Kind, Data, R> = {
+  embedded: Handle<Data, R>;
+  server: AsyncHandle<Data, R>;
+}[S];
+
+/** Makes handles. */
+export const handleFor: {
+  readonly [S in Kind]: <Data, R>(queue: Answers<S, Data, R>, id: number) => HandleFor<S, Data, R>;
+} = {
+  embedded: (queue, id) => new HandleOf(queue, id),
+  server: (queue, id) => new HandleOf(queue, id),
+};

@@ -23,8 +23,8 @@ export interface Workplace<S extends Kind> {
   finish(job: Run<S>, outcome: Outcome | undefined): void;
 }
 
-/** A job, as its handler sees it. */
-export class Job<S extends Kind, Data, R> {
+/** What {@link Job} and {@link AsyncJob} have in common. */
+class JobOf<S extends Kind, Data, R> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Job' });
@@ -120,18 +120,47 @@ export class Job<S extends Kind, Data, R> {
   }
 }
 
+/** A job of an embedded store, as its handler sees it. */
+export interface Job<Data, R = void> extends JobOf<'embedded', Data, R> {}
+
+/** A job of a server store, as its handler sees it. */
+export interface AsyncJob<Data, R = void> extends JobOf<'server', Data, R> {}
+
+/** A job, by the kind of its store. */
+type JobFor<S extends Kind, Data, R> = { embedded: Job<Data, R>; server: AsyncJob<Data, R> }[S];
+
+const jobFor: { readonly [S in Kind]: <Data, R>(run: Run<S>, data: Data) => JobFor<S, Data, R> } = {
+  embedded: (run, data) => new JobOf(run, data),
+  server: (run, data) => new JobOf(run, data),
+};
+
 /** Runs a job; what it returns is the job's result, unless it has said otherwise what becomes of it. */
-export type Handler<S extends Kind, Data, R> = (
-  job: Job<S, Data, R>,
-) => R | Handled | PromiseLike<R | Handled>;
+export type Handler<Data, R = void> = (job: Job<Data, R>) => R | Handled | PromiseLike<R | Handled>;
+
+/** {@link Handler} for a queue in a server store. */
+export type AsyncHandler<Data, R = void> = (job: AsyncJob<Data, R>) => R | Handled | PromiseLike<R | Handled>;
 
 /** A handler for the jobs of each name. */
-export type Handlers<S extends Kind> = Readonly<Record<string, Handler<S, never, unknown>>>;
+export type Handlers = Readonly<Record<string, Handler<never, unknown>>>;
+
+/** {@link Handlers} for a queue in a server store. */
+export type AsyncHandlers = Readonly<Record<string, AsyncHandler<never, unknown>>>;
+
+/** A handler, by the kind of its store. */
+export type HandlerFor<S extends Kind, Data, R> = {
+  readonly [K in Kind]: (job: JobFor<K, Data, R>) => R | Handled | PromiseLike<R | Handled>;
+}[S];
+
+/** Handlers, by the kind of their store. */
+export type HandlersFor<S extends Kind> = Readonly<Record<string, HandlerFor<S, never, unknown>>>;
+
+/** A handler, as a worker calls it. */
+export type Handling<S extends Kind> = (job: JobFor<S, never, unknown>) => unknown;
 
 /** One handler for all jobs. */
 export function handlerOf<S extends Kind>(
-  given: Handler<S, never, unknown> | Handlers<S>,
-): Handler<S, never, unknown> {
+  given: HandlerFor<S, never, unknown> | HandlersFor<S>,
+): Handling<S> {
   if (typeof given === 'function') return given;
   if (typeof given !== 'object')
     throw new TypeError(
@@ -174,14 +203,14 @@ export class Run<S extends Kind> {
   }
 
   /** Runs the handler; never rejects. */
-  async start(handler: Handler<S, never, unknown>): Promise<void> {
+  async start(handler: Handling<S>): Promise<void> {
     const { timeout } = this.claimed;
     this.#timer = startTimer(timeout, () => this.#overtime());
     const { outcomes } = this.place.scripts;
     let outcome: Outcome;
     try {
       const data = this.place.scripts.data(this.claimed.data);
-      const result = await handler(new Job(this, data));
+      const result = await handler(jobFor[this.place.scope.kind](this, data));
       outcome = this.#decided ?? outcomes.completed(this.claimed, result === handled ? undefined : result);
     } catch (error) {
       outcome = this.#thrown(error);

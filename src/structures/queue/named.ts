@@ -1,8 +1,8 @@
 import type { StandardSchemaV1 } from '../../core/standard-schema.js';
 import type { Kind, Result } from '../../core/store.js';
 import type { FlowJob } from './flow.js';
-import type { Handle } from './handle.js';
-import type { Handler } from './job.js';
+import type { AsyncHandle, Handle, HandleFor } from './handle.js';
+import type { AsyncHandler, Handler } from './job.js';
 import type { ListOptions } from './listing.js';
 import type { JobInfo } from './looking.js';
 import type { AddOptions, JobToAdd } from './options.js';
@@ -42,17 +42,24 @@ export type NamedJobInfo<M> = AnyOf<{
   [N in JobName<M>]: JobInfo<NamedData<M, N>, NamedResult<M, N>> & { readonly name: N };
 }>;
 /** A job of any name. */
-export type NamedHandle<S extends Kind, M> = Handle<
-  S,
-  AnyOf<{ [N in JobName<M>]: NamedData<M, N> }>,
-  AnyNamedResult<M>
->;
+export type NamedHandle<M> = Handle<AnyNamedData<M>, AnyNamedResult<M>>;
+/** {@link NamedHandle} of a server store. */
+export type AsyncNamedHandle<M> = AsyncHandle<AnyNamedData<M>, AnyNamedResult<M>>;
+/** The data of a job of any name. */
+export type AnyNamedData<M> = AnyOf<{ [N in JobName<M>]: NamedData<M, N> }>;
 /** The result of a job of any name. */
 export type AnyNamedResult<M> = AnyOf<{ [N in JobName<M>]: NamedResult<M, N> }>;
 /** A handler for the jobs of each name. */
-export type NamedHandlers<S extends Kind, M> = {
-  readonly [N in JobName<M>]: Handler<S, NamedData<M, N>, NamedResult<M, N>>;
+export type NamedHandlers<M> = {
+  readonly [N in JobName<M>]: Handler<NamedData<M, N>, NamedResult<M, N>>;
 };
+/** {@link NamedHandlers} for a queue in a server store. */
+export type AsyncNamedHandlers<M> = {
+  readonly [N in JobName<M>]: AsyncHandler<NamedData<M, N>, NamedResult<M, N>>;
+};
+
+/** {@link NamedHandle}, by the kind of its store. */
+type NamedHandleFor<S extends Kind, M> = HandleFor<S, AnyNamedData<M>, AnyNamedResult<M>>;
 
 /** The methods of {@link NamedQueue} and {@link AsyncNamedQueue} that {@link Queue} has with other types. */
 export interface NamedMethods<S extends Kind, M> {
@@ -60,17 +67,20 @@ export interface NamedMethods<S extends Kind, M> {
   add<N extends JobName<M>>(
     data: NamedData<M, N>,
     options: AddOptions & { readonly name: N },
-  ): Result<S, Handle<S, NamedData<M, N>, NamedResult<M, N>>>;
+  ): Result<S, HandleFor<S, NamedData<M, N>, NamedResult<M, N>>>;
   /** See {@link Queue.addMany}. */
-  addMany(jobs: Iterable<NamedJobToAdd<M>>): Result<S, NamedHandle<S, M>[]>;
+  addMany(jobs: Iterable<NamedJobToAdd<M>>): Result<S, NamedHandleFor<S, M>[]>;
   /** See {@link Queue.flow}. */
   flow<L extends string>(
     jobs: Readonly<Record<L, NamedFlowJob<M, NoInfer<L>>>>,
-  ): Result<S, Record<L, NamedHandle<S, M>>>;
+  ): Result<S, { [N in L]: NamedHandleFor<S, M> }>;
   /** See {@link Queue.handle}. */
-  handle(id: number): NamedHandle<S, M>;
+  handle(id: number): NamedHandleFor<S, M>;
   /** Runs jobs: see {@link Queue.work}; with a handler for each name. */
-  work(handlers: NamedHandlers<S, M>, options?: WorkOptions): Worker<S>;
+  work(
+    handlers: { embedded: NamedHandlers<M>; server: AsyncNamedHandlers<M> }[S],
+    options?: WorkOptions,
+  ): Worker;
   /** See {@link Queue.get}. */
   get(id: number): Result<S, NamedJobInfo<M> | undefined>;
   /** See {@link Queue.jobs}. */

@@ -1,19 +1,17 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { HoldfastError } from '../../core/errors.js';
-import type { Kind } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { revivedError, type StoredError } from './failure.js';
-import type { Job } from './job.js';
 import { grace } from './delivery.js';
-import type { Abortion, Ending, FromThread, Task } from './thread.js';
+import type { Abortion, Ending, FromThread, Task, ThreadJob } from './thread.js';
 
 /** Either a task, or the module that is to be loaded. */
 export type Pool = Piscina<Task<unknown> | string, StoredError | undefined>;
 
 /** One run of a job in a thread, as seen from the worker's side. */
-export class ThreadRun<S extends Kind> {
-  readonly #job: Job<S, never, unknown>;
+export class ThreadRun {
+  readonly #job: ThreadJob;
   readonly #module: string;
   readonly #terminating = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -23,7 +21,7 @@ export class ThreadRun<S extends Kind> {
   #started = false;
   #stray: unknown;
 
-  constructor(job: Job<S, never, unknown>, module: string) {
+  constructor(job: ThreadJob, module: string) {
     this.#job = job;
     this.#module = module;
   }

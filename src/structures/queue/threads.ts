@@ -11,9 +11,10 @@ import {
 } from '../../core/options.js';
 import { nothing, type Kind } from '../../core/store.js';
 import { revivedError } from './failure.js';
-import { handlerOf, type Handler, type Handlers, type Job } from './job.js';
+import { handlerOf, type HandlerFor, type HandlersFor } from './job.js';
 import { workKnown, type WorkOptions } from './work-options.js';
 import { threadEnded, ThreadRun, type Pool } from './thread-run.js';
+import type { ThreadJob } from './thread.js';
 import type { Runner } from './worker.js';
 
 /** Options of {@link Queue.work} with the URL of a module, whose handler runs in threads. */
@@ -49,13 +50,13 @@ const retryAfter = 500;
 
 /** What runs the jobs of a worker, and the options that are left for the worker. */
 export function runnerOf<S extends Kind>(
-  handler: Handler<S, never, unknown> | Handlers<S> | URL,
+  handler: HandlerFor<S, never, unknown> | HandlersFor<S> | URL,
   given: ThreadOptions | undefined,
 ): readonly [Runner<S>, WorkOptions | undefined] {
-  return handler instanceof URL ? inThreads<S>(handler, given) : [{ run: handlerOf(handler) }, given];
+  return handler instanceof URL ? inThreads(handler, given) : [{ run: handlerOf(handler) }, given];
 }
 
-function inThreads<S extends Kind>(url: URL, given: ThreadOptions = {}): readonly [Runner<S>, WorkOptions] {
+function inThreads(url: URL, given: ThreadOptions = {}): readonly [Threads, WorkOptions] {
   if (url.protocol !== 'file:')
     throw new TypeError(`the URL of a handler must begin with file:, not ${shown(url.href)}`);
   knownKeys('options of work()', given, [...threadKnown, ...workKnown]);
@@ -69,7 +70,7 @@ function inThreads<S extends Kind>(url: URL, given: ThreadOptions = {}): readonl
     idleTimeout: Math.min(milliseconds('idleTimeout', idleTimeout), longestIdle),
     resourceLimits: resolveLimits(resourceLimits),
   };
-  return [new Threads<S>(url.href, resolved), { ...options, concurrency: most }];
+  return [new Threads(url.href, resolved), { ...options, concurrency: most }];
 }
 
 function resolveLimits(given: ResourceLimits): ResourceLimits {
@@ -84,10 +85,10 @@ function resolveLimits(given: ResourceLimits): ResourceLimits {
 }
 
 /** A pool of threads that looks like a handler. */
-class Threads<S extends Kind> implements Runner<S> {
+class Threads implements Runner<Kind> {
   readonly #module: string;
   readonly #options: ResolvedThreadOptions;
-  readonly #runs = new Map<ThreadRun<S>, Promise<unknown>>();
+  readonly #runs = new Map<ThreadRun, Promise<unknown>>();
   #pool: Promise<Pool> | undefined;
   #closed: Promise<void> | undefined;
   #report: (error: unknown) => void = nothing;
@@ -97,7 +98,7 @@ class Threads<S extends Kind> implements Runner<S> {
     this.#options = options;
   }
 
-  readonly run: Handler<S, never, unknown> = (job) => {
+  readonly run = (job: ThreadJob): Promise<unknown> => {
     const run = new ThreadRun(job, this.#module);
     const result = this.#result(run, job);
     this.#runs.set(run, result);
@@ -135,7 +136,7 @@ class Threads<S extends Kind> implements Runner<S> {
     await Promise.all(pool?.threads.map((thread) => thread.terminate()) ?? []);
   }
 
-  async #result(run: ThreadRun<S>, job: Job<S, never, unknown>): Promise<unknown> {
+  async #result(run: ThreadRun, job: ThreadJob): Promise<unknown> {
     try {
       return await run.in(await this.#open());
     } catch (error) {

@@ -4,7 +4,7 @@ import { outside } from '../../core/outside.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
-import { Run, type Handler, type Workplace } from './job.js';
+import { Run, type Handling, type Workplace } from './job.js';
 import { resolveWork, type WorkOptions } from './work-options.js';
 import type { Outcome } from './outcomes.js';
 import { Pruner } from './pruner.js';
@@ -19,7 +19,7 @@ import type { QueueScripts } from './scripts.js';
 
 /** What runs the jobs of a worker. */
 export interface Runner<S extends Kind> {
-  readonly run: Handler<S, never, unknown>;
+  readonly run: Handling<S>;
   /** Comes before the first job; if it rejects there will be none. What fails later, and is no job's fault, is reported. */
   open?(report: (error: unknown) => void): Promise<void>;
   /** Comes after the last job. */
@@ -36,8 +36,22 @@ export interface StopOptions {
 const retryAfter = 500;
 /** How often at most a worker looks whether its jobs are still its own, in milliseconds. */
 const lostEvery = 90;
+
 /** Runs jobs of a queue in this process, until it is stopped. */
-export class Worker<S extends Kind> implements AsyncDisposable {
+export interface Worker extends AsyncDisposable {
+  /** How many jobs run here now. */
+  readonly running: number;
+  /**
+   * Claims no more jobs, gives back those that were not started, and lets the handlers that run end. Resolves when all have, and what they did
+   * is written. Calling it again waits for the same; the timeout of the call is heeded all the same.
+   *
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense.
+   */
+  stop(options?: StopOptions): Promise<void>;
+}
+
+/** A {@link Worker} of a store of either kind. */
+export class WorkerOf<S extends Kind> implements Worker {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Worker' });
@@ -143,17 +157,10 @@ export class Worker<S extends Kind> implements AsyncDisposable {
     this.#stir();
   }
 
-  /** How many jobs run here now. */
   get running(): number {
     return this.#running.size;
   }
 
-  /**
-   * Claims no more jobs, gives back those that were not started, and lets the handlers that run end. Resolves when all have, and what they did
-   * is written. Calling it again waits for the same; the timeout of the call is heeded all the same.
-   *
-   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense.
-   */
   async stop(options: StopOptions = {}): Promise<void> {
     knownKeys('options of stop()', options, ['timeout']);
     const timeout = milliseconds('timeout', options.timeout ?? Infinity);

@@ -5,12 +5,12 @@ import {
   type AsyncQueue,
   type AsyncStore,
   type Child,
-  type Job,
+  type AsyncJob,
 } from '../../../src/index.js';
 import type { Outcome, Policy } from './jobs.js';
 
 export type AnyQueue = AsyncQueue<string, string>;
-type Handled = Job<'server', string, string>;
+type Handled = AsyncJob<string, string>;
 type AnyWorker = ReturnType<AnyQueue['work']>;
 
 /** How many jobs a worker takes. */
