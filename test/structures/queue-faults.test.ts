@@ -11,7 +11,7 @@ forEachEngine((engine) => {
     const store = await engine.open();
     const queue = newQueue(store);
     const first = await queue.add('first');
-    const told = deferred<void>();
+    const told = deferred<undefined>();
     const errors: unknown[] = [];
     await using _ = queue.work(
       async (job) => {
@@ -31,7 +31,7 @@ forEachEngine((engine) => {
     await until(async () => (await queue.counts()).running === 1);
     const second = await queue.add('second');
     await pause(100);
-    told.resolve();
+    told.resolve(undefined);
     expect(await first.result()).toBe('first');
     expect(await second.result()).toBe(1);
     expect((await first.get())?.log).toMatchObject([{ line: 'inside' }]);
