@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred, pause, settled, until } from './helpers.js';
+import { deferred, pause, rawConnection, settled, until } from './helpers.js';
 
 const newQueue = (store: AsyncStore, options = {}): AsyncQueue<string, unknown> =>
   new Queue<string, unknown>(store, 'jobs', options);
@@ -53,5 +53,46 @@ forEachEngine((engine) => {
     expect(await settled(handle.result(), 5_000)).toEqual({ status: 'fulfilled', value: 1 });
     await worker?.stop();
     expect(errors).toEqual([]);
+  });
+
+  test('a backoff that throws fails the attempt, and nothing else', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store, {
+      attempts: 2,
+      backoff: () => {
+        throw new Error('no idea how long');
+      },
+    });
+    const handle = await queue.add('x');
+    await using _ = queue.work(({ data }) => {
+      if (data === 'x') throw new Error('the handler');
+      return data;
+    });
+    const other = await queue.add('y');
+    expect(await other.result()).toBe('y');
+    await until(async () => (await handle.get())?.failures === 1);
+    expect((await handle.get())?.errors[0]).toMatchObject({
+      error: { message: 'backoff has failed: no idea how long', cause: { message: 'the handler' } },
+    });
+  });
+
+  test('a backoff that throws does not keep the jobs of a process that hangs from others', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const options = {
+      timeout: '1m',
+      backoff: () => {
+        throw new Error('no idea how long');
+      },
+    };
+    const never = new Promise<string>(() => {});
+    const queue = newQueue(store, options);
+    newQueue(await engine.reopen(store), options).work(() => never);
+    const handle = await queue.add('x');
+    await until(async () => (await handle.get())?.state === 'running');
+    await raw('UPDATE jobs SET deadline = 0');
+    await using _ = queue.work(({ data }) => data);
+    expect(await (await queue.add('y')).result()).toBe('y');
+    await until(async () => (await handle.get())?.failures === 1);
   });
 });

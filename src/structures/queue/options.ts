@@ -22,7 +22,10 @@ export interface BackoffOptions {
   readonly jitter?: number | undefined;
 }
 
-/** Fixed, exponential, or as a function says: given which attempt failed, 1 for the first, and with what. */
+/**
+ * Fixed, exponential, or as a function says: given which attempt failed, 1 for the first, and with what. Where that throws, or returns no duration, the default holds, and
+ * the error of the attempt says so, with what the attempt failed with as its `cause`.
+ */
 export type Backoff = BackoffOptions | ((attempt: number, error: unknown) => Duration);
 
 /** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago. */
@@ -176,6 +179,8 @@ const deadLetters: Kept = { count: 10_000, age: 14 * 24 * hour };
 
 const defaultKnown = ['attempts', 'backoff', 'timeout'];
 const defaultBackoff: BackoffOptions = { type: 'exponential', delay: 1_000 };
+/** What is done where the queue's own can't say. */
+export const usualDelay: (attempt: number) => number = delayOf(resolveBackoff(defaultBackoff));
 
 export function resolvePolicy(options: QueueOptions = {}): Policy {
   knownKeys('options of Queue', options, [

@@ -3,7 +3,7 @@ import { HoldfastError } from '../../core/errors.js';
 import type { Ended } from './change.js';
 import { revivedError, storedError, type StoredError } from './failure.js';
 import type { Reading } from './looking.js';
-import { delayOf, type Policy, type StoredOptions } from './options.js';
+import { delayOf, usualDelay, type Policy, type StoredOptions } from './options.js';
 import type { Stage } from './statements.js';
 
 /** One run of a job: its number, and that of the claim. */
@@ -75,12 +75,14 @@ export class Outcomes {
 
   /** It failed: it is tried again, unless that was the last attempt, or it is not to be. */
   failed({ id, claim, failures, options }: Attempt, thrown: unknown, retry = true): Outcome {
-    const error = this.#error(thrown);
     const attempt = failures + 1;
-    const common = { id, claim, ...nothingSpecial, failures: 1, error: error.column };
-    if (retry && attempt < (options.attempts ?? this.policy.attempts))
-      return { ...common, stage: 'delayed', delay: this.#backoff(options, attempt, thrown) };
-    return { ...common, stage: 'failed', outcome: error.column, size: error.size };
+    const common = { id, claim, ...nothingSpecial, failures: 1 };
+    if (retry && attempt < (options.attempts ?? this.policy.attempts)) {
+      const { delay, error } = this.#backoff(options, attempt, thrown);
+      return { ...common, stage: 'delayed', delay, error: this.#error(error).column };
+    }
+    const error = this.#error(thrown);
+    return { ...common, stage: 'failed', outcome: error.column, size: error.size, error: error.column };
   }
 
   /** Its time is over. */
@@ -133,9 +135,22 @@ export class Outcomes {
     return this.#errors.encodeValue(storedError(thrown), 'error');
   }
 
-  #backoff({ backoff }: StoredOptions, attempt: number, thrown: unknown): number {
-    if (backoff !== undefined) return delayOf(backoff)(attempt);
-    return this.policy.backoff(attempt, thrown);
+  /** How long to wait, and what the attempt has failed with. What the user's function throws must not keep anything from being written. */
+  #backoff(
+    { backoff }: StoredOptions,
+    attempt: number,
+    thrown: unknown,
+  ): { readonly delay: number; readonly error: unknown } {
+    if (backoff !== undefined) return { delay: delayOf(backoff)(attempt), error: thrown };
+    try {
+      return { delay: this.policy.backoff(attempt, thrown), error: thrown };
+    } catch (error) {
+      const { message } = storedError(error);
+      return {
+        delay: usualDelay(attempt),
+        error: new Error(`backoff has failed: ${message}`, { cause: thrown }),
+      };
+    }
   }
 }
 
