@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred, pause, rawConnection, settled, until } from './helpers.js';
+import { deferred, pause, rawConnection, settled, until, waiting, withCode } from './helpers.js';
 
 const newQueue = (store: AsyncStore, options = {}): AsyncQueue<string, unknown> =>
   new Queue<string, unknown>(store, 'jobs', options);
@@ -94,5 +94,39 @@ forEachEngine((engine) => {
     await using _ = queue.work(({ data }) => data);
     expect(await (await queue.add('y')).result()).toBe('y');
     await until(async () => (await handle.get())?.failures === 1);
+  });
+
+  test('many jobs can be added at once while somebody listens', async () => {
+    const store = await engine.open();
+    const queue = newQueue(store);
+    const events = queue.events();
+    const next = events.next();
+    next.catch(() => undefined);
+    const raw = await rawConnection(engine, store);
+    await until(async () => (await waiting(raw)) === 1);
+    await queue.addMany(Array.from({ length: 150_000 }, () => ({ data: 'x' })));
+    expect((await queue.counts()).waiting).toBe(150_000);
+    // No more than the newest are kept.
+    await expect(next).rejects.toEqual(withCode('ERR_EVENTS_MISSED'));
+  });
+
+  test('who writes while somebody listens does not get into the way of others who do', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const deadlocks = async (): Promise<unknown> =>
+      engine.name === 'server' &&
+      (await raw('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()'))[0];
+    const queue = newQueue(store);
+    const next = queue.events().next();
+    await until(async () => (await waiting(raw)) === 1);
+    const before = await deadlocks();
+    await Promise.all(
+      Array.from({ length: 50 }, async (_, n) => queue.add(`${n}`, n % 2 === 0 ? {} : { delay: 1 })),
+    );
+    await using _ = queue.work(async () => pause(1), { concurrency: 16, ack: 'each' });
+    await queue.idle();
+    await pause(1_500);
+    expect((await next).value).toMatchObject({ type: 'added' });
+    expect(await deadlocks()).toEqual(before);
   });
 });

@@ -140,11 +140,12 @@ export class Change {
 
   /** Writes the counts, then wakes whoever may have waited for it. */
   *store(structure: number): Script<void> {
+    // It locks the structure, and the counts lock it, too, but not against each other: two that then wanted more would wait for each other.
+    const recorded = yield* record(structure, this.#happenings, this.recording);
     if (this.#counts.some((count) => count !== 0)) yield* run(sql.count, structure, ...this.#counts);
     // Who sleeps until the first delayed job is due has to look when that is now.
     const wanted = Math.max(this.#ready, this.#delayed > 0 ? 1 : 0);
     if (wanted > 0) yield* ringAll(yield* all(sql.line, structure, wanted));
-    const recorded = yield* record(structure, this.#happenings, this.recording);
     if (this.#ended || recorded) yield* ringAll(yield* all(sql.observers, structure, this.#ended ? -1 : -2));
   }
 }

@@ -35,7 +35,7 @@ export function* record(
     sql.add,
     happenings.map((happening) => [structure, ...happening]),
   );
-  const last = Math.max(...rows.map(([id]) => id));
+  const last = rows.reduce((most, [id]) => Math.max(most, id), 0);
   if (last % prunedEvery < rows.length) yield* prune(structure);
   return true;
 }

@@ -79,7 +79,7 @@ export class QueueScripts {
     const change = new Change();
     // Else two could take a key at a time.
     if (jobs.some(({ key }) => key !== null)) yield* lock(structure);
-    const settings = jobs.some(({ group }) => group !== null)
+    const settings = jobs.some(({ group, after }) => group !== null || after.length > 0)
       ? yield* this.#begin(structure, change)
       : undefined;
     const limited = settings?.limits.groups !== undefined;
@@ -322,11 +322,14 @@ export class QueueScripts {
     return yield* settle(structure, this.outcomes, outcomes, limits, change);
   }
 
-  /** Where there are limits, nobody else changes what counts towards them until the transaction ends. */
+  /**
+   * Where there are limits, nobody else changes what counts towards them until the transaction ends. Where somebody listens the structure is locked, too: before jobs
+   * are, as everywhere.
+   */
   *#begin(structure: number, change: Change): Script<Settings> {
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
-    if (Object.keys(settings.limits).length > 0) yield* lock(structure);
+    if (settings.recording || Object.keys(settings.limits).length > 0) yield* lock(structure);
     return settings;
   }
 
