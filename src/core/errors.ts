@@ -24,7 +24,7 @@ export type ErrorCode =
   | 'ERR_DUPLICATE'
   /** Some events of those that were asked for are not there any more. */
   | 'ERR_EVENTS_MISSED'
-  /** The job was not started in time: it has expired. */
+  /** The job was not started before its `expires`. It is the `cause` of an `ERR_CANCELLED`. */
   | 'ERR_EXPIRED'
   /** The disk, or the space that the store may use, is full. Nothing was changed. */
   | 'ERR_FULL'
@@ -34,7 +34,7 @@ export type ErrorCode =
   | 'ERR_INVALID_DATA'
   /** The operating system or the database server reported a failure that has no code of its own. See `cause`. */
   | 'ERR_IO'
-  /** The process of a job died while it ran, too often. */
+  /** The process of a job died while it ran, as often as `maxDeaths` says. */
   | 'ERR_JOB_DEATHS'
   /** The compiled part of better-sqlite3 is missing or doesn't fit this Node. The message has the command that mends it. */
   | 'ERR_NATIVE_MODULE'
@@ -42,9 +42,9 @@ export type ErrorCode =
   | 'ERR_NOT_A_STORE'
   /** The module of a queue’s handler can't be loaded, or has no default function. Its worker has stopped; no job was tried. See `cause`. */
   | 'ERR_NO_HANDLER'
-  /** There is no store, and it was not to be created. */
+  /** There is no store, and it was not to be created; or a job is not there (any more). */
   | 'ERR_NOT_FOUND'
-  /** The grant does not hold any more: it was released, its lease ran out, or it was released by force. */
+  /** The grant does not hold any more: it was released, its lease ran out, or it was released by force. Or a run does not have its job any more. */
   | 'ERR_NOT_OWNER'
   /** The operating system or the server denies access. */
   | 'ERR_PERMISSION'
@@ -54,7 +54,7 @@ export type ErrorCode =
   | 'ERR_SCHEMA_TOO_NEW'
   /** The thread in which a job ran ended: it exited, threw outside of the handler, or used up its memory. See `cause`. */
   | 'ERR_THREAD'
-  /** The time given as `timeout` ran out. */
+  /** The time given as `timeout` ran out: of a call that waits, or of an attempt of a job. */
   | 'ERR_TIMEOUT'
   /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */
   | 'ERR_TRANSACTION_ENDED'

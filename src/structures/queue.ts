@@ -22,7 +22,13 @@ import { resolveLimits } from './queue/limits.js';
 import { checkFilter, findJobs, resolveList, type JobFilter, type ListOptions } from './queue/listing.js';
 import { cancel, manageSome, pause, remove, retry, type Managed, type Managing } from './queue/managing.js';
 import type { NamedMethods, NamedSchemas, TypesByName } from './queue/named.js';
-import { resolvePolicy, type AddOptions, type JobToAdd, type QueueOptions } from './queue/options.js';
+import {
+  resolvePolicy,
+  splitJob,
+  type AddOptions,
+  type JobToAdd,
+  type QueueOptions,
+} from './queue/options.js';
 import { type WorkOptions } from './queue/work-options.js';
 import { untilIdle } from './queue/idle.js';
 import { Results } from './queue/results.js';
@@ -99,20 +105,10 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     );
   }
 
-  /**
-   * Adds jobs, all or none, in one transaction.
-   *
-   * @returns Their handles, in order.
-   * @throws What {@link add} throws.
-   */
+  /** Adds jobs, all or none, in one transaction. @returns Their handles, in order. @throws What {@link add} throws. */
   addMany(jobs: Iterable<JobToAdd<Input>>): Result<S, HandleFor<S, Data, R>[]> {
     return this.#scope.after(
-      this.#add(() =>
-        Array.from(iterable('jobs', jobs), ({ data, ...options }) => {
-          for (const _ in options) return this.#scripts.encoded(data, options);
-          return this.#scripts.encoded(data, undefined);
-        }),
-      ),
+      this.#add(() => Array.from(iterable('jobs', jobs), (job) => this.#scripts.encoded(...splitJob(job)))),
       (ids) => ids.map((id) => this.handle(id)),
     );
   }
@@ -288,6 +284,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     return this.#scope.write(nothing, (structure) => pause(structure, true));
   }
 
+  /** Processes start jobs of this queue again. */
   resume(): Result<S, void> {
     return this.#scope.write(nothing, (structure) => pause(structure, false));
   }

@@ -16,6 +16,18 @@ async function bytesOf(store: AsyncStore): Promise<number | undefined> {
 }
 
 forEachEngine((engine) => {
+  test('what is no job is refused by name, in addMany() and in after, and nothing is added', async () => {
+    const queue = newQueue(await engine.open());
+    for (const wrong of [1, 'a', null, undefined])
+      // @ts-expect-error -- that is no job
+      await expect(async () => queue.addMany([{ data: 'a' }, wrong])).rejects.toThrow(
+        /jobs must be an object/,
+      );
+    // @ts-expect-error -- a number is no job
+    await expect(async () => queue.add('a', { after: [1] })).rejects.toThrow(/after takes handles/);
+    expect((await queue.counts()).waiting).toBe(0);
+  });
+
   test('a job that is retried gives back the bytes of what it had failed with', async () => {
     const store = await engine.open();
     const queue = newQueue(store, { attempts: 1 });

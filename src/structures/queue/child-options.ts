@@ -34,10 +34,17 @@ export function resolveAfter({
   if (key !== undefined && onDuplicate !== 'ignore' && onDuplicate !== 'error')
     throw new TypeError(`a job that is to run after others can’t have onDuplicate: ${shown(onDuplicate)}`);
   return Array.from(iterable('after', after), (one) => {
+    refuseNoJob(one);
     const { job, policy } = 'job' in one ? resolveDependency(one) : { job: one, policy: 'fail' as const };
     wholeNumber('the id of a job in after', job.id, 1);
     return { id: job.id, added: false, label: null, policy };
   });
+}
+
+/** A number is not taken for a job: it is written as `{ id }`. */
+function refuseNoJob(given: unknown): void {
+  if (typeof given !== 'object' || given === null)
+    throw new TypeError(`after takes handles, jobs, or numbers as { id }, not ${shown(given)}`);
 }
 
 /** A job, and what its failure does. */

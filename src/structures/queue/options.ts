@@ -28,7 +28,7 @@ export interface BackoffOptions {
  */
 export type Backoff = BackoffOptions | ((attempt: number, error: unknown) => Duration);
 
-/** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago. */
+/** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago; each for a second at least, unless `count` is 0. */
 export interface Keep {
   /** 0 keeps none; then completed ones are gone in the transaction in which they end. @defaultValue `Infinity`, once a `Keep` is given */
   readonly count?: number | undefined;
@@ -58,6 +58,7 @@ export interface JobDefaults {
 
 /** Options of {@link Queue}. They belong to this object, not to the data: workers go by those of their own process. */
 export interface QueueOptions extends JobDefaults, LimitOptions {
+  /** What is kept of jobs that have ended, for `get()`, `jobs()` and `result()`. */
   readonly keep?: KeepOptions | undefined;
   /** How often a job may be running when its process dies, before it is set aside as failed: 1 or more, also `Infinity`. @defaultValue `3` */
   readonly maxDeaths?: number | undefined;
@@ -303,6 +304,16 @@ export function resolveAdd(options: AddOptions | undefined): Plan {
     options: optionsToStore(options),
     after: resolveAfter(options),
   };
+}
+
+/** A job of {@link Queue.addMany}: its data, and its options if it has any. */
+export function splitJob<Data>(job: JobToAdd<Data>): readonly [Data, AddOptions | undefined] {
+  const given: unknown = job;
+  if (typeof given !== 'object' || given === null)
+    throw new TypeError(`each of the jobs must be an object with data, not ${shown(given)}`);
+  const { data, ...options } = job;
+  for (const _ in options) return [data, options];
+  return [data, undefined];
 }
 
 function resolveKey({
