@@ -28,7 +28,7 @@ export interface BackoffOptions {
  */
 export type Backoff = BackoffOptions | ((attempt: number, error: unknown) => Duration);
 
-/** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago; each for a second at least, unless `count` is 0. */
+/** What is kept of jobs that have ended: the newest `count`, and none that ended longer than `age` ago; each for a second at least, but completed ones with a `count` of 0. */
 export interface Keep {
   /** 0 keeps none; then completed ones are gone in the transaction in which they end. @defaultValue `Infinity`, once a `Keep` is given */
   readonly count?: number | undefined;
