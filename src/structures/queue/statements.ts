@@ -165,9 +165,9 @@ export const sql = {
   /** Comes after what has changed, and before those who wait are looked for: on PostgreSQL it keeps others from joining until the commit. */
   count: new Statement<[structure: number, ...Counts]>(
     `${counting} VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?) ${counted}`,
-    // Else all who add to one queue would wait for each other's commits.
+    // Else all who add to one queue would wait for each other's commits; and those of a user's transaction would fail, which can't change what others have meanwhile.
     `WITH s AS (SELECT id FROM structures WHERE id = ? FOR KEY SHARE)
-     ${counting} SELECT s.id, pg_backend_pid() % 16, ${countColumns.map(() => 'CAST(? AS bigint)').join(', ')} FROM s ${counted}`,
+     ${counting} SELECT s.id, pg_backend_pid() % 16 + CASE current_setting('transaction_isolation') WHEN 'serializable' THEN 16 ELSE 0 END, ${countColumns.map(() => 'CAST(? AS bigint)').join(', ')} FROM s ${counted}`,
   ),
   counts: new Statement<[structure: number], Counts>(
     `SELECT ${countColumns.map((name) => `CAST(coalesce(sum(${name}), 0) AS bigint)`).join(', ')} FROM job_counts WHERE structure = ?`,
