@@ -129,4 +129,18 @@ forEachEngine((engine) => {
     expect((await next).value).toMatchObject({ type: 'added' });
     expect(await deadlocks()).toEqual(before);
   });
+
+  test('a job that has failed and can’t be read does not stop the worker, where failed ones go to another queue', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store, { attempts: 1, onFailed: 'failed' });
+    const handle = await queue.add('x');
+    await raw(`UPDATE jobs SET data = ${engine.name === 'embedded' ? "x'eeee'" : String.raw`'\xeeee'`}`);
+    const other = await queue.add('y');
+    await using _ = queue.work(({ data }) => data);
+    expect(await settled(other.result(), 5_000)).toEqual({ status: 'fulfilled', value: 'y' });
+    await until(async () => (await queue.counts()).failed === 1);
+    expect(await settled(handle.result(), 5_000)).toMatchObject({ status: 'rejected' });
+    expect(await new Queue(store, 'failed').counts()).toMatchObject({ waiting: 1 });
+  });
 });
