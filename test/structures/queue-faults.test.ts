@@ -143,4 +143,26 @@ forEachEngine((engine) => {
     expect(await settled(handle.result(), 5_000)).toMatchObject({ status: 'rejected' });
     expect(await new Queue(store, 'failed').counts()).toMatchObject({ waiting: 1 });
   });
+
+  test('a worker that stops has stopped when its store closes, though what it was writing was not written', async () => {
+    const store = await engine.open({ embedded: { busyTimeout: 100 } });
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store);
+    const end = deferred<undefined>();
+    const worker = queue.work(() => end.promise, { onError: () => undefined });
+    await queue.add('x');
+    await until(() => worker.running === 1);
+    await raw(engine.name === 'embedded' ? 'BEGIN IMMEDIATE' : 'BEGIN');
+    if (engine.name === 'server') await raw('LOCK TABLE jobs');
+    end.resolve(undefined);
+    await until(() => worker.running === 0);
+    const stopped = worker.stop();
+    await pause(20);
+    const closed = store.close();
+    // A server store waits for a second for what is under way.
+    if (engine.name === 'server') await pause(1_200);
+    await raw('ROLLBACK');
+    await closed;
+    expect(await settled(stopped, 5_000)).toMatchObject({ status: 'fulfilled' });
+  });
 });

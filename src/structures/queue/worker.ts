@@ -192,7 +192,9 @@ export class WorkerOf<S extends Kind> implements Worker {
   }
 
   #checkIdle(): void {
-    if (this.#running.size > 0 || this.#outcomes.length > 0 || this.#exchanging.size > 0) return;
+    if (this.#running.size > 0 || this.#exchanging.size > 0) return;
+    // What could not be written by then never is.
+    if (this.#outcomes.length > 0 && !this.#scope.closing.aborted) return;
     this.#idle?.();
   }
 
