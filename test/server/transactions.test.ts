@@ -303,13 +303,15 @@ test.each([
       const deque = new Deque<number>(store, `d${round}`);
       const outside: Promise<unknown>[] = [];
       let enter: () => void = () => undefined;
+      let see: () => void = () => undefined;
       const entered = new Promise<void>((resolve) => (enter = resolve));
+      const seen = new Promise<void>((resolve) => (see = resolve));
       const done = outcome(
         store.transaction(async () => {
           await inside.set('inside', 1);
           await deque.push(0);
           enter();
-          await sleep(30);
+          await seen;
           await inside.set('inside', 2);
           if (failure) throw failure;
         }),
@@ -325,6 +327,7 @@ test.each([
         );
       }
       outside.push(inside.set('same object', 1), deque.push(1));
+      see();
       await Promise.all(outside);
       expect(await done).toEqual(failure ? { error: 'undone' } : { value: undefined });
       const keys = ['same object', 'same store', 'other store', ...(failure ? [] : ['inside'])];
