@@ -158,6 +158,8 @@ async function recorded(): Promise<{ url: string; sent: () => string }> {
 test('nobody is notified, and nobody listens, as long as nobody waits', async () => {
   const { url, sent } = await recorded();
   const schema = schemaName();
+  // The functions that it makes say it, too.
+  await connected(schema);
   const store = await connected(schema, { url });
   const deque = new Deque<number>(store, 'd');
   const index = new Index<string, number>(store, 'i');
