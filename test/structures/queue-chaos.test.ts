@@ -123,7 +123,7 @@ forEachEngine((engine) => {
   describe('under load', () => {
     test(
       `all jobs are done, within the limits, though workers are killed again and again (SEED=${seed})`,
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async () => {
         const random = new Random(seed);
         const store = await engine.open();
@@ -189,7 +189,7 @@ forEachEngine((engine) => {
 
     test(
       'a process that is stopped, and goes on, loses nothing, and does nothing that others have done',
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async () => {
         const store = await engine.open();
         const options = { keep: { completed: {} } };
@@ -242,7 +242,7 @@ forEachEngine((engine) => {
 
     test(
       `two processes that are started anew in turn lose nothing, and none counts as dead (SEED=${seed})`,
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async () => {
         const random = new Random(seed + 1);
         const store = await engine.open();
