@@ -64,7 +64,7 @@ export type {
   OnDuplicate,
   QueueOptions,
 } from './structures/queue/options.js';
-export type { WorkOptions } from './structures/queue/work-options.js';
+export type { StopOptions, WorkOptions } from './structures/queue/work-options.js';
 export type { FailOptions } from './structures/queue/telling.js';
 export type {
   CronScheduleOptions,
@@ -77,7 +77,7 @@ export type { StopOnOptions, StopSignal } from './structures/queue/stop-on.js';
 export type { JobFacts, ThreadJob } from './structures/queue/thread.js';
 export type { ThreadOptions } from './structures/queue/threads.js';
 export type { TroubleOptions } from './structures/queue/trouble.js';
-export type { StopOptions, Worker } from './structures/queue/worker.js';
+export type { Worker } from './structures/queue/worker.js';
 export { Lock, type AsyncLock, type LockOptions } from './sync/lock.js';
 export { Election, type AsyncElection, type ElectionOptions, type ObserveOptions } from './sync/election.js';
 export { RLock, type AsyncRLock, type RLockOptions } from './sync/rlock.js';

@@ -1,4 +1,4 @@
-import { abortSignal, functionOf, knownKeys, oneOf, wholeNumber } from '../../core/options.js';
+import { abortSignal, functionOf, knownKeys, oneOf, wholeNumber, type Duration } from '../../core/options.js';
 import { resolveStopOn, type ResolvedStopOn, type StopOnOptions } from './stop-on.js';
 import type { TroubleOptions } from './trouble.js';
 
@@ -56,4 +56,10 @@ export function resolveWork(options: WorkOptions = {}): ResolvedWorkOptions {
     stopOn: resolveStopOn(options),
     onError,
   };
+}
+
+/** Options of {@link Worker.stop}. */
+export interface StopOptions {
+  /** How long handlers may go on; then the signals of their jobs abort. @defaultValue `Infinity` */
+  readonly timeout?: Duration | undefined;
 }

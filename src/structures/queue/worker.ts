@@ -1,11 +1,11 @@
 import { HoldfastError } from '../../core/errors.js';
-import { knownKeys, milliseconds, type Duration } from '../../core/options.js';
+import { knownKeys, milliseconds } from '../../core/options.js';
 import { outside } from '../../core/outside.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { Run, type Handling, type Workplace } from './job.js';
-import { resolveWork, type WorkOptions } from './work-options.js';
+import { resolveWork, type StopOptions, type WorkOptions } from './work-options.js';
 import type { Outcome } from './outcomes.js';
 import { Pruner } from './pruner.js';
 import { stopOn } from './stop-on.js';
@@ -24,12 +24,6 @@ export interface Runner<S extends Kind> {
   open?(report: (error: unknown) => void): Promise<void>;
   /** Comes after the last job. */
   close?(): Promise<void>;
-}
-
-/** Options of {@link Worker.stop}. */
-export interface StopOptions {
-  /** How long handlers may go on; then the signals of their jobs abort. @defaultValue `Infinity` */
-  readonly timeout?: Duration | undefined;
 }
 
 /** How long after a failure to write, say of a full disk, it is tried again, in milliseconds. */
