@@ -84,6 +84,9 @@ export function abortSignal(what: string, value: unknown): asserts value is Abor
     throw new TypeError(`${what} must be an AbortSignal, not ${shown(value)}`);
 }
 
+/** What a time that is stored may be, in milliseconds, a hundred years: no sum with the clock comes near what a double holds exactly. */
+export const longest: number = 100 * 365 * 24 * 60 * 60 * 1000;
+
 /** A {@link Duration} in milliseconds: 0 or more; `Infinity` where `most` allows it. */
 export function milliseconds(what: string, value: unknown, most = Infinity): number {
   const ms = typeof value === 'string' ? parsed(value) : value;

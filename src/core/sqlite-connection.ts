@@ -223,9 +223,10 @@ export class Connection {
   each(statement: Statement, rows: readonly (readonly Value[])[]): Row[] {
     const answers: Row[] = [];
     let done = 0;
-    if (statement.batch !== undefined && rows.length >= batchSize) {
+    const { batch } = statement;
+    if (batch !== undefined && rows.length >= batchSize) {
       const prepared = (this.#batches[statement.id] ??= this.#retry(() =>
-        this.#db.prepare<unknown[], Row>(statement.batch ?? ''),
+        this.#db.prepare<unknown[], Row>(batch),
       ));
       for (; done + batchSize <= rows.length; done += batchSize) {
         // flat() would take as long as the statement.

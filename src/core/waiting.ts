@@ -279,10 +279,11 @@ class Line<T> {
   /** Tells whether there were any among those whom this waiter looks after; they may be `known`. */
   async #buryTheDead(waiter: number, wanted: () => void, known?: readonly OwnerRow[]): Promise<boolean> {
     if (known?.length === 0) return false;
-    const version = this.#engine.version();
+    const { quiet = 0 } = this.#turn;
+    // Else there is nothing to be remembered.
+    const version = known === undefined && quiet > 0 ? this.#engine.version() : undefined;
     const [dead, others] = await this.#engine.look((structure) => this.#findDead(structure, waiter, known));
-    if (known === undefined && version !== undefined)
-      this.#seen = { version, others, until: performance.now() + (this.#turn.quiet ?? 0) };
+    if (version !== undefined) this.#seen = { version, others, until: performance.now() + quiet };
     if (dead.length === 0) return false;
     await this.#engine.soon((structure) => this.#buryAndPassOn(structure, dead), wanted);
     return true;

@@ -29,7 +29,7 @@ import {
   type JobToAdd,
   type QueueOptions,
 } from './queue/options.js';
-import { type WorkOptions } from './queue/work-options.js';
+import type { WorkOptions } from './queue/work-options.js';
 import { untilIdle } from './queue/idle.js';
 import { Results } from './queue/results.js';
 import { QueueScripts } from './queue/scripts.js';

@@ -4,17 +4,24 @@ import { isPlain, mostInline, type EncodedJob } from './adding.js';
 import { sql, type JobsAtOnce, type QuickJob } from './at-once-statements.js';
 import { isTraced } from './recording.js';
 
+/** Whether nothing has to be heeded but that they are there. */
+const fits = (jobs: readonly EncodedJob[]): boolean => jobs.length > 0 && !isTraced() && jobs.every(isReady);
+
+const isReady = (job: EncodedJob): boolean =>
+  isPlain(job) && job.group === null && job.delay === 0 && job.at === null && job.size <= mostInline;
+
 /** Adds jobs: one by one statement on an embedded store, those of several calls together on a server. */
 export const adding: Gathering<readonly EncodedJob[], JobsAtOnce, [ids: string | null], number[]> = {
-  quick: (structure, [job, ...others]) => {
-    if (job === undefined || others.length > 0 || isTraced() || !isReady(job)) return undefined;
+  quick: (structure, jobs) => {
+    const [job] = jobs;
+    if (job === undefined || jobs.length > 1 || !fits(jobs)) return undefined;
     const { rank, size, name, options, column } = job;
     const params: QuickJob = [rank, size, name, options, column, structure];
     return { statement: sql.addOne, params, read: ([id]) => [Number(id)] };
   },
   statement: sql.add,
   weight: (jobs) => jobs.length,
-  fits: (jobs) => jobs.length > 0 && !isTraced() && jobs.every(isReady),
+  fits,
   params: (structure, calls) => paramsOf(structure, calls.flat()),
   read: (row, calls) => {
     const given = row?.[0];
@@ -27,10 +34,6 @@ export const adding: Gathering<readonly EncodedJob[], JobsAtOnce, [ids: string |
     return calls.map(({ length }) => ids.splice(0, length));
   },
 };
-
-/** Whether nothing has to be heeded but that it is there. */
-const isReady = (job: EncodedJob): boolean =>
-  isPlain(job) && job.group === null && job.delay === 0 && job.at === null && job.size <= mostInline;
 
 function paramsOf(structure: number, jobs: readonly EncodedJob[]): JobsAtOnce {
   const { data, starts, spans } = packed(jobs.map(({ column }) => column));

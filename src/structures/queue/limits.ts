@@ -1,5 +1,13 @@
 import { encodeKey, type KeyColumn } from '../../core/key.js';
-import { knownKeys, milliseconds, boolean, shown, wholeNumber, type Duration } from '../../core/options.js';
+import {
+  knownKeys,
+  longest,
+  milliseconds,
+  boolean,
+  shown,
+  wholeNumber,
+  type Duration,
+} from '../../core/options.js';
 import { gcra, type Rule } from '../../core/rate/rules.js';
 import { holdUsage, nowOf, putUsage, usageOf, usages } from '../../core/rate/usage.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
@@ -68,13 +76,15 @@ export interface Settings {
   readonly later: number;
 }
 
-const longest = 100 * 365 * 24 * 60 * 60 * 1000;
 const noLimits: StoredLimits = {};
 /** The key under which the queue's own rate is counted: no group has it. */
 const wholeQueue = new Uint8Array(0);
 /** How many jobs of a group are admitted at once, where nothing limits them any more. */
 const admittedAtOnce = 1_000;
 const everybody = Number.MAX_SAFE_INTEGER;
+
+/** Whether there is a limit, of whatever kind. */
+export const isLimited = ({ limits }: Settings): boolean => Object.keys(limits).length > 0;
 
 /** What was given, as it is stored; `undefined` where nothing was. */
 export function resolveLimits({ concurrency, rate, groups }: LimitOptions): StoredLimits | undefined {

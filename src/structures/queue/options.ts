@@ -1,5 +1,6 @@
 import {
   knownKeys,
+  longest,
   milliseconds,
   nameString,
   oneOf,
@@ -171,8 +172,6 @@ export interface Policy {
 }
 
 const mostPriority = 1_000_000;
-/** What a delay may be: no sum with the time comes near what a double holds exactly. */
-const longest = 100 * 365 * 24 * 60 * 60 * 1000;
 
 const hour = 60 * 60 * 1000;
 const recent: Kept = { count: 1_000, age: hour };

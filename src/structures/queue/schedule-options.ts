@@ -1,5 +1,13 @@
 import { cronTicks } from '../../core/cron.js';
-import { knownKeys, milliseconds, nameString, oneOf, shown, type Duration } from '../../core/options.js';
+import {
+  knownKeys,
+  longest,
+  milliseconds,
+  nameString,
+  oneOf,
+  shown,
+  type Duration,
+} from '../../core/options.js';
 import type { AddOptions, Plan } from './options.js';
 
 type JobOptions = Pick<AddOptions, 'name' | 'group' | 'priority' | 'attempts' | 'backoff' | 'timeout'>;
@@ -78,7 +86,6 @@ const known = [
   ...['name', 'group', 'priority', 'attempts', 'backoff', 'timeout'],
 ];
 const shortest = 1_000;
-const longest = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /** What was given, but for the data. */
 export interface ResolvedSchedule {

@@ -1,5 +1,5 @@
 import type { ValueColumn } from '../../core/columns.js';
-import { all, committed, each, get, lock, owner, run, type Script } from '../../core/script.js';
+import { all, each, get, lock, owner, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
 import type { Kind, OwnerRow, Turn } from '../../core/store.js';
 import { bury, theDead } from '../../core/waiting.js';
@@ -17,7 +17,7 @@ import {
 } from './delivery.js';
 import { forward } from './forwarding.js';
 import { trace } from './recording.js';
-import { Limits, type Settings, type StoredLimits } from './limits.js';
+import { isLimited, Limits, type Settings, type StoredLimits } from './limits.js';
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
 import { lostError, Outcomes, type Claim, type Outcome } from './outcomes.js';
@@ -37,12 +37,8 @@ export class QueueScripts {
   readonly columns: Reading;
   readonly limits: Limits;
   readonly outcomes: Outcomes;
-  readonly #kind: Kind;
-  /** The number by which this store is known to take jobs. */
-  #registered: number | undefined;
 
   constructor(kind: Kind, name: string, policy: Policy, validate: Validate) {
-    this.#kind = kind;
     this.#validate = validate;
     this.#name = name;
     this.columns = readingOf(kind);
@@ -100,7 +96,7 @@ export class QueueScripts {
   /** Writes what has ended, and claims as much as is wanted. */
   *exchange(structure: number, delivery: Delivery): Script<Answer> {
     const { claimed, settings } = yield* this.#exchange(structure, delivery);
-    const plain = !settings.paused && !settings.recording && Object.keys(settings.limits).length === 0;
+    const plain = !settings.paused && !settings.recording && !isLimited(settings);
     return { claimed, again: [], full: claimed.length >= delivery.want, plain };
   }
 
@@ -225,9 +221,8 @@ export class QueueScripts {
     const share = yield* this.limits.share(structure, limits, change, true);
     const most = Math.min(want, share.most);
     const own = yield* owner();
-    // On a server whoever was taken for dead gets another number. An embedded store does not: what it claimed then nobody would give back.
-    if (most > 0 && (this.#kind === 'embedded' || own !== this.#registered))
-      yield* this.#register(structure, own);
+    // Each time: others may have taken this store for dead, and struck it off. What it claimed then nobody would give back.
+    if (most > 0) yield* run(sql.register, structure, own);
     const claimed: Claimed[] = [];
     while (claimed.length < most) {
       const rows = yield* all(sql.claim, own, structure, most - claimed.length);
@@ -242,12 +237,6 @@ export class QueueScripts {
     if (claimed.length > 0) return { claimed, later: 0 };
     const due = isDue ? (yield* this.limits.settings(structure)).later : later;
     return { claimed, later: Math.min(share.later, due) };
-  }
-
-  /** Somebody has to look after what it claims. */
-  *#register(structure: number, own: number): Script<void> {
-    yield* run(sql.register, structure, own);
-    yield* committed(() => (this.#registered = own));
   }
 
   *#promote(structure: number, { groups }: StoredLimits, change: Change): Script<void> {
@@ -329,7 +318,7 @@ export class QueueScripts {
   *#begin(structure: number, change: Change): Script<Settings> {
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
-    if (settings.recording || Object.keys(settings.limits).length > 0) yield* lock(structure);
+    if (settings.recording || isLimited(settings)) yield* lock(structure);
     return settings;
   }
 

@@ -85,7 +85,7 @@ export type Counts = [
   bytes: number,
 ];
 
-export const countColumns = [
+const countColumns = [
   'blocked',
   'waiting',
   'delayed',

@@ -1,10 +1,8 @@
-import { boolean, knownKeys, milliseconds } from '../../core/options.js';
-
-const longestSnooze = 100 * 365 * 24 * 60 * 60 * 1000;
+import { boolean, knownKeys, longest, milliseconds } from '../../core/options.js';
 
 /** For how long a job is put off, in milliseconds. */
 export function snoozeTime(given: unknown): number {
-  return milliseconds('time', given, longestSnooze);
+  return milliseconds('time', given, longest);
 }
 
 /** Refuses what is no line for a job's log. */

@@ -1,6 +1,7 @@
 import { encodeKey, type Key, type KeyColumn } from '../../core/key.js';
 import {
   knownKeys,
+  longest,
   milliseconds,
   oneOf,
   resolveWaitOptions,
@@ -77,8 +78,6 @@ export interface Request {
   readonly key: KeyColumn;
   readonly cost: number;
 }
-
-const longest = 100 * 365 * 24 * 60 * 60 * 1000;
 
 export function resolveLimits(options: ThrottleOptions): Limits {
   knownKeys('options of Throttle', options, ['limit', 'per', 'burst', 'algorithm']);
