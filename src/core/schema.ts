@@ -23,7 +23,14 @@ export const mostStructures: number = 2 ** (63 - placeBits) - 1;
 /** Masks the place in a row number. */
 export const placeMask: number = places - 1;
 
+/**
+ * AUTOINCREMENT would write one more page for each job that is added. A number is not given twice all the same: where the newest job is removed, a
+ * row of no structure keeps its number; which row that is says the row of no structure in `job_counts`.
+ */
+const jobNumbers = 'CREATE TABLE jobs (\n  id INTEGER PRIMARY KEY';
+
 const sqliteTriggers = `
+INSERT INTO job_counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
   UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
 END;
@@ -52,6 +59,11 @@ CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.no
   DELETE FROM job_data WHERE job = OLD.id;
   DELETE FROM job_notes WHERE job = OLD.id;
   DELETE FROM job_children WHERE parent = OLD.id;
+END;
+CREATE TRIGGER newest_job_removed AFTER DELETE ON jobs WHEN NOT EXISTS (SELECT 1 FROM jobs WHERE id > OLD.id) BEGIN
+  DELETE FROM jobs WHERE id = (SELECT waiting FROM job_counts WHERE structure = 0);
+  INSERT INTO jobs (id, structure, state, rank, due, added, bytes, data) VALUES (OLD.id, 0, 'gone', 0, 0, 0, 0, 0);
+  UPDATE job_counts SET waiting = OLD.id WHERE structure = 0;
 END;
 CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes BEGIN
   UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
@@ -162,7 +174,11 @@ function inPostgres(sql: string): string {
 
 /** Every migration, oldest first. */
 export const migrations: readonly Migration[] = [
-  { breaking: true, sqlite: tables + sqliteTriggers, postgres: inPostgres(tables) + postgresOnly },
+  {
+    breaking: true,
+    sqlite: tables.replace(`${jobNumbers} AUTOINCREMENT`, jobNumbers) + sqliteTriggers,
+    postgres: inPostgres(tables) + postgresOnly,
+  },
 ];
 
 /** The names of the tables, sequences and functions on a server, but for `migrations`. */

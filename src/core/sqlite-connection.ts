@@ -109,11 +109,17 @@ export class Connection {
   readonly #rollback: Prepared;
   readonly #log: Log;
   readonly #dataVersion: Database.Statement<[], number>;
+  /** What the statement that ran last has given to the function `seen`. */
+  #seen: unknown;
 
   /** @param busyTimeout - Milliseconds. */
   constructor(path: string, readonly: boolean, busyTimeout: number, clock: Clock) {
     this.#db = openDatabase(path, readonly);
     for (const name of ['monotonic', 'wall', 'boot'] as const) this.#db.function(name, () => clock[name]());
+    this.#db.function('seen', (value: unknown) => {
+      this.#seen = value;
+      return 1;
+    });
     this.#path = path;
     this.#busyTimeout = busyTimeout;
     this.#log = new Log(this.#db);
@@ -216,7 +222,9 @@ export class Connection {
     const { changes, lastInsertRowid } = this.#retry(() => prepared.run(...params));
     this.#written();
     if (changes === 0) return undefined;
-    return answers === 'rowid' ? [Number(lastInsertRowid)] : answers.map((place) => params[place]);
+    return answers === 'rowid'
+      ? [Number(lastInsertRowid), this.#seen]
+      : answers.map((place) => params[place]);
   }
 
   /** The first row of each of many rows of parameters, inside a transaction. */

@@ -126,8 +126,11 @@ export class EmbeddedScope implements Scope<'embedded'> {
       const prepared = prepare();
       const asked = quick(this.#find(), prepared);
       const row = asked && this.#engine.get(asked.statement, asked.params);
-      if (asked !== undefined && row !== undefined) return asked.read(row);
-      return this.#run((structure) => script(structure, prepared));
+      if (asked === undefined || row === undefined)
+        return this.#run((structure) => script(structure, prepared));
+      const next = asked.next(row);
+      if (next !== undefined) this.#engine.follow(next);
+      return asked.read(row);
     };
   }
 

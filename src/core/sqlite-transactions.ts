@@ -149,12 +149,13 @@ export class Transactions {
       this.#depth = 0;
       this.#afterRollback.length = 0;
     }
-    if (this.#afterCommit.length > 0) this.#follow();
+    if (this.#afterCommit.length > 0) this.follow();
     this.#connection.committed();
     return result;
   }
 
-  #follow(): void {
+  /** Does what was to be done after the commit. */
+  follow(): void {
     const actions = this.#afterCommit;
     this.#afterCommit = [];
     for (const action of actions) action();

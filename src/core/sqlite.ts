@@ -147,6 +147,20 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return turn.value;
   }
 
+  /** Runs a script that asks one question and rings. What it follows is committed, unless a transaction is open. */
+  follow(script: Script<void>): void {
+    if (this.transactions.open) {
+      this.drive(script);
+      return;
+    }
+    try {
+      this.drive(script);
+    } catch {
+      // What was committed is: who waits looks by itself in a while.
+    }
+    this.transactions.follow();
+  }
+
   structures(): StructureInfo[] {
     return this.all(catalog.list, []).map(structureInfo);
   }

@@ -14,8 +14,8 @@ export interface StatementOptions {
    */
   readonly many?: string;
   /**
-   * What its row is on SQLite, where the text has no RETURNING (which would cost 9 µs): the number of the row that it has added; or those of its parameters, where it has
-   * changed a row. On PostgreSQL the text returns the same.
+   * What its row is on SQLite, where the text has no RETURNING (which would cost 9 µs): the number of the row that it has added, and what it has given to
+   * the function `seen`, if it has; or those of its parameters, where it has changed a row. On PostgreSQL the text returns the same.
    */
   readonly answers?: 'rowid' | readonly number[];
 }

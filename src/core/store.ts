@@ -184,6 +184,8 @@ export interface Quick<T> {
   readonly statement: Statement;
   readonly params: readonly Value[];
   readonly read: (row: Row) => T;
+  /** What is to follow, if anything: once it is committed, unless a transaction is open. */
+  readonly next: (row: Row) => Script<void> | undefined;
 }
 
 /** How much goes together at most, by {@link Gathering.weight}, unless it is of one call. */

@@ -28,7 +28,7 @@
  * being added with its `key`: 1 while it waits, 2 until it ends; negative once it does so no more. `blocked` ones wait for `pending` others, their children, before they are what `becomes` says. `followed` says that something is to be done when
  * the job ends: a successor is to follow it, or parents wait for it, as `job_children` tells; what a child came to is kept there. With a job go, by a trigger, its data, its children and its notes: `noted` says that it
  * has some. References with ON DELETE CASCADE would look for them each time: a third of what it takes to remove a job on SQLite, and four fifths on PostgreSQL. One that is added with `owner` 0 is counted by a trigger.
- * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (32 on PostgreSQL: 16 for users' transactions) that every script keeps. `queue_workers` tells
+ * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (32 on PostgreSQL: 16 for users' transactions) that every script keeps. On SQLite a row of no structure keeps the number of the newest job, once that is removed. `queue_workers` tells
  * who takes jobs of a queue, and has to be looked after.
  *
  * Schedules. Ticks are worked out from `spec`, in milliseconds of a `clock`: cron's by the wall clock, those of a period by the steady one. Those up to `since` are dealt with; `next` tells

@@ -120,7 +120,7 @@ CREATE TABLE job_windows (
   PRIMARY KEY (structure, key)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE jobs (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY,
   structure INTEGER NOT NULL,
   state TEXT NOT NULL,
   rank INTEGER NOT NULL,
@@ -252,6 +252,11 @@ CREATE TRIGGER jobs_removed AFTER DELETE ON jobs WHEN OLD.data IS NULL OR OLD.no
   DELETE FROM job_data WHERE job = OLD.id;
   DELETE FROM job_notes WHERE job = OLD.id;
   DELETE FROM job_children WHERE parent = OLD.id;
+END;
+CREATE TRIGGER newest_job_removed AFTER DELETE ON jobs WHEN NOT EXISTS (SELECT 1 FROM jobs WHERE id > OLD.id) BEGIN
+  DELETE FROM jobs WHERE id = (SELECT waiting FROM job_counts WHERE structure = 0);
+  INSERT INTO jobs (id, structure, state, rank, due, added, bytes, data) VALUES (OLD.id, 0, 'gone', 0, 0, 0, 0, 0);
+  UPDATE job_counts SET waiting = OLD.id WHERE structure = 0;
 END;
 CREATE TRIGGER waiters_added AFTER INSERT ON waiters BEGIN
   UPDATE structures SET waiting = waiting + 1 WHERE id = NEW.structure;

@@ -225,6 +225,30 @@ forEachEngine((engine) => {
     });
   });
 
+  test('the number of a job that was removed is not given to another, after closing the store either', async () => {
+    let store = await engine.open();
+    let last = 0;
+    for (let round = 0; round < 3; round++) {
+      const [queue, other] = [new Queue<number>(store, 'jobs'), new Queue<number>(store, 'others')];
+      const next = ({ id }: { readonly id: number }): number => {
+        expect(id).toBeGreaterThan(last);
+        return (last = id);
+      };
+      next(await queue.add(1));
+      const middle = next(await other.add(2));
+      const newest = next(await queue.add(3));
+      await other.remove(middle);
+      await queue.remove(newest);
+      next(await other.add(4));
+      for (const handle of await queue.addMany(Array.from({ length: 20 }, () => ({ data: 5 })))) next(handle);
+      expect(await queue.remove({})).toBe(21);
+      expect(await other.remove({})).toBe(1);
+      const again = await engine.reopen(store);
+      await store.close();
+      store = again;
+    }
+  });
+
   test('what belongs to jobs goes with them', async () => {
     const store = await engine.open();
     const queue = new Queue<string>(store, 'jobs', {

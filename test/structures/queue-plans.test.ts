@@ -45,6 +45,7 @@ const all: [string, Statement][] = [
 /** The tables alone: whether there are rows does not matter to SQLite, as long as nobody runs ANALYZE. */
 const database = new Database(':memory:');
 for (const name of ['monotonic', 'wall', 'boot']) database.function(name, () => 0);
+database.function('seen', (value: unknown) => value);
 for (const { sqlite } of migrations) database.exec(sqlite);
 afterAll(() => {
   database.close();

@@ -90,12 +90,12 @@ const exchanging = (done: string, kept: 0 | 1): Statement<ExchangeAtOnce, Exchan
 
 /** Statements each of which does what a script does in several: on PostgreSQL as a transaction of its own. */
 export const sql = {
-  /** On SQLite: a job that is ready, without a group or a key, where nobody waits for one and nobody listens: the trigger `jobs_added` counts it. */
-  addOne: new Statement<QuickJob, [id: number]>(
+  /** On SQLite: a job that is ready, without a group or a key, where nobody listens: the trigger `jobs_added` counts it. */
+  addOne: new Statement<QuickJob, [id: number, waiting: number]>(
     `INSERT INTO jobs (structure, state, owner, due, added, rank, bytes, name, options, data)
      SELECT s.id, 'ready', 0, ${steady}, wall(), ?, ?, ?, ?, ? FROM structures s
-     WHERE s.id = ? AND s.waiting = 0 AND EXISTS (SELECT 1 FROM job_counts c WHERE c.structure = s.id AND c.slot = 0)
-       AND NOT EXISTS (SELECT 1 FROM queues q WHERE q.structure = s.id AND q.recording IS NOT NULL AND q.recording > ${steady})`,
+     WHERE s.id = ? AND EXISTS (SELECT 1 FROM job_counts c WHERE c.structure = s.id AND c.slot = 0)
+       AND NOT EXISTS (SELECT 1 FROM queues q WHERE q.structure = s.id AND q.recording IS NOT NULL AND q.recording > ${steady}) AND seen(s.waiting)`,
     '',
     { answers: 'rowid' },
   ),

@@ -1,8 +1,11 @@
 import type { ValueColumn } from '../../core/columns.js';
+import type { Script } from '../../core/script.js';
+import type { Row } from '../../core/statement.js';
 import type { Gathering } from '../../core/store.js';
 import { isPlain, mostInline, type EncodedJob } from './adding.js';
 import { sql, type JobsAtOnce, type QuickJob } from './at-once-statements.js';
 import { isTraced } from './recording.js';
+import { wakeOne } from './turn.js';
 
 /** Whether nothing has to be heeded but that they are there. */
 const fits = (jobs: readonly EncodedJob[]): boolean => jobs.length > 0 && !isTraced() && jobs.every(isReady);
@@ -17,7 +20,9 @@ export const adding: Gathering<readonly EncodedJob[], JobsAtOnce, [ids: string |
     if (job === undefined || jobs.length > 1 || !fits(jobs)) return undefined;
     const { rank, size, name, options, column } = job;
     const params: QuickJob = [rank, size, name, options, column, structure];
-    return { statement: sql.addOne, params, read: ([id]) => [Number(id)] };
+    const next = ([, waiting]: Row): Script<void> | undefined =>
+      Number(waiting) > 0 ? wakeOne(structure) : undefined;
+    return { statement: sql.addOne, params, read: ([id]) => [Number(id)], next };
   },
   statement: sql.add,
   weight: (jobs) => jobs.length,

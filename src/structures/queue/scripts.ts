@@ -113,7 +113,7 @@ export class QueueScripts {
     const settings = yield* this.#begin(structure, change);
     yield* this.#tell(told, change);
     const refused = yield* this.#settle(structure, outcomes, settings, change);
-    const { claimed } = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
+    const { claimed } = yield* this.#claim(structure, room, settings, change);
     yield* this.#end(structure, settings, change);
     return { claimed, refused, settings };
   }
@@ -193,8 +193,12 @@ export class QueueScripts {
     const change = new Change();
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
-    yield* this.#rescue(structure, settings, change);
-    const claims = room.want > 0 ? yield* this.#claim(structure, room, settings, change) : noClaims;
+    let claims = yield* this.#claim(structure, room, settings, change);
+    // Only then: whoever has jobs to run has somebody to look after the others, too.
+    if (claims.claimed.length === 0 && (yield* anyLost(structure))) {
+      yield* this.#rescue(structure, settings, change);
+      claims = yield* this.#claim(structure, room, settings, change);
+    }
     yield* this.#end(structure, settings, change);
     return claims;
   }
@@ -215,7 +219,7 @@ export class QueueScripts {
     { paused, limits, later }: Settings,
     change: Change,
   ): Script<Claims> {
-    if (paused) return noClaims;
+    if (paused || want === 0) return noClaims;
     const isDue = later <= 0;
     if (isDue) yield* this.#promote(structure, limits, change);
     const share = yield* this.limits.share(structure, limits, change, true);

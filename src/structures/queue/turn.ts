@@ -42,9 +42,7 @@ export function turnFor(jobs: Jobs, room: () => Room): Turn<readonly Claimed[]> 
       due = performance.now() + later;
       return undefined;
     },
-    passOn: function* (structure) {
-      yield* ringAll(yield* all(sql.line, structure, 1));
-    },
+    passOn: wakeOne,
     hold: {
       holders: function* (structure) {
         const others = yield* jobs.othersOf(structure);
@@ -53,4 +51,9 @@ export function turnFor(jobs: Jobs, room: () => Room): Turn<readonly Claimed[]> 
       },
     },
   };
+}
+
+/** Rings whoever is first in line. */
+export function* wakeOne(structure: number): Script<void> {
+  yield* ringAll(yield* all(sql.line, structure, 1));
 }
