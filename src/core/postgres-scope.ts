@@ -370,7 +370,10 @@ export class ServerScope implements Scope<'server'> {
       closing: engine.closing,
       soon: (script, wanted) =>
         wanted === undefined ? this.#run(script) : this.#whileWanted(script, wanted),
-      version: () => undefined,
+      version: async (state, waiter) => {
+        const row = await engine.get(state, [await this.#find(), waiter]);
+        return row?.[0] ?? '';
+      },
       renew: () => engine.presence.renew(),
       look: (script) => this.read(nothing, script),
       line: this.#ref,

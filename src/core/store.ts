@@ -92,6 +92,15 @@ export const largestPage = 256;
 /** A page of a structure, in order: where each row lies, and the row. */
 export type Page<C, R> = readonly (readonly [cursor: C, row: R])[];
 
+/** On a server, what a waiter would look at, in one row. */
+export type WaitState = Statement<[structure: number, waiter: number], [state: string]>;
+
+/** For how many milliseconds, `time`, nothing comes by itself but what {@link Turn.within} tells, while nobody writes; on a server, while `state` is the same. */
+export interface Quiet {
+  readonly time: number;
+  readonly state: WaitState;
+}
+
 /** How a structure waits for its turn. Each script runs in a transaction of its own; `waiter` is this waiter's place in the line. */
 export interface Turn<T> {
   /**
@@ -103,8 +112,8 @@ export interface Turn<T> {
   readonly label?: string | undefined;
   /** For how many milliseconds the first in line waits for a bell, before it looks by itself. Without it, where there is a `hold`, the engine knows. */
   readonly within?: () => number;
-  /** For how many milliseconds nothing comes by itself but what `within` tells, while nobody writes: the first in line need not look then. 0 without it. */
-  readonly quiet?: number;
+  /** When the first in line need not look by itself. Without it, it does each time. */
+  readonly quiet?: Quiet;
   /** What a turn has that gives the owner something to hold. */
   readonly hold?: Hold<T>;
   /** Whether {@link Turn.take} might succeed; only reads. */

@@ -7,7 +7,7 @@ import { resolveWaitOptions, type WaitOptions } from './options.js';
 import { alive, all, get, lock, owner, ring, run, type Script } from './script.js';
 import { refuseAborted } from './signals.js';
 import { Statement, type Value } from './statement.js';
-import type { Interest, OwnerRow, Turn } from './store.js';
+import type { Interest, OwnerRow, Quiet, Turn, WaitState } from './store.js';
 
 const sql = {
   join: new Statement<
@@ -56,8 +56,8 @@ export interface Waitable {
   readonly alone: boolean;
   /** How often whoever is first in line asks whether those who hold live, in milliseconds. */
   readonly probing: number;
-  /** Stays the same while nobody writes to the store; a server can't tell. */
-  version(): string | undefined;
+  /** Stays the same while nobody writes to the store; on a server, which can't tell, while what this gives back does. */
+  version(state: WaitState, waiter: number): string | Promise<string>;
   /** Gives up all places in lines, since it is unknown which there are: an answer was lost. Those who wait join again. */
   renew(): void;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */
@@ -178,6 +178,7 @@ export async function waitForTurn<T>(engine: Waitable, turn: Turn<T>, patience: 
 
 /** What whoever is first in line has found when it looked by itself. */
 interface Seen {
+  readonly quiet: Quiet;
   readonly version: string;
   /** Whom it looks after. */
   readonly others: readonly OwnerRow[];
@@ -251,7 +252,7 @@ class Line<T> {
       const polled = await gate.pass(patience, listening.first ? this.#within() : Infinity);
       // To take is then as good as to look first, and saves a transaction.
       if (!polled && this.#engine.alone) return;
-      const seen = polled ? this.#stillSeen() : undefined;
+      const seen = polled ? await this.#stillSeen(waiter) : undefined;
       if (polled && (await this.#buryTheDead(waiter, patience.wanted, seen?.others))) return;
       if (seen !== undefined) continue;
       if (await this.#engine.look((structure) => this.#isReady(structure, waiter))) return;
@@ -259,10 +260,10 @@ class Line<T> {
   }
 
   /** What was seen last, if there can't be more. */
-  #stillSeen(): Seen | undefined {
+  async #stillSeen(waiter: number): Promise<Seen | undefined> {
     const seen = this.#seen;
     if (seen === undefined || performance.now() >= seen.until || this.#within() === 0) return undefined;
-    return this.#engine.version() === seen.version ? seen : undefined;
+    return (await this.#engine.version(seen.quiet.state, waiter)) === seen.version ? seen : undefined;
   }
 
   #within(): number {
@@ -279,14 +280,18 @@ class Line<T> {
   /** Tells whether there were any among those whom this waiter looks after; they may be `known`. */
   async #buryTheDead(waiter: number, wanted: () => void, known?: readonly OwnerRow[]): Promise<boolean> {
     if (known?.length === 0) return false;
-    const { quiet = 0 } = this.#turn;
-    // Else there is nothing to be remembered.
-    const version = known === undefined && quiet > 0 ? this.#engine.version() : undefined;
+    // Before it looks: what changes meanwhile is to be seen the next time.
+    const seen = known === undefined ? await this.#begin(waiter) : undefined;
     const [dead, others] = await this.#engine.look((structure) => this.#findDead(structure, waiter, known));
-    if (version !== undefined) this.#seen = { version, others, until: performance.now() + quiet };
+    if (seen !== undefined) this.#seen = { ...seen, others, until: performance.now() + seen.quiet.time };
     if (dead.length === 0) return false;
     await this.#engine.soon((structure) => this.#buryAndPassOn(structure, dead), wanted);
     return true;
+  }
+
+  async #begin(waiter: number): Promise<Pick<Seen, 'quiet' | 'version'> | undefined> {
+    const { quiet } = this.#turn;
+    return quiet && { quiet, version: await this.#engine.version(quiet.state, waiter) };
   }
 
   /**

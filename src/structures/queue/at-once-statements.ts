@@ -112,6 +112,23 @@ export const sql = {
        FROM s, (SELECT count(*) AS added, CAST(sum(a.bytes) AS bigint) AS bytes FROM a) n ${counted} RETURNING structure)
      SELECT (SELECT string_agg(CAST(a.id AS text), ',') FROM a), (SELECT wake_waiters(k.structure, ?, false) FROM k)`,
   ),
+  /**
+   * What somebody who waits for jobs goes by: whether its place is there, who is ahead, who runs jobs, whether somebody who did is gone or a job is overdue; what can
+   * be claimed, and when; what keeps jobs from starting.
+   */
+  waitState: new Statement<[structure: number, waiter: number], [state: string]>(
+    `WITH n AS (SELECT CAST(? AS bigint) AS structure, CAST(? AS bigint) AS waiter)
+     SELECT concat_ws(' ', EXISTS (SELECT 1 FROM waiters w WHERE w.id = n.waiter),
+       coalesce((SELECT w.owner FROM waiters w WHERE w.structure = n.structure AND w.id < n.waiter AND w.mode >= 0 ORDER BY w.id DESC LIMIT 1), 0),
+       (SELECT json_agg(w.owner ORDER BY w.owner) FROM queue_workers w WHERE w.structure = n.structure
+         AND EXISTS (SELECT 1 FROM jobs j WHERE j.structure = w.structure AND j.owner = w.owner AND j.state = 'running')),
+       EXISTS (SELECT 1 FROM queue_workers w WHERE w.structure = n.structure AND NOT EXISTS (SELECT 1 FROM owners o WHERE o.id = w.owner)),
+       EXISTS (SELECT 1 FROM jobs j WHERE j.structure = n.structure AND j.deadline IS NOT NULL AND j.deadline < (SELECT ${steady})),
+       EXISTS (SELECT 1 FROM jobs j WHERE j.structure = n.structure AND j.state = 'ready'),
+       coalesce((SELECT min(j.due) FROM jobs j WHERE j.structure = n.structure AND j.state = 'delayed'), 0),
+       coalesce((SELECT min(j.due) FROM jobs j WHERE j.structure = n.structure AND j.state = 'timed'), 0),
+       (SELECT json_build_array(q.paused, q.limits) FROM queues q WHERE q.structure = n.structure)) FROM n`,
+  ),
   exchange: {
     keeping: exchanging(
       `UPDATE jobs SET ${completed}, outcome = substring(CAST(? AS bytea) FROM n.start FOR n.span), bytes = jobs.bytes + n.bytes FROM ${given} RETURNING n.bytes`,

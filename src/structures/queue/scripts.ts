@@ -32,6 +32,7 @@ const promotedAtOnce = 1_000;
 
 /** What a queue does in several statements. */
 export class QueueScripts {
+  readonly #kind: Kind;
   readonly #name: string;
   readonly #validate: Validate;
   readonly columns: Reading;
@@ -39,6 +40,7 @@ export class QueueScripts {
   readonly outcomes: Outcomes;
 
   constructor(kind: Kind, name: string, policy: Policy, validate: Validate) {
+    this.#kind = kind;
     this.#validate = validate;
     this.#name = name;
     this.columns = readingOf(kind);
@@ -184,6 +186,7 @@ export class QueueScripts {
         othersOf: otherWorkers,
       },
       room,
+      this.#kind,
     );
   }
 

@@ -1,13 +1,14 @@
 import { all, type Script } from '../../core/script.js';
-import type { OwnerRow, Turn } from '../../core/store.js';
+import type { Kind, OwnerRow, Turn } from '../../core/store.js';
 import { ringAll } from '../../core/waiting.js';
+import { sql as atOnce } from './at-once-statements.js';
 import type { Claimed, Room } from './delivery.js';
 import { sql } from './statements.js';
 
 /** How often whoever is first in line looks for the dead while others run jobs, in milliseconds; else it does when the store looks for lost rings. */
 const lookEvery = 50;
-/** How often it looks at least whether a handler hangs, in milliseconds. */
-const quietFor = 1_000;
+/** How often it looks at least whether a handler hangs, in milliseconds; on a server, where it is told so, whether anything else was missed. */
+const quietFor = { embedded: 1_000, server: 10_000 };
 
 /** What was claimed; if nothing was, in how many milliseconds something may be, by itself. */
 export interface Claims {
@@ -24,13 +25,13 @@ interface Jobs {
 }
 
 /** Waiting for jobs: `room` tells how many there is room for. */
-export function turnFor(jobs: Jobs, room: () => Room): Turn<readonly Claimed[]> {
+export function turnFor(jobs: Jobs, room: () => Room, kind: Kind): Turn<readonly Claimed[]> {
   let due = -Infinity;
   let watches = true;
   return {
     mode: 1,
     within: () => Math.max(0, Math.min(watches ? lookEvery : Infinity, due - performance.now())),
-    quiet: quietFor,
+    quiet: { time: quietFor[kind], state: atOnce.waitState },
     ready: function* (structure) {
       const later = yield* jobs.untilReady(structure);
       due = performance.now() + later;
