@@ -68,5 +68,6 @@ describe('the statements of Queue on SQLite', () => {
 
   test('a claim reads ready jobs in order, from the index that has only those', () => {
     expect(plan(sql.claim).join('\n')).toContain('SEARCH r USING COVERING INDEX jobs_ready (structure=?)');
+    expect(plan(sql.ready).join('\n')).toContain('SEARCH jobs USING INDEX jobs_ready (structure=?)');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Index, Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred, until } from './helpers.js';
+import { deferred, pause, until } from './helpers.js';
 
 interface Data {
   readonly n: number;
@@ -186,6 +186,29 @@ forEachEngine((engine) => {
       );
       await queue.idle();
       expect(most).toBe(4);
+    });
+
+    test('with an acknowledgement each, no more jobs have run than are known to have but for a few', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store, { keep: { completed: { count: Infinity } } });
+      const other = newQueue(await engine.reopen(store));
+      const jobs = 600;
+      await queue.addMany(Array.from({ length: jobs }, (_, n) => ({ data: { n } })));
+      let started = 0;
+      await using _ = queue.work(
+        () => {
+          started++;
+        },
+        { concurrency: 20, ack: 'each' },
+      );
+      for (let known = 0; known < jobs;) {
+        const before = started;
+        known = (await other.counts()).completed;
+        // Those that run, and those whose end is on its way: a server is told of 16 at a time.
+        expect(before - known).toBeLessThanOrEqual(20 + 16);
+        await pause(1);
+      }
+      expect(started).toBe(jobs);
     });
 
     test('a job whose handler throws is tried again, and has failed after the last attempt, with every error', async () => {

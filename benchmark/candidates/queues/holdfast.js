@@ -15,7 +15,7 @@ async function openStore({ build, directory, url, durability }) {
   const { open, Queue } = await import(build);
   if (url === undefined) return [open(directory, { durability }), Queue];
   const { connect } = await import(String(new URL('./postgres.js', build)));
-  return [await connect(url), Queue];
+  return [await connect(url, { connections: 60 }), Queue];
 }
 
 /** @param {any} options - Where; and what is in use: `keep`, `results`, `keys`, `grouped`. */

@@ -24,12 +24,12 @@ async function waitsOf(candidate, count, places) {
   });
 }
 
-/** The shares of a processor that idle workers take, in percent; all at the same time. @param {readonly Candidate[]} candidates @param {number} seconds @param {Places} places */
-async function idleOf(candidates, seconds, places) {
+/** The shares of a processor that idle workers take, in percent; all at the same time. @param {readonly Candidate[]} candidates @param {number} seconds @param {number} rest - Before that, in seconds: until the garbage of the start is gone. @param {Places} places */
+async function idleOf(candidates, seconds, rest, places) {
   /** @type {((value?: unknown) => void)[]} */
   const starts = [];
   const started = candidates.map(() => new Promise((resolve) => starts.push(resolve)));
-  const all = Promise.all(started).then(() => sleep(1000));
+  const all = Promise.all(started).then(() => sleep(rest * 1000));
   return await Promise.all(
     candidates.map((candidate, i) =>
       inFreshPlace(candidate, places, async (options) => {
@@ -52,7 +52,7 @@ async function idleOf(candidates, seconds, places) {
  */
 export async function measureLatency(candidates, { quick, places, progress }) {
   progress('queue: idle workers');
-  const idle = await idleOf(candidates, quick ? 1 : 5, places);
+  const idle = await idleOf(candidates, quick ? 1 : 10, quick ? 1 : 15, places);
   const count = quick ? 30 : 300;
   const rows = [];
   for (const [i, candidate] of candidates.entries()) {

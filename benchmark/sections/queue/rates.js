@@ -29,7 +29,7 @@ function checkRuns(name, counts, jobs) {
 
 /** Jobs a second. @param {string} name @param {Running} queue @param {Cell} cell @param {number} jobs */
 async function rateOfAdding(name, queue, { what, inFlight }, jobs) {
-  const first = Math.ceil(jobs / 10);
+  const first = Math.ceil(jobs / 2);
   await queue.ask(what, { from: 0, count: first, inFlight });
   const took = await queue.ask(what, { from: first, count: jobs, inFlight });
   if ((await queue.ask('left')) !== first + jobs)
@@ -40,7 +40,7 @@ async function rateOfAdding(name, queue, { what, inFlight }, jobs) {
 /** Jobs a second. @param {string} name @param {readonly Running[]} queues @param {Cell} cell @param {number} jobs */
 async function rateOfWorking(name, queues, { concurrency, gathered }, jobs) {
   const how = { concurrency, gathered };
-  const first = Math.ceil(jobs / 10);
+  const first = Math.ceil(jobs / 2);
   for (const queue of queues) {
     await queue.ask('addMany', { from: 0, count: first });
     checkRuns(name, [(await queue.ask('work', { from: 0, count: first, ...how })).seen], first);

@@ -8,7 +8,7 @@ import type { QueueScripts } from './scripts.js';
 
 /** How many exchanges there are at a time on a server: while one waits for the disk, another is worked at. */
 const gatheredAtATime = 2;
-const eachAtATime = 8;
+const eachAtATime = 16;
 
 /** Exchanges outcomes for jobs: by one statement on a server, if that will do; else by a script. */
 export class Exchanger<S extends Kind> {

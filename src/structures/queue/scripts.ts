@@ -6,6 +6,7 @@ import { bury, theDead } from '../../core/waiting.js';
 import { insert, insertOne, isPlain, type EncodedJob } from './adding.js';
 import { Change } from './change.js';
 import { release } from './children.js';
+import { claimReady } from './claiming.js';
 import {
   noRoom,
   overdue,
@@ -232,7 +233,7 @@ export class QueueScripts {
     if (most > 0) yield* run(sql.register, structure, own);
     const claimed: Claimed[] = [];
     while (claimed.length < most) {
-      const rows = yield* all(sql.claim, own, structure, most - claimed.length);
+      const rows = yield* claimReady(this.#kind, structure, own, most - claimed.length);
       if (rows.length === 0) break;
       change.claimed(rows.length);
       const sorted = yield* this.#sortOut(structure, rows, limits, change);

@@ -184,8 +184,14 @@ export const sql = {
   promoteDelayed: promoting('delayed', steady),
   promoteTimed: promoting('timed', 'wall()'),
   claim: new Statement<[owner: number, structure: number, most: number], ClaimedRow>(
-    `UPDATE jobs SET ${claiming} WHERE ${among(readyJobs)} RETURNING ${claimedRow}`,
+    `UPDATE jobs SET ${claiming} WHERE ${among(readyJobs)}`,
     `UPDATE jobs SET ${claiming} WHERE ${amongUnlocked(readyJobs)} RETURNING ${claimedRow}`,
+  ),
+  /** On SQLite, where a list of one would take as long as the claim. */
+  claimOne: new Statement<[owner: number, id: number]>(`UPDATE jobs SET ${claiming} WHERE id = ?`),
+  /** On SQLite: what a claim would give. */
+  ready: new Statement<[structure: number, most: number], ClaimedRow>(
+    `SELECT ${claimedRow.replace('claim', 'claim + 1')} FROM jobs WHERE structure = ? AND state = 'ready' ORDER BY rank, due, id LIMIT ?`,
   ),
   now: new Statement<[], [wall: number]>('SELECT wall()'),
   anyReady: new Statement<[structure: number], [id: number]>(

@@ -212,7 +212,8 @@ export class WorkerOf<S extends Kind> implements Worker {
   get #room(): Room {
     if (this.#stopping.signal.aborted) return noRoom;
     const { concurrency, prefetch } = this.#options;
-    const taken = this.#running.size + this.#claimed.length;
+    // A job whose end has not been sent yet keeps its place: else more and more could have run without its being known.
+    const taken = this.#running.size + this.#claimed.length + this.#outcomes.length;
     return { want: Math.max(0, concurrency + prefetch - taken), atOnce: Math.max(0, concurrency - taken) };
   }
 
@@ -238,8 +239,8 @@ export class WorkerOf<S extends Kind> implements Worker {
   }
 
   #beginExchange(): void {
-    const room = this.#share;
     const outcomes = this.#outcomes.splice(0, this.#options.gathered ? Infinity : 1);
+    const room = this.#share;
     this.#sent.add(outcomes);
     this.#wanted += room.want;
     const exchanging = this.#tryExchange(outcomes, room).finally(() => {
