@@ -175,8 +175,8 @@ export class QueueScripts {
     return more;
   }
 
-  /** Waiting for jobs: `room` tells how many there is room for. */
-  turn(room: () => Room): Turn<readonly Claimed[]> {
+  /** See {@link turnFor}. */
+  turn(room: () => Room, taking: (claimed: readonly Claimed[]) => void): Turn<readonly Claimed[]> {
     return turnFor(
       {
         takeOrSleep: (structure, some) => this.#takeOrSleep(structure, some),
@@ -184,6 +184,7 @@ export class QueueScripts {
         othersOf: otherWorkers,
       },
       room,
+      taking,
     );
   }
 

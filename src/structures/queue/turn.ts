@@ -23,8 +23,15 @@ interface Jobs {
   othersOf(structure: number): Script<readonly OwnerRow[]>;
 }
 
-/** Waiting for jobs: `room` tells how many there is room for. */
-export function turnFor(jobs: Jobs, room: () => Room): Turn<readonly Claimed[]> {
+/**
+ * Waiting for jobs: `room` tells how many there is room for; `taking` hears what was claimed before that is committed, and so before anybody else can know, and none when
+ * it is tried anew.
+ */
+export function turnFor(
+  jobs: Jobs,
+  room: () => Room,
+  taking: (claimed: readonly Claimed[]) => void,
+): Turn<readonly Claimed[]> {
   let due = -Infinity;
   let watches = true;
   return {
@@ -37,7 +44,9 @@ export function turnFor(jobs: Jobs, room: () => Room): Turn<readonly Claimed[]> 
       return later <= 0;
     },
     take: function* (structure) {
+      taking([]);
       const { claimed, later } = yield* jobs.takeOrSleep(structure, room());
+      taking(claimed);
       if (claimed.length > 0) return { value: claimed };
       due = performance.now() + later;
       return undefined;
