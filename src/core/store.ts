@@ -77,6 +77,9 @@ export interface AsyncStore extends AsyncDisposable {
   /**
    * Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing.
    *
+   * A statement that is under way is given a second; then the server is asked to cancel it, and its call rejects with `ERR_CLOSED`: it may wait for a lock that somebody
+   * else holds. What does not end by that either, a transaction or a server that does not answer, is cut off, so that nobody knows what came of it: closing takes some seconds at most.
+   *
    * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
    */
   close(): Promise<void>;
