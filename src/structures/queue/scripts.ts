@@ -21,7 +21,8 @@ import { isLimited, Limits, type Settings, type StoredLimits } from './limits.js
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
 import { lostError, Outcomes, type Claim, type Outcome } from './outcomes.js';
-import { prune, rescued, settle } from './settling.js';
+import { prune } from './pruning.js';
+import { rescued, settle } from './settling.js';
 import { anyLost } from './standing.js';
 import { sql, type ClaimedRow } from './statements.js';
 import { turnFor, type Claims } from './turn.js';
