@@ -306,6 +306,8 @@ export interface Scope<K extends Kind> {
   ): Promise<T>;
   /** What `work` gives or throws, as a result. */
   settled<T>(work: () => T): Result<K, T>;
+  /** Runs `work` when `before`, which must not reject, has settled: only a server waits for that. Then `last` runs, however it has ended. */
+  between<T>(before: Promise<unknown> | undefined, work: () => Result<K, T>, last: () => void): Result<K, T>;
   /** What comes of a result, when it is there. */
   after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
   /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction. */

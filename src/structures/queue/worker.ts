@@ -106,6 +106,10 @@ export class WorkerOf<S extends Kind> implements Worker {
         this.#telling.add(run);
         this.#stir();
       },
+      hush: (run) => {
+        this.#telling.delete(run);
+        return this.#isTelling ? Promise.all(this.#exchanging) : undefined;
+      },
       finish: (run, outcome) => this.#finish(run, outcome),
     };
     const stop = (): void => void this.stop();
