@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { knownKeys, shown, wholeNumber } from './options.js';
 import { OpenPool, Queries, types, type PgClient, type PgPool } from './postgres-driver.js';
@@ -6,6 +7,9 @@ import { Sessions } from './postgres-sessions.js';
 import { ServerEngine } from './postgres.js';
 import { migrations, refuseNewer } from './schema.js';
 import { register, type AsyncStore } from './store.js';
+
+/** How long closing waits for the pool to end, when none of its connections is in use, in milliseconds. */
+const endWithin = 1_000;
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {
@@ -74,7 +78,9 @@ export async function connect(
   const sessions = new Sessions(open, queries, where);
   const presence = new Presence(open, queries, schema, where);
   const end = async (): Promise<void> => {
-    if (own) await pool.end();
+    await open.drain();
+    // A connection that is being made to a server that is gone would hold it up.
+    if (own) await Promise.race([pool.end(), sleep(endWithin, undefined, { ref: false })]);
     pool.removeListener('error', ignore);
   };
   return serverStore(schema, new ServerEngine({ schema, where, sessions, presence, closing, end }));
@@ -97,7 +103,7 @@ async function makePool(url: string, connections: number): Promise<PgPool> {
 function checkPool(pool: PgPool): PgPool {
   // What JavaScript, or a cast, may pass.
   const given: unknown = pool;
-  if (typeof given !== 'object' || given === null || !('connect' in given) || !('query' in given)) {
+  if (typeof given !== 'object' || given === null || !('connect' in given)) {
     throw new TypeError(`server must be a postgres:// URL or a Pool of pg, not ${shown(pool)}`);
   }
   return pool;

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cancel } from './postgres-cancel.js';
 import { tableNames } from './schema.js';
 import { heard, unheard } from './signals.js';
 import type { Statement, Value } from './statement.js';
@@ -30,7 +32,6 @@ export interface PgClient {
 export interface PgPool {
   readonly options?: { readonly max?: number | undefined };
   connect(): Promise<PgClient>;
-  query(query: PgQuery): Promise<PgResult>;
   end(): Promise<void>;
   on(event: 'error', listener: () => void): unknown;
   removeListener(event: 'error', listener: () => void): unknown;
@@ -108,10 +109,20 @@ function hash(text: string): string {
 /** A connection that is lost fails the call under way, and each later one. Without a listener it would end the process, too. */
 const ignore = (): void => undefined;
 
-/** A pool, for as long as its store is open: a call that still waits for a connection when the store closes is rejected. */
+/** How long what is under way when the store closes may take, and what is cancelled then, in milliseconds. */
+const drainWithin = 1_000;
+
+/**
+ * A pool, for as long as its store is open: a call that still waits for a connection when the store closes is rejected; one that waits for the server is cancelled
+ * if it takes too long.
+ */
 export class OpenPool {
   readonly #pool: PgPool;
   readonly #closing: AbortSignal;
+  /** The connections in use. */
+  readonly #used = new Set<PgClient>();
+  #drained: (() => void) | undefined;
+  #cancels = false;
 
   /** @param closing - Aborted when the store closes; its reason is what calls are rejected with. */
   constructor(pool: PgPool, closing: AbortSignal) {
@@ -133,20 +144,51 @@ export class OpenPool {
       (late) => late.release(),
     );
     client.on('error', ignore);
+    this.#used.add(client);
     return client;
   }
 
-  /** @param destroy - Whether the connection is of no more use. */
+  /** Does nothing if it was released before. @param destroy - Whether the connection is of no more use. */
   release(client: PgClient, destroy = false): void {
+    if (!this.#used.delete(client)) return;
     client.removeListener('error', ignore);
-    client.release(destroy);
+    // A cancel that comes late must not hit what somebody else asks on it.
+    client.release(destroy || this.#cancels);
+    if (this.#used.size === 0) this.#drained?.();
   }
 
-  query(query: PgQuery): Promise<PgResult> {
-    return this.#whileOpen(
-      () => this.#pool.query(query),
-      () => undefined,
-    );
+  /** Asks on any connection. */
+  async query(query: PgQuery): Promise<PgResult> {
+    const client = await this.connect();
+    let broken = true;
+    try {
+      const result = await client.query(query);
+      broken = false;
+      return result;
+    } finally {
+      this.release(client, broken);
+    }
+  }
+
+  /** @throws {@link HoldfastError} `ERR_CLOSED` */
+  check(): void {
+    this.#closing.throwIfAborted();
+  }
+
+  /**
+   * Resolves when no connection is in use any more. What is under way is given some time: it may wait for a lock that somebody holds for ever, or for a server that is
+   * gone. Then it is cancelled, and after that cut off.
+   */
+  async drain(): Promise<void> {
+    const drained = new Promise<void>((resolve) => (this.#drained = resolve));
+    if (this.#used.size === 0) return;
+    const within = (): Promise<void> =>
+      Promise.race([drained, sleep(drainWithin, undefined, { ref: false })]);
+    await within();
+    this.#cancels = true;
+    for (const client of this.#used) void cancel(client);
+    if (this.#used.size > 0) await within();
+    for (const client of this.#used) this.release(client, true);
   }
 
   /** A pool that is ended forgets those who wait for a connection: their promises stay pending for ever. */

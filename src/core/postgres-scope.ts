@@ -251,6 +251,19 @@ export class ServerScope implements Scope<'server'> {
     return work();
   }
 
+  async between<T>(
+    before: Promise<unknown> | undefined,
+    work: () => Promise<T>,
+    last: () => void,
+  ): Promise<T> {
+    try {
+      await before;
+      return await work();
+    } finally {
+      last();
+    }
+  }
+
   async after<T, U>(result: Promise<T>, next: (value: T) => U): Promise<U> {
     return next(await result);
   }

@@ -150,6 +150,7 @@ export class Sessions {
     try {
       return { value: await this.#pool.query(query) };
     } catch (error) {
+      this.#pool.check();
       if (conflicts.has(driverCode(error) ?? '')) return { conflict: error };
       throw translated(error, this.#where);
     }
@@ -237,6 +238,8 @@ export class Sessions {
     try {
       return await session.client.query(query);
     } catch (error) {
+      // Whatever a connection says that is being closed.
+      this.#pool.check();
       const known = session.serializable ? serializableConflicts : conflicts;
       if (known.has(driverCode(error) ?? '')) session.conflict ??= error;
       throw translated(error, this.#where);

@@ -19,7 +19,7 @@ export interface ServerParts {
   readonly sessions: Sessions;
   readonly presence: Presence;
   readonly closing: AbortController;
-  /** Ends the pool, if it is the store's own. */
+  /** Ends what is under way, and the pool, if it is the store's own. */
   readonly end: () => Promise<void>;
 }
 
@@ -155,8 +155,7 @@ export class ServerEngine implements Engine<'server'> {
   async #close(): Promise<void> {
     await Promise.race([this.#leave(), sleep(leaveWithin, undefined, { ref: false })]);
     this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#where}: the store is closed`));
-    await this.presence.close();
-    await this.#end();
+    await Promise.all([this.presence.close(), this.#end()]);
   }
 
   async #leave(): Promise<void> {

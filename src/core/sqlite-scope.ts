@@ -232,6 +232,14 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return work();
   }
 
+  between<T>(_before: Promise<unknown> | undefined, work: () => T, last: () => void): T {
+    try {
+      return work();
+    } finally {
+      last();
+    }
+  }
+
   after<T, U>(result: T, next: (value: T) => U): U {
     return next(result);
   }

@@ -77,6 +77,9 @@ export interface AsyncStore extends AsyncDisposable {
   /**
    * Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing.
    *
+   * A statement that is under way is given a second; then the server is asked to cancel it, and its call rejects with `ERR_CLOSED`: it may wait for a lock that somebody
+   * else holds. What does not end by that either, a transaction or a server that does not answer, is cut off, so that nobody knows what came of it: closing takes some seconds at most.
+   *
    * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
    */
   close(): Promise<void>;
@@ -314,6 +317,8 @@ export interface Scope<K extends Kind> {
   ): Promise<T>;
   /** What `work` gives or throws, as a result. */
   settled<T>(work: () => T): Result<K, T>;
+  /** Runs `work` when `before`, which must not reject, has settled: only a server waits for that. Then `last` runs, however it has ended. */
+  between<T>(before: Promise<unknown> | undefined, work: () => Result<K, T>, last: () => void): Result<K, T>;
   /** What comes of a result, when it is there. */
   after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
   /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction. */

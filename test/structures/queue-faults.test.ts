@@ -165,4 +165,41 @@ forEachEngine((engine) => {
     await closed;
     expect(await settled(stopped, 5_000)).toMatchObject({ status: 'fulfilled' });
   });
+
+  test('a run whose complete() has failed is told when it loses its job', async () => {
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const queue = newQueue(store);
+    const failed = deferred<unknown>();
+    const aborted = deferred<unknown>();
+    await using _ = queue.work(async (job) => {
+      if (job.attempt > 1) return 'done';
+      // What can't be stored: the transaction is rolled back as it is about to be committed.
+      await (async () => job.complete(() => (() => 0) as never))().catch(failed.resolve);
+      job.signal.addEventListener('abort', () => aborted.resolve(job.signal.reason));
+      return aborted.promise;
+    });
+    await queue.add('x');
+    expect(await failed.promise).toBeInstanceOf(TypeError);
+    await raw('UPDATE jobs SET claim = claim + 1');
+    expect(await settled(aborted.promise, 10_000)).toEqual({
+      status: 'fulfilled',
+      value: withCode('ERR_NOT_OWNER'),
+    });
+  });
+
+  test('what a job tells around a complete() that fails is stored', async () => {
+    const queue = newQueue(await engine.open());
+    const handle = await queue.add('x');
+    await using _ = queue.work(async (job) => {
+      job.log('before');
+      const failing = (async () => job.complete(() => (() => 0) as never))();
+      job.log('while');
+      await failing.catch(() => job.progress('failed'));
+      await until(async () => (await handle.get())?.progress === 'failed');
+      return (await handle.get())?.log.length;
+    });
+    expect(await handle.result()).toBe(2);
+    expect((await handle.get())?.log.map(({ line }) => line)).toEqual(['before', 'while']);
+  });
 });

@@ -5,7 +5,7 @@ import { nothing, type Kind, type Result, type Scope } from '../../core/store.js
 import { startTimer } from '../../core/timer.js';
 import { childInfo, childRows, type Child } from './looking.js';
 import { lostError, timeoutError, type Outcome } from './outcomes.js';
-import { grace, type Claimed, type Told } from './delivery.js';
+import { grace, isNothing, type Claimed, type Told } from './delivery.js';
 import type { QueueScripts } from './scripts.js';
 import { logLine, resolveFail, snoozeTime, type FailOptions } from './telling.js';
 
@@ -19,6 +19,8 @@ export interface Workplace<S extends Kind> {
   readonly scripts: QueueScripts;
   /** To be written with the next transaction. */
   tell(job: Run<S>): void;
+  /** It tells nothing for now; settles when nothing of it is being written any more. */
+  hush(job: Run<S>): Promise<unknown> | undefined;
   /** It is over with that outcome. */
   finish(job: Run<S>, outcome: Outcome | undefined): void;
 }
@@ -185,6 +187,9 @@ export class Run<S extends Kind> {
   #timer: NodeJS.Timeout | undefined;
   #decided: Outcome | undefined;
   #over = false;
+  /** Whether it is to write itself what it has told. */
+  #silent = false;
+  /** Whether it has completed the job, in a transaction that is not over. */
   #completing = false;
   #progress: ValueColumn | undefined;
   #lines: ValueColumn[] = [];
@@ -239,13 +244,13 @@ export class Run<S extends Kind> {
   progress(value: unknown): void {
     if (this.#over) return;
     this.#progress = this.place.scripts.value('progress', value);
-    this.place.tell(this);
+    this.#tell();
   }
 
   log(line: string): void {
     if (this.#over) return;
     this.#lines.push(this.place.scripts.value('line', line));
-    this.place.tell(this);
+    this.#tell();
   }
 
   /** What it has told of itself that is not written yet. */
@@ -270,22 +275,43 @@ export class Run<S extends Kind> {
   }
 
   complete(work: () => Result<S, unknown>): Result<S, Handled> {
-    const { scope, scripts } = this.place;
+    const { scope } = this.place;
     // If that were rolled back, nobody would finish the job any more.
     scope.refuseInTransaction('complete()');
-    const done = scope.transaction(() =>
-      scope.after(work(), (result) => {
+    this.#silent = true;
+    return scope.between(
+      // A line that is being written would be written again with this.
+      this.place.hush(this),
+      () =>
+        scope.after(this.#write(work), () => {
+          this.#end(undefined);
+          return handled;
+        }),
+      () => {
+        // It may have failed.
+        this.#completing = false;
+        this.#silent = false;
+        if (!isNothing(this.told)) this.#tell();
+      },
+    );
+  }
+
+  #write(work: () => Result<S, unknown>): Result<S, unknown> {
+    const { scope, scripts } = this.place;
+    return scope.transaction(() => {
+      this.#completing = false;
+      return scope.after(work(), (result) => {
         this.#completing = true;
         return scope.write(
           () => scripts.outcomes.completed(this.claimed, result),
           (structure, outcome) => scripts.complete(structure, outcome, this.told),
         );
-      }),
-    );
-    return scope.after(done, () => {
-      this.#end(undefined);
-      return handled;
+      });
     });
+  }
+
+  #tell(): void {
+    if (!this.#over && !this.#silent) this.place.tell(this);
   }
 
   children(): Result<S, Child[]> {

@@ -22,7 +22,8 @@ import { isLimited, Limits, type Settings, type StoredLimits } from './limits.js
 import { readingOf, type Reading } from './looking.js';
 import { resolveAdd, storedOptions, type AddOptions, type Policy } from './options.js';
 import { lostError, Outcomes, type Claim, type Outcome } from './outcomes.js';
-import { prune, rescued, settle } from './settling.js';
+import { prune } from './pruning.js';
+import { rescued, settle } from './settling.js';
 import { anyLost } from './standing.js';
 import { sql, type ClaimedRow } from './statements.js';
 import { turnFor, type Claims } from './turn.js';
@@ -178,16 +179,17 @@ export class QueueScripts {
     return more;
   }
 
-  /** Waiting for jobs: `room` tells how many there is room for. */
-  turn(room: () => Room): Turn<readonly Claimed[]> {
+  /** See {@link turnFor}. */
+  turn(room: () => Room, taking: (claimed: readonly Claimed[]) => void): Turn<readonly Claimed[]> {
     return turnFor(
       {
+        kind: this.#kind,
         takeOrSleep: (structure, some) => this.#takeOrSleep(structure, some),
         untilReady: (structure) => this.#untilReady(structure),
         othersOf: otherWorkers,
       },
       room,
-      this.#kind,
+      taking,
     );
   }
 

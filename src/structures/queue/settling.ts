@@ -1,5 +1,5 @@
 import type { ValueColumn } from '../../core/columns.js';
-import { all, each, get, run, type Script } from '../../core/script.js';
+import { all, each, run, type Script } from '../../core/script.js';
 import { runAgain } from './adding.js';
 import type { Change } from './change.js';
 import { isOver } from './children.js';
@@ -9,18 +9,8 @@ import type { Claim, Outcome, Outcomes } from './outcomes.js';
 import type { EventKind } from './event-statements.js';
 import { sql, type Settlement, type Stage } from './statements.js';
 
-/** How a job may end, and where such ones are counted. */
-const endings = [
-  ['completed', 4],
-  ['failed', 5],
-  ['cancelled', 6],
-] as const;
-
 /** How many jobs of the dead, or of handlers that hang, are given back at once. */
 const rescuedAtOnce = 500;
-/** How many that have ended are removed at once. */
-const removedAtOnce = 1_000;
-
 /** Writes what has become of jobs. Gives back the runs that were not theirs any more. */
 export function* settle(
   structure: number,
@@ -171,20 +161,4 @@ export function* rescued(structure: number, outcomes: Outcomes): Script<Outcome[
       found.set(id, outcomes.timedOut({ id, claim, failures, options: storedOptions(options) }));
   }
   return [...found.values()];
-}
-
-/** Removes jobs that ended, beyond what is to be kept; tells whether there may be more. */
-export function* prune(structure: number, { policy }: Outcomes, change: Change): Script<boolean> {
-  const counts = yield* get(sql.counts, structure);
-  if (counts === undefined) return false;
-  let more = false;
-  for (const [stage, column] of endings) {
-    const { count, age } = policy.keep[stage];
-    const excess = Math.min(removedAtOnce, counts[column] - count);
-    const many = excess > 0 ? yield* all(sql.removeOldest, structure, stage, excess) : [];
-    const old = age < Infinity ? yield* all(sql.removeOlder, structure, stage, age, removedAtOnce) : [];
-    more ||= many.length === removedAtOnce || old.length === removedAtOnce;
-    for (const [bytes] of [...many, ...old]) change.count(stage, -1, -bytes);
-  }
-  return more;
 }

@@ -126,13 +126,13 @@ const promoting = (stage: Stage, now: string): Statement<Promotion, [stage: Stag
 const untilDue = (stage: Stage, now: string): string =>
   `(SELECT n.due - ${now} FROM jobs n WHERE n.structure = s.id AND n.state = '${stage}' ORDER BY n.due LIMIT 1)`;
 
-/** The oldest of those that have ended. One that is retried meanwhile has not. */
-const pruning = <P extends readonly Value[]>(which: string): Statement<P, [bytes: number]> =>
-  new Statement(
-    `DELETE FROM jobs WHERE id IN
-       (SELECT o.id FROM jobs o WHERE o.structure = ? AND o.state = CAST(? AS text) AND o.ended IS NOT NULL AND ${which} ORDER BY o.ended LIMIT ?)
-     AND ended IS NOT NULL RETURNING bytes`,
-  );
+/** The oldest of those that have ended. One that is retried meanwhile has not: who does so locks it, and may wait for who prunes. */
+const pruning = <P extends readonly Value[]>(which: string): Statement<P, [bytes: number]> => {
+  const oldest = `SELECT o.id FROM jobs o WHERE o.structure = ? AND o.state = CAST(? AS text) AND o.ended IS NOT NULL AND ${which} ORDER BY o.ended LIMIT ?`;
+  const text = (rows: string): string =>
+    `DELETE FROM jobs WHERE ${rows} AND ended IS NOT NULL RETURNING bytes`;
+  return new Statement(text(among(oldest)), text(amongUnlocked(oldest)));
+};
 
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;

@@ -18,27 +18,37 @@ export interface Claims {
 
 /** What waiting for jobs asks of the queue. */
 interface Jobs {
+  readonly kind: Kind;
   takeOrSleep(structure: number, room: Room): Script<Claims>;
   /** In how many milliseconds something can be taken, by itself. */
   untilReady(structure: number): Script<number>;
   othersOf(structure: number): Script<readonly OwnerRow[]>;
 }
 
-/** Waiting for jobs: `room` tells how many there is room for. */
-export function turnFor(jobs: Jobs, room: () => Room, kind: Kind): Turn<readonly Claimed[]> {
+/**
+ * Waiting for jobs: `room` tells how many there is room for; `taking` hears what was claimed before that is committed, and so before anybody else can know, and none when
+ * it is tried anew.
+ */
+export function turnFor(
+  jobs: Jobs,
+  room: () => Room,
+  taking: (claimed: readonly Claimed[]) => void,
+): Turn<readonly Claimed[]> {
   let due = -Infinity;
   let watches = true;
   return {
     mode: 1,
     within: () => Math.max(0, Math.min(watches ? lookEvery : Infinity, due - performance.now())),
-    quiet: { time: quietFor[kind], state: atOnce.waitState },
+    quiet: { time: quietFor[jobs.kind], state: atOnce.waitState },
     ready: function* (structure) {
       const later = yield* jobs.untilReady(structure);
       due = performance.now() + later;
       return later <= 0;
     },
     take: function* (structure) {
+      taking([]);
       const { claimed, later } = yield* jobs.takeOrSleep(structure, room());
+      taking(claimed);
       if (claimed.length > 0) return { value: claimed };
       due = performance.now() + later;
       return undefined;

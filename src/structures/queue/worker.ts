@@ -2,17 +2,18 @@ import { HoldfastError } from '../../core/errors.js';
 import { knownKeys, milliseconds } from '../../core/options.js';
 import { outside } from '../../core/outside.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
-import { nothing, type Kind, type Scope } from '../../core/store.js';
+import type { Kind, Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
 import { Run, type Handling, type Workplace } from './job.js';
 import { resolveWork, type StopOptions, type WorkOptions } from './work-options.js';
-import type { Outcome } from './outcomes.js';
+import type { Claim, Outcome } from './outcomes.js';
 import { Pruner } from './pruner.js';
 import { stopOn } from './stop-on.js';
 import { Trouble } from './trouble.js';
-import { lostOf } from './standing.js';
 import { Caretaker } from './caretaker.js';
 import { Exchanger } from './exchanging.js';
+import { Inspector } from './inspector.js';
+import { Strays } from './strays.js';
 import { Ticker } from './ticker.js';
 import { gathered, isNothing, noRoom, type Answer, type Claimed, type Room } from './delivery.js';
 import type { QueueScripts } from './scripts.js';
@@ -28,8 +29,6 @@ export interface Runner<S extends Kind> {
 
 /** How long after a failure to write, say of a full disk, it is tried again, in milliseconds. */
 const retryAfter = 500;
-/** How often at most a worker looks whether its jobs are still its own, in milliseconds. */
-const lostEvery = 90;
 
 /** Runs jobs of a queue in this process, until it is stopped. */
 export interface Worker extends AsyncDisposable {
@@ -61,6 +60,8 @@ export class WorkerOf<S extends Kind> implements Worker {
   readonly #running = new Set<Run<S>>();
   /** Claimed, and not started yet. */
   readonly #claimed: Claimed[] = [];
+  /** Claimed in line, by a transaction that may not be over. */
+  #taking: readonly Claimed[] = [];
   /** Started after they had waited here: by when they are overdue is still to be written. */
   readonly #begun: Claimed[] = [];
   /** Those for which it was written when they were claimed. */
@@ -73,6 +74,7 @@ export class WorkerOf<S extends Kind> implements Worker {
   readonly #exchanger: Exchanger<S>;
   readonly #pruner: Pruner<S>;
   readonly #caretaker: Caretaker<S>;
+  readonly #strays: Strays<S>;
   readonly #exchanging = new Set<Promise<void>>();
   /** What they are to write. */
   readonly #sent = new Set<readonly Outcome[]>();
@@ -82,7 +84,6 @@ export class WorkerOf<S extends Kind> implements Worker {
   #lining: Promise<void> | undefined;
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
-  #looked = -Infinity;
   #idle: (() => void) | undefined;
   readonly #cleanUp: (() => void)[];
 
@@ -105,11 +106,18 @@ export class WorkerOf<S extends Kind> implements Worker {
         this.#telling.add(run);
         this.#stir();
       },
+      hush: (run) => {
+        this.#telling.delete(run);
+        return this.#isTelling ? Promise.all(this.#exchanging) : undefined;
+      },
       finish: (run, outcome) => this.#finish(run, outcome),
     };
     const stop = (): void => void this.stop();
     if (this.#options.signal !== undefined) heard(this.#options.signal, stop);
     const ticker = new Ticker(scope, scripts);
+    this.#strays = new Strays(scope, { known: () => this.#known, underWay: this.#exchanging });
+    const jobs = { running: this.#running, claimed: this.#claimed };
+    const inspector = new Inspector(scope, scripts, jobs, this.#strays, (claims) => this.#release(claims));
     const close = (): void => this.#close();
     heard(scope.closing, close);
     this.#cleanUp = [
@@ -120,8 +128,7 @@ export class WorkerOf<S extends Kind> implements Worker {
       scope.overhear((rung) => {
         if (scope.closing.aborted) return;
         if (rung) ticker.heard();
-        this.#lookForCancelled().catch(nothing);
-        this.#lookForLost().catch(nothing);
+        inspector.look();
       }),
       scope.onClose(
         (structure) => this.#leave(structure),
@@ -173,16 +180,20 @@ export class WorkerOf<S extends Kind> implements Worker {
   async #stop(): Promise<void> {
     this.#stopping.abort();
     await this.#lining;
-    const { outcomes } = this.#scripts;
-    this.#outcomes.push(...this.#claimed.splice(0).map((claimed) => outcomes.released(claimed)));
-    this.#stir();
-    await new Promise<void>((resolve) => {
-      this.#idle = resolve;
-      this.#checkIdle();
-    });
+    this.#release(this.#claimed.splice(0));
+    await this.#untilIdle();
+    this.#release(await this.#strays.stop());
+    await this.#untilIdle();
     if (!this.#scope.closing.aborted) await this.#pruner.stop();
     for (const clean of this.#cleanUp) clean();
     await this.#runner.close?.();
+  }
+
+  #untilIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+      this.#checkIdle();
+    });
   }
 
   #checkIdle(): void {
@@ -275,7 +286,8 @@ export class WorkerOf<S extends Kind> implements Worker {
   }
 
   #retry(error: unknown): void {
-    if (this.#scope.closing.aborted) return;
+    if (this.#scope.closing.aborted || error === this.#stopping.signal.reason) return;
+    this.#strays.suspect();
     setTimeout(() => this.#stir(), retryAfter);
     this.#trouble.report(error);
   }
@@ -298,13 +310,18 @@ export class WorkerOf<S extends Kind> implements Worker {
 
   #take(claimed: readonly Claimed[], atOnce: number): void {
     if (this.#stopping.signal.aborted) {
-      const { outcomes } = this.#scripts;
-      this.#outcomes.push(...claimed.map((one) => outcomes.released(one)));
+      this.#release(claimed);
       return;
     }
     for (const one of claimed.slice(0, atOnce)) this.#timed.add(one);
     this.#claimed.push(...claimed);
     this.#startSome();
+  }
+
+  #release(claims: readonly Claim[]): void {
+    const { outcomes } = this.#scripts;
+    this.#outcomes.push(...claims.map((one) => outcomes.released(one)));
+    this.#stir();
   }
 
   #startSome(): void {
@@ -330,57 +347,43 @@ export class WorkerOf<S extends Kind> implements Worker {
     this.#caretaker.go(true);
     try {
       let room = this.#room;
-      const turn = this.#scripts.turn(() => (room = this.#room));
+      const turn = this.#scripts.turn(
+        () => (room = this.#room),
+        (taken) => (this.#taking = taken),
+      );
       const claimed = await this.#scope.wait(turn, 'work()', { signal: this.#stopping.signal });
       this.#take(claimed, room.atOnce);
       this.#hopeful = true;
       this.#trouble.over();
     } catch (error) {
-      if (!this.#stopping.signal.aborted) this.#retry(error);
+      this.#retry(error);
       return;
     } finally {
       this.#lining = undefined;
+      this.#taking = [];
       this.#caretaker.go(false);
     }
     this.#stir();
   }
 
-  async #lookForCancelled(): Promise<void> {
-    if (this.#running.size === 0) return;
-    const ids = await this.#scope.read(nothing, (structure) => this.#scripts.cancelling(structure));
-    for (const run of this.#running)
-      if (ids.includes(run.claimed.id))
-        run.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
+  get #held(): readonly Claimed[] {
+    return [...this.#claimed, ...[...this.#running].map(({ claimed }) => claimed)];
   }
 
-  /** Others may have taken jobs of this store: it was stopped for too long, say, or its connection was lost. */
-  async #lookForLost(): Promise<void> {
-    const now = performance.now();
-    if (this.#running.size + this.#claimed.length === 0 || now - this.#looked < lostEvery) return;
-    this.#looked = now;
-    const claims = [...this.#claimed, ...[...this.#running].map(({ claimed }) => claimed)];
-    const lost = new Set(await this.#scope.read(nothing, () => lostOf(claims)));
-    for (const run of this.#running) if (lost.has(run.claimed)) run.lose();
-    for (const claimed of lost) {
-      const place = this.#claimed.indexOf(claimed);
-      if (place >= 0) this.#claimed.splice(place, 1);
-    }
-    if (lost.size > 0) this.#stir();
+  get #unwritten(): readonly Outcome[] {
+    return [...this.#outcomes, ...[...this.#sent].flat()];
+  }
+
+  get #known(): readonly Claim[] {
+    return [...this.#held, ...this.#unwritten, ...this.#taking];
   }
 
   /** The store closes: what was not done goes back. */
   #leave(structure: number): ReturnType<QueueScripts['leave']> {
     const { outcomes } = this.#scripts;
-    const runs = [...this.#running];
-    const released = [...this.#claimed, ...runs.map(({ claimed }) => claimed)].map((one) =>
-      outcomes.released(one),
-    );
-    const told = [...new Set([...this.#telling, ...runs])].map((run) => run.told);
-    return this.#scripts.leave(
-      structure,
-      [...this.#outcomes, ...[...this.#sent].flat(), ...released],
-      gathered([], told),
-    );
+    const released = this.#held.map((one) => outcomes.released(one));
+    const told = [...new Set([...this.#telling, ...this.#running])].map((run) => run.told);
+    return this.#scripts.leave(structure, [...this.#unwritten, ...released], gathered([], told));
   }
 
   #close(): void {
