@@ -54,6 +54,32 @@ forEachEngine((engine) => {
       expect(await handle.get()).toMatchObject({ state: 'cancelled' });
     });
 
+    test('a job that was prefetched by a worker, and not started, is cancelled there and then', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const runs: number[] = [];
+      const end = deferred<undefined>();
+      await using _ = queue.work(
+        ({ data }) => {
+          runs.push(data);
+          return end.promise;
+        },
+        { prefetch: 2 },
+      );
+      const handles = await newQueue(await engine.reopen(store)).addMany([
+        { data: 1 },
+        { data: 2 },
+        { data: 3 },
+      ]);
+      await until(isRunning(queue, 3));
+      expect(await handles[1]?.cancel()).toBe(true);
+      await expect(handles[1]?.result()).rejects.toThrow(withCode('ERR_CANCELLED'));
+      end.resolve(undefined);
+      await queue.idle();
+      expect(runs).toEqual([1, 3]);
+      expect(await queue.counts()).toMatchObject({ completed: 2, cancelled: 1 });
+    });
+
     test('a handler that completes in spite of that has completed', async () => {
       const queue = newQueue<string>(await engine.open());
       const aborted = deferred<undefined>();

@@ -13,6 +13,7 @@ export class Caretaker<S extends Kind> {
   readonly #scripts: QueueScripts;
   readonly #pruner: Pruner<S>;
   #timer: NodeJS.Timeout | undefined;
+  #looks = false;
 
   constructor(scope: Scope<S>, scripts: QueueScripts, pruner: Pruner<S>) {
     this.#scope = scope;
@@ -27,7 +28,8 @@ export class Caretaker<S extends Kind> {
     this.#timer = setTimeout(
       () => {
         this.go(waits);
-        this.#look(waits).catch(nothing);
+        // One may take long, and more of them would take connections from those who do something.
+        if (!this.#looks) this.#look(waits).catch(nothing);
       },
       waits ? everyIdle : everyBusy,
     ).unref();
@@ -38,8 +40,16 @@ export class Caretaker<S extends Kind> {
   }
 
   async #look(waits: boolean): Promise<void> {
-    await this.#pruner.look();
-    if (waits || this.#scope.closing.aborted) return;
+    this.#looks = true;
+    try {
+      await this.#pruner.look();
+      if (!waits && !this.#scope.closing.aborted) await this.#lookAfterOthers();
+    } finally {
+      this.#looks = false;
+    }
+  }
+
+  async #lookAfterOthers(): Promise<void> {
     const dead = await this.#scope.read(nothing, (structure) => this.#scripts.dead(structure));
     if (dead !== undefined) await this.#scope.soon((structure) => this.#scripts.bury(structure, dead));
   }

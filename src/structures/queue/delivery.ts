@@ -29,12 +29,16 @@ export interface Delivery extends Room {
   readonly told: Told;
 }
 
-/** What a transaction has for a worker: `again` is still to be written; `full` where there may be more to claim; `plain` where nothing is in use that one statement does not heed. */
+/**
+ * What a transaction has for a worker: `again` is still to be written; `full` where there may be more to claim; `plain` where nothing is in use that one statement does not
+ * heed; `trouble` where something else could not be done.
+ */
 export interface Answer {
   readonly claimed: readonly Claimed[];
   readonly again: readonly Outcome[];
   readonly full: boolean;
   readonly plain: boolean;
+  readonly trouble?: { readonly error: unknown };
 }
 
 export const nothingTold: Told = { begun: [], progress: [], logs: [] };

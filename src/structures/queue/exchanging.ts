@@ -86,10 +86,10 @@ export class Exchanger<S extends Kind> {
     try {
       const left = await this.#scope.soon((structure) => this.#scripts.finish(structure, claimed, atOnce));
       return { claimed: left, again, full, plain: true };
-    } catch {
-      // They go back, and if that fails, too, it is said then.
+    } catch (error) {
+      // What the statement has done is done: what it has claimed goes back.
       const released = claimed.map((one) => this.#scripts.outcomes.released(one));
-      return { claimed: [], again: [...again, ...released], full, plain: true };
+      return { claimed: [], again: [...again, ...released], full, plain: true, trouble: { error } };
     }
   }
 }

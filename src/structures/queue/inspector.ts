@@ -48,12 +48,15 @@ export class Inspector<S extends Kind> {
     this.#lookForStrays().catch(nothing);
   }
 
+  /** Those that run are told; those that wait here are not started, and are cancelled as they go back. */
   async #lookForCancelled(): Promise<void> {
-    if (this.#jobs.running.size === 0) return;
-    const ids = await this.#scope.read(nothing, (structure) => this.#scripts.cancelling(structure));
-    for (const run of this.#jobs.running)
-      if (ids.includes(run.claimed.id))
-        run.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
+    const { running, claimed } = this.#jobs;
+    if (running.size + claimed.length === 0) return;
+    const ids = new Set(await this.#scope.read(nothing, (structure) => this.#scripts.cancelling(structure)));
+    if (ids.size === 0) return;
+    for (const run of running)
+      if (ids.has(run.claimed.id)) run.abort(new HoldfastError('ERR_CANCELLED', 'the job was cancelled'));
+    this.#release(claimed.filter((one) => ids.has(one.id)).filter((one) => this.#take(one)));
   }
 
   /** Others may have taken jobs of this store: it was stopped for too long, say, or its connection was lost. */

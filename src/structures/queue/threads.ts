@@ -15,7 +15,7 @@ import { handlerOf, type HandlerFor, type HandlersFor } from './job.js';
 import { workKnown, type WorkOptions } from './work-options.js';
 import { threadEnded, ThreadRun, type Pool } from './thread-run.js';
 import type { ThreadJob } from './thread.js';
-import type { Runner } from './worker.js';
+import type { Runner } from './runner.js';
 
 /** Options of {@link Queue.work} with the URL of a module, whose handler runs in threads. */
 export interface ThreadOptions extends WorkOptions {

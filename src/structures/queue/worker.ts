@@ -4,7 +4,8 @@ import { outside } from '../../core/outside.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import type { Kind, Scope } from '../../core/store.js';
 import { startTimer } from '../../core/timer.js';
-import { Run, type Handling, type Workplace } from './job.js';
+import { Run, type Workplace } from './job.js';
+import type { Runner } from './runner.js';
 import { resolveWork, type StopOptions, type WorkOptions } from './work-options.js';
 import type { Claim, Outcome } from './outcomes.js';
 import { Pruner } from './pruner.js';
@@ -17,15 +18,6 @@ import { Strays } from './strays.js';
 import { Ticker } from './ticker.js';
 import { gathered, isNothing, noRoom, type Answer, type Claimed, type Room } from './delivery.js';
 import type { QueueScripts } from './scripts.js';
-
-/** What runs the jobs of a worker. */
-export interface Runner<S extends Kind> {
-  readonly run: Handling<S>;
-  /** Comes before the first job; if it rejects there will be none. What fails later, and is no job's fault, is reported. */
-  open?(report: (error: unknown) => void): Promise<void>;
-  /** Comes after the last job. */
-  close?(): Promise<void>;
-}
 
 /** How long after a failure to write, say of a full disk, it is tried again, in milliseconds. */
 const retryAfter = 500;
@@ -263,12 +255,16 @@ export class WorkerOf<S extends Kind> implements Worker {
 
   async #tryExchange(outcomes: readonly Outcome[], room: Room): Promise<void> {
     try {
-      const { claimed, again, full } = await this.#exchange(outcomes, room);
+      const { claimed, again, full, trouble } = await this.#exchange(outcomes, room);
       this.#over(outcomes, room);
       this.#pruner.ended(outcomes);
       this.#outcomes.unshift(...again);
       if (room.want > 0) this.#hopeful &&= full;
       this.#take(claimed, room.atOnce);
+      if (trouble !== undefined) {
+        this.#retry(trouble.error);
+        return;
+      }
       this.#trouble.over();
       this.#stir();
     } catch (error) {
