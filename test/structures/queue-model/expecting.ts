@@ -10,6 +10,9 @@ export function* unfinished(world: World, rows: Rows): Iterable<string> {
   for (const job of world.model.jobs.values())
     if (job.claim?.settling !== undefined || world.runOf(job)?.settling !== undefined)
       yield `what has become of job ${job.id} is not written`;
+  for (const job of world.model.jobs.values())
+    if (job.cancelling && job.claim?.dead === false && world.runOf(job) === undefined)
+      yield `job ${job.id}, which was not started, is not cancelled`;
   for (const { job, run } of world.live()) {
     if (run.job.attempt !== job.failures + 1)
       yield `job ${job.id} is told to be at attempt ${run.job.attempt}`;

@@ -42,6 +42,8 @@ function outcomeOf(world: World, job: ModelJob, row: JobRow | undefined): Outcom
   // On the server what has expired is found out after it was claimed.
   const hasExpired = run === undefined && (job.plan.expires ?? Infinity) < world.clock().wall;
   if (!world.embedded && hasExpired && row?.state === 'cancelled') return { kind: 'expired' };
+  // Whoever had prefetched it has not started it.
+  if (run === undefined && job.cancelling && row?.state === 'cancelled') return { kind: 'released' };
   const settling = claim?.settling ?? run?.settling;
   const failures = settling?.kind === 'failed' ? job.failures + 1 : job.failures;
   if (
