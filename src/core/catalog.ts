@@ -92,11 +92,6 @@ export const catalog = {
   ),
   /** PostgreSQL only: its row keeps all others from changing the structure, see `lock`. */
   lockStructure: new Statement<[id: number]>('SELECT id FROM structures WHERE id = ? FOR UPDATE'),
-  /**
-   * PostgreSQL only: the same in a user's transaction, but not against those who lock it FOR KEY SHARE: two that have done so before would wait for each other. What those
-   * change meanwhile is found as a conflict.
-   */
-  lockInTransaction: new Statement<[id: number]>('SELECT id FROM structures WHERE id = ? FOR NO KEY UPDATE'),
   /** PostgreSQL only: heard when the transaction is committed. */
   notify: new Statement<[channel: string]>("SELECT pg_notify(?, '')"),
   /** What the dead held comes free now: it is kept for the first in line from then on. Nobody else has a use for it. */

@@ -205,10 +205,7 @@ export class ServerEngine implements Engine<'server'> {
     if (kind === 'committed') return undefined;
     const number = Number(params[0]);
     if (kind === 'owner') return this.#owner();
-    if (kind === 'lock')
-      return this.get(this.sessions.serializable ? catalog.lockInTransaction : catalog.lockStructure, [
-        number,
-      ]);
+    if (kind === 'lock') return this.get(catalog.lockStructure, [number]);
     if (kind === 'alive') return (await this.get(catalog.lockOfDead, [this.#schema, number]))?.[0] !== true;
     return this.get(catalog.notify, [channel(this.#schema, number)]);
   }

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { Deque, Index, Queue, type AsyncDeque, type AsyncIndex, type AsyncStore } from '../../src/index.js';
+import { Deque, Index, type AsyncDeque, type AsyncIndex } from '../../src/index.js';
 import { connect } from '../../src/postgres.js';
-import { changedUrl, count, once, rawClient, sleep, unique } from './support.js';
+import { changedUrl, count, once, rawClient, unique } from './support.js';
 
 /** A database of the test's own: the server counts the deadlocks of each. */
 async function newDatabase(): Promise<{ name: string; url: string }> {
@@ -57,57 +57,6 @@ test.each<[string, readonly Call[]]>([
       for (let i = 0; i < 12; i++) await calls[(i + number) % calls.length]!(shared, i);
     }),
   );
-  await expectNoDeadlock(name, stores);
-});
-
-/** What makes a transaction wait for others comes behind what others have done, too. */
-test.each<[string, (store: AsyncStore, i: number) => Promise<[first: Work, second: Work]>]>([
-  [
-    'adds a job, and then one with a key',
-    async (store, i) => {
-      const queue = new Queue<number>(store, 'q');
-      return [() => queue.add(i), () => queue.add(i, { key: `${i}` })];
-    },
-  ],
-  [
-    'adds a job, and then one of a group with a limit',
-    async (store, i) => {
-      const queue = new Queue<number>(store, 'q', { groups: { concurrency: 1 } });
-      // The limits are stored with the first call.
-      await queue.counts();
-      return [() => queue.add(i), () => queue.add(i, { group: 'g' })];
-    },
-  ],
-  [
-    'sets a key of an index, and updates another',
-    async (store, i) => {
-      const index = new Index<string, number>(store, 'i');
-      return [() => index.set(`set ${i}`, i), () => index.update(`updated ${i}`, () => i)];
-    },
-  ],
-])('a transaction that %s never comes into a deadlock with others', async (_, works) => {
-  const { name, url } = await newDatabase();
-  const stores = await Promise.all(
-    Array.from({ length: 4 }, () => connect(url, { schema: 'shared', connections: 2 })),
-  );
-  await Promise.all(
-    stores.map(async (store, number) => {
-      for (let i = 0; i < 3; i++) {
-        const [first, second] = await works(store, number * 10 + i);
-        await store.transaction(async () => {
-          await first();
-          await sleep(50);
-          await second();
-        });
-      }
-    }),
-  );
-  await expectNoDeadlock(name, stores);
-});
-
-type Work = () => Promise<unknown>;
-
-async function expectNoDeadlock(name: string, stores: readonly AsyncStore[]): Promise<void> {
   // A session tells its counts at its end, at the latest.
   await Promise.all(stores.map((store) => store.close()));
   const raw = await rawClient();
@@ -115,4 +64,4 @@ async function expectNoDeadlock(name: string, stores: readonly AsyncStore[]): Pr
     .poll(() => count(raw, 'SELECT count(*) FROM pg_stat_activity WHERE datname = $1', name))
     .toBe(0);
   expect(await count(raw, 'SELECT deadlocks FROM pg_stat_database WHERE datname = $1', name)).toBe(0);
-}
+});
