@@ -29,7 +29,8 @@ function parsed(expression: string, timezone: string): Cron {
     // As in Vixie's cron, a time that is named, be it in a list, is not left out where the clocks are set forward.
     return new Cron(expression, { timezone, fixedTimeRule: 'no-wildcard' });
   } catch (error) {
-    throw new RangeError(`${cannot}: ${String(error)}`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new RangeError(`${cannot}: ${why.replace(/^CronPattern: /, '')}`, { cause: error });
   }
 }
 

@@ -108,7 +108,7 @@ export interface AddOptions extends JobDefaults {
    * nothing. It fails with `ERR_CHILD_FAILED` when one of them fails or is cancelled, unless that is given as `{ job, onFailure: 'ignore' }`.
    */
   readonly after?: Iterable<JobRef | Dependency> | undefined;
-  /** It is not started after that moment, but cancelled. */
+  /** It is not started after that moment, but cancelled: `result()` rejects with `ERR_CANCELLED`, whose cause is `ERR_EXPIRED`. */
   readonly expires?: Date | undefined;
   /** A backoff that is stored with the job: no function. @defaultValue that of the queue */
   readonly backoff?: BackoffOptions | undefined;
