@@ -29,7 +29,7 @@
  * the job ends: a successor is to follow it, or parents wait for it, as `job_children` tells; what a child came to is kept there. With a job go, by a trigger, its data, its children and its notes: `noted` says that it
  * has some. References with ON DELETE CASCADE would look for them each time: a third of what it takes to remove a job on SQLite, and four fifths on PostgreSQL. One that is added with `owner` 0 is counted by a trigger.
  * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (32 on PostgreSQL: 16 for users' transactions) that every script keeps. On SQLite a row of no structure keeps the number of the newest job, once that is removed. `queue_workers` tells
- * who takes jobs of a queue, and has to be looked after.
+ * who takes jobs of a queue, and has to be looked after. `job_admissions` has groups of which jobs are still to be admitted: a user's transaction on PostgreSQL sees places as they were when it began, and leaves it to others.
  *
  * Schedules. Ticks are worked out from `spec`, in milliseconds of a `clock`: cron's by the wall clock, those of a period by the steady one. Those up to `since` are dealt with; `next` tells
  * when to look again, null for never. `seen` is the greatest `since` there was: it is less than that after a wall clock that was wrong has been set back. `last` is the last tick
@@ -211,6 +211,12 @@ CREATE TABLE job_children (
   PRIMARY KEY (parent, place)
 ) STRICT;
 CREATE INDEX job_children_by_child ON job_children (child) WHERE stage IS NULL;
+CREATE TABLE job_admissions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  grp TEXT NOT NULL
+) STRICT;
+CREATE INDEX job_admissions_by_queue ON job_admissions (structure);
 CREATE TABLE job_windows (
   structure INTEGER NOT NULL,
   key TEXT NOT NULL,

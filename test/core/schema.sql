@@ -1,4 +1,5 @@
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
+CREATE INDEX job_admissions_by_queue ON job_admissions (structure);
 CREATE INDEX job_children_by_child ON job_children (child) WHERE stage IS NULL;
 CREATE INDEX job_events_by_queue ON job_events (structure, id);
 CREATE INDEX job_notes_by_job ON job_notes (job, id);
@@ -55,6 +56,11 @@ CREATE TABLE items (
   bytes INTEGER NOT NULL,
   span INTEGER NOT NULL,
   upto INTEGER NOT NULL
+) STRICT;
+CREATE TABLE job_admissions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  grp TEXT NOT NULL
 ) STRICT;
 CREATE TABLE job_children (
   parent INTEGER NOT NULL,

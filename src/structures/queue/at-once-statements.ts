@@ -127,6 +127,7 @@ export const sql = {
        EXISTS (SELECT 1 FROM jobs j WHERE j.structure = n.structure AND j.state = 'ready'),
        coalesce((SELECT min(j.due) FROM jobs j WHERE j.structure = n.structure AND j.state = 'delayed'), 0),
        coalesce((SELECT min(j.due) FROM jobs j WHERE j.structure = n.structure AND j.state = 'timed'), 0),
+       EXISTS (SELECT 1 FROM job_admissions a WHERE a.structure = n.structure),
        (SELECT json_build_array(q.paused, q.limits) FROM queues q WHERE q.structure = n.structure)) FROM n`,
   ),
   exchange: {

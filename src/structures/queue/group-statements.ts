@@ -33,6 +33,14 @@ export const sql = {
   admitLater: new Statement<[delay: number, structure: number, group: string]>(
     `UPDATE jobs SET state = 'delayed', slot = 1, due = ${steady} + ? WHERE id IN (${parkedJobs} LIMIT 1)`,
   ),
+  /** Leaves it to others to admit jobs of a group. */
+  leave: new Statement<[structure: number, group: string]>(
+    'INSERT INTO job_admissions (structure, grp) VALUES (?, ?)',
+  ),
+  /** Takes over what others have left. */
+  takeOver: new Statement<[structure: number], [group: string]>(
+    'DELETE FROM job_admissions WHERE structure = ? RETURNING grp',
+  ),
   /** A job that was claimed is not to start yet. */
   defer: new Statement<[delay: number, id: number]>(
     `UPDATE jobs SET state = 'delayed', owner = NULL, due = ${steady} + ? WHERE id = ?`,

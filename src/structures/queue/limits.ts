@@ -74,8 +74,16 @@ export interface Settings {
   readonly limits: StoredLimits;
   /** In how many milliseconds a job is due by itself. */
   readonly later: number;
+  /** Whether the places in groups may have changed since what the transaction sees of them. */
+  readonly snapshot: boolean;
+  /** Whether others that saw such a snapshot have left jobs to be admitted. */
+  readonly admissions: boolean;
 }
 
+/** What admitting jobs goes by. */
+type Places = Pick<Settings, 'limits' | 'snapshot'>;
+
+const noSettings: SettingsRow = [0, null, null, null, null, 0, 0];
 const noLimits: StoredLimits = {};
 /** The key under which the queue's own rate is counted: no group has it. */
 const wholeQueue = new Uint8Array(0);
@@ -144,8 +152,10 @@ export class Limits {
 
   *settings(structure: number): Script<Settings> {
     const row = yield* get(sql.settings, structure);
-    const [paused, limits, recording, delayed, timed]: SettingsRow = row ?? [0, null, null, null, null];
+    const [paused, limits, recording, delayed, timed, snapshot, admissions]: SettingsRow = row ?? noSettings;
     return {
+      snapshot: snapshot === 1,
+      admissions: admissions === 1,
       paused: paused === 1,
       later: Math.min(delayed ?? Infinity, timed ?? Infinity),
       recording: recording === 1,
@@ -162,18 +172,18 @@ export class Limits {
   /** Stores limits, and lets those jobs go that waited for the ones before. */
   *store(structure: number, given: StoredLimits, change: Change): Script<void> {
     yield* lock(structure);
-    const { limits: old } = yield* this.settings(structure);
+    const { limits: old, snapshot } = yield* this.settings(structure);
     const limits: StoredLimits = { ...old, ...given };
     if (JSON.stringify(limits) === JSON.stringify(old)) return;
     yield* run(sql.setLimits, structure, JSON.stringify(limits));
     if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups))
-      yield* this.#regroup(structure, old, limits, change);
+      yield* this.#regroup(structure, old, { limits, snapshot }, change);
     yield* ringAll(yield* all(sql.line, structure, everybody));
   }
 
   /** All groups begin anew: else as many could start as were admitted before. */
-  *#regroup(structure: number, old: StoredLimits, limits: StoredLimits, change: Change): Script<void> {
-    const { groups } = limits;
+  *#regroup(structure: number, old: StoredLimits, now: Places, change: Change): Script<void> {
+    const { groups } = now.limits;
     const staysOrdered = old.groups?.ordered === true && groups?.ordered === true;
     const expected = yield* run(regrouping.parkExpected, structure);
     change.count('delayed', -expected);
@@ -186,7 +196,7 @@ export class Limits {
     yield* run(regrouping.parkReady, structure);
     yield* run(regrouping.occupy, structure);
     for (const [group] of yield* all(regrouping.groups, structure))
-      yield* this.admit(structure, group, limits, change);
+      yield* this.admit(structure, group, now, change);
   }
 
   /** How many jobs of the queue may start now. With `held`, nobody else takes any until the transaction ends. */
@@ -219,8 +229,25 @@ export class Limits {
     };
   }
 
-  /** Lets as many jobs of a group be ready as its limits allow: the others are parked, where they cost a claim nothing. */
-  *admit(structure: number, group: string, { groups = {} }: StoredLimits, change: Change): Script<void> {
+  /** Admits what others have left to be admitted. */
+  *takeOver(structure: number, settings: Settings, change: Change): Script<void> {
+    if (!settings.admissions) return;
+    const groups = new Set((yield* all(groupSql.takeOver, structure)).map(([group]) => group));
+    for (const group of groups) yield* this.admit(structure, group, settings, change);
+  }
+
+  /**
+   * Lets as many jobs of a group be ready as its limits allow: the others are parked, where they cost a claim nothing. Who can't tell how many places are taken
+   * leaves it to the next who can, and wakes one who waits for jobs.
+   */
+  *admit(structure: number, group: string, { limits, snapshot }: Places, change: Change): Script<void> {
+    const { groups } = limits;
+    if (groups === undefined) return;
+    if (snapshot) {
+      yield* run(groupSql.leave, structure, group);
+      change.admitted(1);
+      return;
+    }
     const { concurrency = Infinity, rate } = groups;
     const taken =
       concurrency === Infinity

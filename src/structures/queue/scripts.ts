@@ -77,8 +77,8 @@ export class QueueScripts {
   /** The numbers of the jobs, in order; of those whose key was taken, that of the one that has it. */
   *add(structure: number, jobs: readonly EncodedJob[]): Script<number[]> {
     const change = new Change();
-    // Else two could take a key at a time.
-    if (jobs.some(({ key }) => key !== null)) yield* lock(structure);
+    // Else two could take a key at a time, and a job of a group could be added besides the limits that are just being stored.
+    if (jobs.some(({ key, group }) => key !== null || group !== null)) yield* lock(structure);
     const settings = jobs.some(({ group, after }) => group !== null || after.length > 0)
       ? yield* this.#begin(structure, change)
       : undefined;
@@ -199,6 +199,7 @@ export class QueueScripts {
     const change = new Change();
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
+    yield* this.limits.takeOver(structure, settings, change);
     let claims = yield* this.#claim(structure, room, settings, change);
     // Only then: whoever has jobs to run has somebody to look after the others, too.
     if (claims.claimed.length === 0 && (yield* anyLost(structure))) {
@@ -212,22 +213,19 @@ export class QueueScripts {
   /** In how many milliseconds something can be taken, by itself. */
   *#untilReady(structure: number): Script<number> {
     if (yield* anyLost(structure)) return 0;
-    const { paused, limits, later } = yield* this.limits.settings(structure);
+    const { paused, limits, later, admissions } = yield* this.limits.settings(structure);
     if (paused) return Infinity;
     const share = yield* this.limits.share(structure, limits, new Change(), false);
     if (share.most < 1) return share.later;
+    if (admissions) return 0;
     return (yield* get(sql.anyReady, structure)) === undefined ? later : 0;
   }
 
-  *#claim(
-    structure: number,
-    { want, atOnce }: Room,
-    { paused, limits, later }: Settings,
-    change: Change,
-  ): Script<Claims> {
+  *#claim(structure: number, { want, atOnce }: Room, settings: Settings, change: Change): Script<Claims> {
+    const { paused, limits, later } = settings;
     if (paused || want === 0) return noClaims;
     const isDue = later <= 0;
-    if (isDue) yield* this.#promote(structure, limits, change);
+    if (isDue) yield* this.#promote(structure, settings, change);
     const share = yield* this.limits.share(structure, limits, change, true);
     const most = Math.min(want, share.most);
     const own = yield* owner();
@@ -249,8 +247,8 @@ export class QueueScripts {
     return { claimed, later: Math.min(share.later, due) };
   }
 
-  *#promote(structure: number, { groups }: StoredLimits, change: Change): Script<void> {
-    const limited = groups === undefined ? 0 : 1;
+  *#promote(structure: number, settings: Settings, change: Change): Script<void> {
+    const limited = settings.limits.groups === undefined ? 0 : 1;
     const delayed = yield* all(sql.promoteDelayed, limited, structure, promotedAtOnce);
     const timed = yield* all(sql.promoteTimed, limited, structure, promotedAtOnce);
     if (delayed.length + timed.length === 0) return;
@@ -260,7 +258,7 @@ export class QueueScripts {
       // Behind one that has waited for its time, the next may have a time, too.
       change.freed(group);
     }
-    yield* this.#admit(structure, change.takeGroups(), { limits: { groups } }, change);
+    yield* this.#admit(structure, change.takeGroups(), settings, change);
     yield* noteClock();
   }
 
@@ -329,6 +327,7 @@ export class QueueScripts {
     const settings = yield* this.limits.settings(structure);
     change.recording = settings.recording;
     if (settings.recording || isLimited(settings)) yield* lock(structure);
+    yield* this.limits.takeOver(structure, settings, change);
     return settings;
   }
 
@@ -344,20 +343,17 @@ export class QueueScripts {
 
   *#finish(structure: number, settings: Settings | undefined, change: Change): Script<void> {
     const groups = change.takeGroups();
-    if (groups.length > 0)
-      yield* this.#admit(structure, groups, settings ?? (yield* this.#begin(structure, change)), change);
+    if (groups.length > 0) {
+      // Limits may have been stored meanwhile: who has freed a place of theirs sees them now.
+      const known = settings?.limits.groups === undefined ? yield* this.#begin(structure, change) : settings;
+      yield* this.#admit(structure, groups, known, change);
+    }
     yield* change.store(structure);
     yield* trace(structure, change.happenings, this.columns);
   }
 
-  *#admit(
-    structure: number,
-    groups: readonly string[],
-    { limits }: Pick<Settings, 'limits'>,
-    change: Change,
-  ): Script<void> {
-    if (limits.groups === undefined) return;
-    for (const group of groups) yield* this.limits.admit(structure, group, limits, change);
+  *#admit(structure: number, groups: readonly string[], settings: Settings, change: Change): Script<void> {
+    for (const group of groups) yield* this.limits.admit(structure, group, settings, change);
   }
 
   *#tell({ begun, progress, logs }: Told, change: Change): Script<void> {

@@ -68,6 +68,8 @@ export type SettingsRow = [
   recording: number | null,
   delayed: number | null,
   timed: number | null,
+  snapshot: number,
+  admissions: number,
 ];
 
 /** To make ready what is due. */
@@ -133,6 +135,10 @@ const pruning = <P extends readonly Value[]>(which: string): Statement<P, [bytes
     `DELETE FROM jobs WHERE ${rows} AND ended IS NOT NULL RETURNING bytes`;
   return new Statement(text(among(oldest)), text(amongUnlocked(oldest)));
 };
+
+const settings = (left: string): string =>
+  `SELECT coalesce(q.paused, 0), q.limits, CASE WHEN q.recording IS NOT NULL AND q.recording > ${steady} THEN 1 END, ${untilDue('delayed', steady)}, ${untilDue('timed', 'wall()')}, ${left}
+   FROM structures s LEFT JOIN queues q ON q.structure = s.id WHERE s.id = ?`;
 
 /** How long those that ended are kept at least, in milliseconds: who waits for one of them must not miss it. */
 const leastKept = 1_000;
@@ -353,8 +359,11 @@ export const sql = {
   ),
   /** Also in how many milliseconds a job is due, by either clock. */
   settings: new Statement<[structure: number], SettingsRow>(
-    `SELECT coalesce(q.paused, 0), q.limits, CASE WHEN q.recording IS NOT NULL AND q.recording > ${steady} THEN 1 END, ${untilDue('delayed', steady)}, ${untilDue('timed', 'wall()')}
-     FROM structures s LEFT JOIN queues q ON q.structure = s.id WHERE s.id = ?`,
+    settings('0, 0'),
+    settings(
+      `CASE current_setting('transaction_isolation') WHEN 'serializable' THEN 1 ELSE 0 END,
+       CASE WHEN q.limits IS NOT NULL AND EXISTS (SELECT 1 FROM job_admissions a WHERE a.structure = s.id) THEN 1 ELSE 0 END`,
+    ),
   ),
   setLimits: new Statement<[structure: number, limits: string]>(
     'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
