@@ -2,7 +2,7 @@ export { open, type OpenOptions } from './core/open.js';
 export { HoldfastError, type ErrorCode } from './core/errors.js';
 export type { Clock } from './core/clock.js';
 export type { Key, KeyRange, StoredKey } from './core/key.js';
-export type { Duration, IterationOptions, WaitOptions } from './core/options.js';
+export type { Duration, IterationOptions, Size, WaitOptions } from './core/options.js';
 export type {
   AsyncStore,
   Kind,
@@ -14,6 +14,17 @@ export type {
   SyncSequence,
 } from './core/store.js';
 export { Index, type AsyncIndex, type IndexOptions, type RangeOptions } from './structures/index-map.js';
+export { Cache, type AsyncCache } from './structures/cache.js';
+export type {
+  CacheKeysOptions,
+  CacheLimits,
+  CacheOptions,
+  CacheStats,
+  Eviction,
+  IncrementOptions,
+  SetOptions,
+} from './structures/cache/options.js';
+export type { CacheEntry } from './structures/cache/scripts.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
 export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './structures/queue.js';
 export type { AsyncHandle, Handle } from './structures/queue/handle.js';

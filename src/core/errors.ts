@@ -56,6 +56,8 @@ export type ErrorCode =
   | 'ERR_THREAD'
   /** The time given as `timeout` ran out: of a call that waits, or of an attempt of a job. */
   | 'ERR_TIMEOUT'
+  /** A value is larger than the whole cache may be. Nothing was changed. */
+  | 'ERR_TOO_LARGE'
   /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */
   | 'ERR_TRANSACTION_ENDED'
   /** The SQLite in use is older than 3.51.3, whose WAL could lose commits made by several processes. */

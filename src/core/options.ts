@@ -3,6 +3,9 @@ import { parse } from '@lukeed/ms';
 /** A length of time: milliseconds, or a number with a unit, such as `'250ms'`, `'30s'`, `'5m'`, `'2h'`, `'7d'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`;
 
+/** A number of bytes, or a number with a unit: `'64KiB'`, `'1GiB'`. */
+export type Size = number | `${number}${'B' | 'KiB' | 'MiB' | 'GiB' | 'TiB'}`;
+
 /** What every call that waits takes. */
 export interface WaitOptions {
   /** How long to wait; then the call rejects with `ERR_TIMEOUT`. `0` tries once. @defaultValue `Infinity` */
@@ -104,6 +107,21 @@ export function milliseconds(what: string, value: unknown, most = Infinity): num
 function parsed(text: string): number | undefined {
   if (!/^\d*\.?\d+ *[a-z]+$/i.test(text)) return undefined;
   return parse(text) ?? (parse(text.replace(/^[0.]+/, '1')) === undefined ? undefined : 0);
+}
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** A {@link Size} in bytes: a whole number, `least` or more. */
+export function byteSize(what: string, value: unknown, least: number): number {
+  const [, number = '', unit = ''] =
+    (typeof value === 'string' && /^(\d*\.?\d+) *([KMGT]?i?B)$/.exec(value)) || [];
+  const bytes = unit === '' ? value : Math.round(Number(number) * 1024 ** units.indexOf(unit));
+  if (typeof bytes !== 'number' || !units.includes(unit || 'B'))
+    throw new TypeError(
+      `${what} must be bytes or a string such as '64KiB', '10MiB', '1GiB', not ${shown(value)}`,
+    );
+  wholeNumber(what, bytes, least);
+  return bytes;
 }
 
 /** The options of a call that waits, checked. */

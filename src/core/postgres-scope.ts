@@ -188,7 +188,8 @@ export class ServerScope implements Scope<'server'> {
     for (let left = most; left > 0;) {
       const { writes } = this.#engine;
       const begun = performance.now();
-      const page = await this.#page((structure) => next(structure, cursor, Math.min(limit, left)));
+      // A page is one statement, which needs no transaction.
+      const page = await this.#engine.drive(next(await this.#find(), cursor, Math.min(limit, left)));
       if (page.length === 0) return;
       let fresh = true;
       for (const [at, row] of page) {
@@ -268,6 +269,10 @@ export class ServerScope implements Scope<'server'> {
     return next(await result);
   }
 
+  async chain<T, U>(result: Promise<T>, next: (value: T) => Promise<U>): Promise<U> {
+    return next(await result);
+  }
+
   aside(script: (structure: number) => Script<void>): void {
     if (!this.#engine.sessions.open) this.#run(script).catch(nothing);
   }
@@ -329,12 +334,6 @@ export class ServerScope implements Scope<'server'> {
   async #run<T>(script: (structure: number) => Script<T>): Promise<T> {
     this.#engine.check();
     return this.#engine.sessions.transact(async () => this.#engine.drive(script(await this.#ensure())));
-  }
-
-  /** A page is one statement, which needs no transaction. */
-  async #page<T>(script: (structure: number) => Script<T>): Promise<T> {
-    const structure = await this.#find();
-    return this.#engine.drive(script(structure));
   }
 
   /** The structure's number, set up; 0 as long as it has none. */

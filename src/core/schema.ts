@@ -65,6 +65,18 @@ CREATE TRIGGER newest_job_removed AFTER DELETE ON jobs WHEN NOT EXISTS (SELECT 1
   INSERT INTO jobs (id, structure, state, rank, due, added, bytes, data) VALUES (OLD.id, 0, 'gone', 0, 0, 0, 0, 0);
   UPDATE job_counts SET waiting = OLD.id WHERE structure = 0;
 END;
+CREATE TRIGGER cached_added AFTER INSERT ON cached_entries BEGIN
+  UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
+END;
+CREATE TRIGGER cached_removed AFTER DELETE ON cached_entries BEGIN
+  UPDATE structures SET size = size - 1, bytes = bytes - OLD.bytes WHERE id = OLD.structure;
+END;
+CREATE TRIGGER cached_resized AFTER UPDATE OF bytes ON cached_entries WHEN NEW.bytes <> OLD.bytes BEGIN
+  UPDATE structures SET bytes = bytes + NEW.bytes - OLD.bytes WHERE id = NEW.structure;
+END;
+CREATE TRIGGER cached_untagged AFTER DELETE ON cached_entries WHEN OLD.tagged IS NOT NULL BEGIN
+  DELETE FROM cache_tags WHERE entry = OLD.id;
+END;
 CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes BEGIN
   UPDATE jobs SET noted = 1 WHERE id = NEW.job AND noted IS NULL;
 END;
@@ -108,6 +120,16 @@ CREATE TRIGGER entries_added AFTER INSERT ON entries REFERENCING NEW TABLE AS ad
 CREATE TRIGGER entries_removed AFTER DELETE ON entries REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tally();
 CREATE TRIGGER entries_resized AFTER UPDATE ON entries REFERENCING NEW TABLE AS added OLD TABLE AS removed
   FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER cached_added AFTER INSERT ON cached_entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER cached_removed AFTER DELETE ON cached_entries REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE TRIGGER cached_resized AFTER UPDATE ON cached_entries REFERENCING NEW TABLE AS added OLD TABLE AS removed
+  FOR EACH STATEMENT EXECUTE FUNCTION tally();
+CREATE FUNCTION untag() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  DELETE FROM cache_tags WHERE entry = OLD.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER cached_untagged AFTER DELETE ON cached_entries FOR EACH ROW WHEN (OLD.tagged IS NOT NULL) EXECUTE FUNCTION untag();
 CREATE FUNCTION items_bytes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'UPDATE' THEN

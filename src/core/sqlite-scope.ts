@@ -244,6 +244,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return next(result);
   }
 
+  chain<T, U>(result: T, next: (value: T) => U): U {
+    return next(result);
+  }
+
   aside(script: (structure: number) => Script<void>): void {
     if (!this.#engine.transactions.open) this.#soon(script).catch(nothing);
   }

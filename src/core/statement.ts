@@ -70,6 +70,12 @@ export class Statement<P extends readonly Value[] = readonly Value[], R extends 
   }
 }
 
+/** Behind the name of a column: whether it is one of the numbers that are given as a JSON array. */
+export const listed = {
+  sqlite: 'IN (SELECT value FROM json_each(?))',
+  postgres: '= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(? AS jsonb))::bigint))',
+} as const;
+
 /** How many rows SQLite is given at once. With 32 it is no faster. */
 export const batchSize = 16;
 

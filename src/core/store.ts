@@ -321,6 +321,8 @@ export interface Scope<K extends Kind> {
   between<T>(before: Promise<unknown> | undefined, work: () => Result<K, T>, last: () => void): Result<K, T>;
   /** What comes of a result, when it is there. */
   after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
+  /** The same, where what comes of it is a result itself. */
+  chain<T, U>(result: Result<K, T>, next: (value: T) => Result<K, U>): Result<K, U>;
   /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction. */
   aside(script: (structure: number) => Script<void>): void;
   /**

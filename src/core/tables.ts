@@ -35,6 +35,9 @@
  * when to look again, null for never. `seen` is the greatest `since` there was: it is less than that after a wall clock that was wrong has been set back. `last` is the last tick
  * that has added a job, `job` that job.
  *
+ * Caches. `rank` tells which entry is to go first, the one with the least: by when it was stored or used, on the steady clock, or by how often it was used, plus what `aged` was then; null where none is to. `expires` is on the steady clock,
+ * `stored` and `used` on the wall clock, for people. An entry with `tagged` has rows in `cache_tags`, which go with it by a trigger. `kept` is when somebody last looked for what has expired.
+ *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */
 export const tables: string = `
@@ -256,6 +259,41 @@ CREATE TABLE job_counts (
   bytes INTEGER NOT NULL,
   PRIMARY KEY (structure, slot)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE caches (
+  structure INTEGER PRIMARY KEY,
+  eviction TEXT NOT NULL,
+  most_bytes INTEGER NOT NULL,
+  most_entries INTEGER NOT NULL,
+  aged REAL NOT NULL DEFAULT 0,
+  kept REAL NOT NULL DEFAULT 0,
+  hits INTEGER NOT NULL DEFAULT 0,
+  misses INTEGER NOT NULL DEFAULT 0,
+  evictions INTEGER NOT NULL DEFAULT 0,
+  expirations INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE cached_entries (
+  id INTEGER PRIMARY KEY,
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  value ANY NOT NULL,
+  bytes INTEGER NOT NULL,
+  stored REAL NOT NULL,
+  expires REAL,
+  rank REAL,
+  used REAL,
+  hits INTEGER NOT NULL DEFAULT 0,
+  tagged INTEGER
+) STRICT;
+CREATE UNIQUE INDEX cached_by_key ON cached_entries (structure, key);
+CREATE INDEX cached_by_rank ON cached_entries (structure, rank) WHERE rank IS NOT NULL;
+CREATE INDEX cached_by_expiry ON cached_entries (structure, expires) WHERE expires IS NOT NULL;
+CREATE TABLE cache_tags (
+  structure INTEGER NOT NULL,
+  tag TEXT NOT NULL,
+  entry INTEGER NOT NULL,
+  PRIMARY KEY (structure, tag, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cache_tags_by_entry ON cache_tags (entry);
 CREATE TABLE schedules (
   structure INTEGER NOT NULL,
   name TEXT NOT NULL,

@@ -1,3 +1,7 @@
+CREATE INDEX cache_tags_by_entry ON cache_tags (entry);
+CREATE INDEX cached_by_expiry ON cached_entries (structure, expires) WHERE expires IS NOT NULL;
+CREATE UNIQUE INDEX cached_by_key ON cached_entries (structure, key);
+CREATE INDEX cached_by_rank ON cached_entries (structure, rank) WHERE rank IS NOT NULL;
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
 CREATE INDEX job_admissions_by_queue ON job_admissions (structure);
 CREATE INDEX job_children_by_child ON job_children (child) WHERE stage IS NULL;
@@ -24,6 +28,37 @@ CREATE TABLE barriers (
   round INTEGER NOT NULL,
   arrived INTEGER NOT NULL,
   broken INTEGER NOT NULL
+) STRICT;
+CREATE TABLE cache_tags (
+  structure INTEGER NOT NULL,
+  tag TEXT NOT NULL,
+  entry INTEGER NOT NULL,
+  PRIMARY KEY (structure, tag, entry)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE cached_entries (
+  id INTEGER PRIMARY KEY,
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  value ANY NOT NULL,
+  bytes INTEGER NOT NULL,
+  stored REAL NOT NULL,
+  expires REAL,
+  rank REAL,
+  used REAL,
+  hits INTEGER NOT NULL DEFAULT 0,
+  tagged INTEGER
+) STRICT;
+CREATE TABLE caches (
+  structure INTEGER PRIMARY KEY,
+  eviction TEXT NOT NULL,
+  most_bytes INTEGER NOT NULL,
+  most_entries INTEGER NOT NULL,
+  aged REAL NOT NULL DEFAULT 0,
+  kept REAL NOT NULL DEFAULT 0,
+  hits INTEGER NOT NULL DEFAULT 0,
+  misses INTEGER NOT NULL DEFAULT 0,
+  evictions INTEGER NOT NULL DEFAULT 0,
+  expirations INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE clocks (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -233,6 +268,18 @@ CREATE TABLE waiters (
   since REAL NOT NULL,
   label TEXT
 ) STRICT;
+CREATE TRIGGER cached_added AFTER INSERT ON cached_entries BEGIN
+  UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
+END;
+CREATE TRIGGER cached_removed AFTER DELETE ON cached_entries BEGIN
+  UPDATE structures SET size = size - 1, bytes = bytes - OLD.bytes WHERE id = OLD.structure;
+END;
+CREATE TRIGGER cached_resized AFTER UPDATE OF bytes ON cached_entries WHEN NEW.bytes <> OLD.bytes BEGIN
+  UPDATE structures SET bytes = bytes + NEW.bytes - OLD.bytes WHERE id = NEW.structure;
+END;
+CREATE TRIGGER cached_untagged AFTER DELETE ON cached_entries WHEN OLD.tagged IS NOT NULL BEGIN
+  DELETE FROM cache_tags WHERE entry = OLD.id;
+END;
 CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
   UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
 END;

@@ -1,4 +1,4 @@
-import { Statement } from '../../core/statement.js';
+import { listed, Statement } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
 import type { JobState } from './looking.js';
 import { dataOf, type Stage } from './statements.js';
@@ -65,8 +65,6 @@ export const finding: Readonly<Record<JobState | 'any', readonly Statement<Liste
   cancelled: [picking(inEnded('cancelled'))],
 };
 
-export const inSqlite = 'IN (SELECT value FROM json_each(?))';
-export const inPostgres = '= ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(? AS jsonb))::bigint))';
 const owner = (column: string): string => `(SELECT o.${column} FROM owners o WHERE o.id = jobs.owner)`;
 const shown = `SELECT id, state, rank, due, ${steady}, failures, deaths, added, started, ended, name, grp, ${dataOf}, outcome, progress, options, ${owner('host')}, ${owner('process')} FROM jobs WHERE structure = ? AND id`;
 const notes = 'SELECT job, at, kind, note FROM job_notes WHERE job';
@@ -74,11 +72,11 @@ const notes = 'SELECT job, at, kind, note FROM job_notes WHERE job';
 /** Statements that read jobs by their numbers, a JSON array. */
 export const sql = {
   jobs: new Statement<[structure: number, ids: string], JobRow>(
-    `${shown} ${inSqlite} ORDER BY id`,
-    `${shown} ${inPostgres} ORDER BY id`,
+    `${shown} ${listed.sqlite} ORDER BY id`,
+    `${shown} ${listed.postgres} ORDER BY id`,
   ),
   notes: new Statement<[ids: string], NoteRow>(
-    `${notes} ${inSqlite} ORDER BY id`,
-    `${notes} ${inPostgres} ORDER BY id`,
+    `${notes} ${listed.sqlite} ORDER BY id`,
+    `${notes} ${listed.postgres} ORDER BY id`,
   ),
 };

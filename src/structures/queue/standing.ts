@@ -1,7 +1,6 @@
 import { all, get, type Script } from '../../core/script.js';
-import { Statement } from '../../core/statement.js';
+import { listed, Statement } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
-import { inPostgres, inSqlite } from './list-statements.js';
 import type { Claim } from './outcomes.js';
 
 const held = "SELECT id, claim FROM jobs WHERE state = 'running' AND id";
@@ -9,8 +8,8 @@ const held = "SELECT id, claim FROM jobs WHERE state = 'running' AND id";
 export const sql = {
   /** By which claims some jobs run, given as a JSON array of their numbers. */
   held: new Statement<[ids: string], [id: number, claim: number]>(
-    `${held} ${inSqlite}`,
-    `${held} ${inPostgres}`,
+    `${held} ${listed.sqlite}`,
+    `${held} ${listed.postgres}`,
   ),
   /** Whether somebody who took jobs is gone, or a job is overdue. */
   anyLost: new Statement<[structure: number, structure: number], [one: number]>(

@@ -1,0 +1,266 @@
+import type { Key, KeyColumn } from '../core/key.js';
+import { finiteNumber, type Duration } from '../core/options.js';
+import { run, type Script } from '../core/script.js';
+import {
+  nothing,
+  scopeOf,
+  type AsyncStore,
+  type Kind,
+  type Result,
+  type Scope,
+  type Store,
+  type StoreOf,
+} from '../core/store.js';
+import { keepTidy } from './cache/keeper.js';
+import {
+  resolveCache,
+  resolveSet,
+  type CacheOptions,
+  type IncrementOptions,
+  type Keeping,
+  type SetOptions,
+} from './cache/options.js';
+import { CacheReading } from './cache/reading.js';
+import { CacheScripts, increased, type EncodedEntry } from './cache/scripts.js';
+import { sql } from './cache/statements.js';
+import { Uses } from './cache/uses.js';
+
+/** What {@link Cache} and {@link AsyncCache} have in common. */
+class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
+  static {
+    // What a debugger and console.log show.
+    Object.defineProperty(this, 'name', { value: 'Cache' });
+  }
+
+  readonly #scope: Scope<S>;
+  readonly #scripts: CacheScripts<K, V>;
+  readonly #ttl: number | null;
+
+  /** The name it was constructed with. */
+  readonly name: string;
+
+  constructor(store: StoreOf<S>, name: string, options: CacheOptions = {}) {
+    const { limits, ttl, statistics } = resolveCache(options);
+    const setup = function* (structure: number): Script<void> {
+      uses.eviction = yield* scripts.setUp(structure, limits);
+    };
+    const scope = scopeOf(store, { kind: 'cache', name, setup });
+    const scripts = new CacheScripts<K, V>(scope.kind);
+    const uses = new Uses(scope, statistics);
+    super({ scope, scripts, uses });
+    keepTidy(scope, uses);
+    this.#scope = scope;
+    this.#scripts = scripts;
+    this.#ttl = ttl;
+    this.name = name;
+  }
+
+  /**
+   * Stores `value` under `key`: a copy. Where there is no room for it, others go, as `eviction` says. A key that is there keeps its place in the order of insertion; its time, its tags and its uses begin anew.
+   *
+   * @throws `TypeError` when something in `value` can't be stored, naming the path to it; `TypeError`, `RangeError` when `key` is no key, or for options that make no
+   * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
+   */
+  set(key: K, value: V, options?: SetOptions): Result<S, void> {
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
+  }
+
+  /** Stores many entries, all or none, like {@link set}. */
+  setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Result<S, void> {
+    return this.#scope.write(
+      () => this.#scripts.entries(entries, resolveSet(options, this.#ttl)),
+      (structure, all) => this.#scripts.putAll(structure, all),
+    );
+  }
+
+  /** Stores `value` under `key` unless there is an entry that has not expired; tells whether it did. Of many processes that do so at once, one does. @throws What {@link set} throws. */
+  add(key: K, value: V, options?: SetOptions): Result<S, boolean> {
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#add(entry));
+  }
+
+  /** Has the entry of `key` last for `ttl` from now on; without it, for the `ttl` of the cache. Tells whether there is one. */
+  touch(key: K, ttl?: Duration): Result<S, boolean> {
+    return this.#scope.write(
+      () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
+      function* (structure, { column, keeping }): Script<boolean> {
+        return (yield* run(sql.touch, keeping.ttl, structure, column)) > 0;
+      },
+    );
+  }
+
+  /** Deletes the entry of `key` and returns its value; `undefined` when there is none. */
+  pop(key: K): Result<S, V | undefined> {
+    return this.#scope.write(
+      () => this.#scripts.key(key),
+      (structure, column) => this.#scripts.pop(structure, column),
+    );
+  }
+
+  /** Deletes the entry of `key`; tells whether there was one. */
+  delete(key: K): Result<S, boolean> {
+    const scripts = this.#scripts;
+    return this.#scope.quick(
+      sql.delete,
+      () => scripts.key(key),
+      (structure, column) => [structure, column],
+      () => true,
+      function* (): Script<boolean> {
+        return false;
+      },
+    );
+  }
+
+  /** Deletes many entries, all or none; tells how many there were. */
+  deleteMany(keys: Iterable<K>): Result<S, number> {
+    return this.#scope.write(
+      () => this.#scripts.keys(keys),
+      (structure, columns) => this.#scripts.delete(structure, columns),
+    );
+  }
+
+  /**
+   * Adds `by` to the number under `key`, which is `initial` where there is none, in one step that nothing comes between. What is there keeps its time and its tags.
+   *
+   * @param by - A finite number. @defaultValue 1
+   * @returns The new number.
+   * @throws `TypeError` when the value is no number, `RangeError` when a number can't hold the sum; what {@link set} throws.
+   */
+  increment(this: CacheOf<S, number, K>, key: K, by = 1, options?: IncrementOptions): Result<S, number> {
+    return this.#change(
+      () => {
+        finiteNumber('by', by);
+        const initial = options?.initial ?? 0;
+        finiteNumber('initial', initial);
+        return {
+          column: this.#scripts.key(key),
+          keeping: resolveSet(options, this.#ttl, ['initial']),
+          initial,
+        };
+      },
+      ({ initial }) =>
+        (current) =>
+          increased(current, by, initial),
+      (value = 0) => value,
+    );
+  }
+
+  /** Subtracts `by` from a number: see {@link increment}. */
+  decrement(this: CacheOf<S, number, K>, key: K, by = 1, options?: IncrementOptions): Result<S, number> {
+    return this.increment(key, -by, options);
+  }
+
+  /**
+   * Replaces the value of `key` by `change` of it, in one step that nothing comes between. `change` gets `undefined` when there is no value; returning `undefined` deletes the entry. It
+   * must be pure, and not async: it may be called again. What is there keeps its time and its tags; `options` hold for an entry that is new.
+   *
+   * @returns What `change` returned. @throws What {@link set} throws; whatever `change` throws.
+   */
+  update(
+    key: K,
+    change: (current: V | undefined) => V | undefined,
+    options?: SetOptions,
+  ): Result<S, V | undefined> {
+    return this.#change(
+      () => ({ column: this.#scripts.key(key), keeping: resolveSet(options, this.#ttl) }),
+      () => change,
+      (value) => value,
+    );
+  }
+
+  #encoded(key: K, value: V, options: SetOptions | undefined): Result<S, EncodedEntry> {
+    return this.#scope.settled(() =>
+      this.#scripts.encoded(this.#scripts.key(key), value, resolveSet(options, this.#ttl)),
+    );
+  }
+
+  #set(entry: EncodedEntry): Result<S, void> {
+    const scripts = this.#scripts;
+    if (entry.tags.length > 0) return this.#put(entry);
+    const stored = this.#scope.quick(
+      sql.setQuickly,
+      () => entry,
+      (structure) => scripts.row(structure, entry),
+      (): true | undefined => true,
+      (structure) => scripts.put(structure, entry),
+    );
+    return this.#scope.chain(stored, (done) => (done ? this.#scope.settled(nothing) : this.#put(entry)));
+  }
+
+  #put(entry: EncodedEntry): Result<S, void> {
+    return this.#untilDone(
+      () => entry,
+      (structure) => this.#scripts.put(structure, entry),
+      nothing,
+    );
+  }
+
+  #add(entry: EncodedEntry): Result<S, boolean> {
+    return this.#untilDone(
+      () => entry,
+      (structure) => this.#scripts.add(structure, entry),
+      (added) => added === true,
+    );
+  }
+
+  #change<A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
+    prepare: () => A,
+    change: (prepared: A) => (current: V | undefined) => V | undefined,
+    read: (value: V | undefined) => T,
+  ): Result<S, T> {
+    return this.#untilDone(
+      prepare,
+      (structure, prepared) =>
+        this.#scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
+      (outcome) => read(outcome?.value),
+    );
+  }
+
+  /** Runs a script again, each time in a transaction of its own, until it answers something: what needs much room then never holds the write lock for long. */
+  #untilDone<A, T, U>(
+    prepare: () => A,
+    script: (structure: number, prepared: A) => Script<T | undefined>,
+    read: (outcome: T | undefined) => U,
+  ): Result<S, U> {
+    let outcome: T | undefined;
+    return this.#scope.repeat(
+      prepare,
+      function* (structure, _state: true | undefined, prepared): Script<true | undefined> {
+        outcome = yield* script(structure, prepared);
+        return outcome === undefined ? true : undefined;
+      },
+      () => read(outcome),
+    );
+  }
+}
+
+/** A cache in an embedded store. */
+export interface Cache<V, K extends Key = Key> extends CacheOf<'embedded', V, K> {
+  readonly size: number;
+  readonly bytes: number;
+}
+
+/** A cache in a server store. */
+export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V, K> {
+  readonly size: Promise<number>;
+  readonly bytes: Promise<number>;
+}
+
+/**
+ * The cache `name`: a {@link Cache} in an embedded store, an {@link AsyncCache} in a server store. Entries expire, are found by tags, and go when it is full; the same kind and name is the same cache in
+ * every process.
+ *
+ * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
+ * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
+ * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_CONNECTION` it may have been.
+ *
+ * @example
+ * const pages = new Cache<string>(store, 'pages', { ttl: '1h', maxBytes: '100MiB' });
+ * pages.set('/', html, { tags: ['home'] });
+ * pages.get('/');
+ * pages.invalidate('home');
+ */
+export const Cache: {
+  new <V, K extends Key = Key>(store: Store, name: string, options?: CacheOptions): Cache<V, K>;
+  new <V, K extends Key = Key>(store: AsyncStore, name: string, options?: CacheOptions): AsyncCache<V, K>;
+} = CacheOf;

@@ -1,0 +1,45 @@
+import { outside } from '../../core/outside.js';
+import { get, run, type Script } from '../../core/script.js';
+import { nothing, type Kind, type Scope } from '../../core/store.js';
+import { expireSome } from './removing.js';
+import { sql } from './statements.js';
+
+/** How often it is looked for what has expired, in milliseconds: one process at a time does. */
+const interval = 5_000;
+
+/** Removes what has expired, also where nobody writes, as long as `user` is in use. It keeps neither that in memory nor the process alive. */
+export function keepTidy<S extends Kind>(scope: Scope<S>, user: object): void {
+  const used = new WeakRef(user);
+  let busy = false;
+  const look = async (): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    await expireAll(scope).catch(nothing);
+    busy = false;
+  };
+  const timer = outside(() =>
+    setInterval(
+      () => {
+        if (used.deref() === undefined || scope.closing.aborted) clearInterval(timer);
+        else void look();
+      },
+      // Jitter, or all processes that were started together would look together.
+      interval * (0.8 + 0.4 * Math.random()),
+    ),
+  );
+  timer.unref();
+}
+
+async function expireAll<S extends Kind>(scope: Scope<S>): Promise<void> {
+  if (!(await scope.read(nothing, hasExpired))) return;
+  let removed = await scope.soon(begin);
+  while (removed > 0) removed = await scope.soon(expireSome);
+}
+
+function* begin(structure: number): Script<number> {
+  return (yield* run(sql.keep, structure, interval / 2)) === 0 ? 0 : yield* expireSome(structure);
+}
+
+function* hasExpired(structure: number): Script<boolean> {
+  return (yield* get(sql.expired, structure, 1)) !== undefined;
+}

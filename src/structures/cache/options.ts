@@ -1,0 +1,169 @@
+import {
+  boolean,
+  byteSize,
+  iterable,
+  knownKeys,
+  longest,
+  milliseconds,
+  nameString,
+  oneOf,
+  resolveReverse,
+  wholeNumber,
+  type Duration,
+  type IterationOptions,
+  type Size,
+} from '../../core/options.js';
+import type { Key } from '../../core/key.js';
+import type { Eviction } from './statements.js';
+
+export type { Eviction } from './statements.js';
+
+/** How full a cache may be, and what goes first then. They are stored with it, for all processes; what is not given stays as it is stored. */
+export interface CacheLimits {
+  /** The most bytes that its keys and values take together, 1 or more: see {@link Cache.bytes}. @defaultValue `'1GiB'` */
+  readonly maxBytes?: Size | undefined;
+  /** The most entries, 1 or more. @defaultValue `Infinity` */
+  readonly maxEntries?: number | undefined;
+  /**
+   * Which entries go first when it is full: those that were stored longest ago; those that were not read for longest; or those that are read least often, where what was read long ago
+   * counts for less and less (LFU-DA; Arlitt et al., "Evaluating content management techniques for Web proxy caches", 2000). What has expired goes before all others. With `'none'` nothing that has not expired goes: storing more than
+   * there is room for throws `ERR_FULL`.
+   *
+   * That an entry was read is written some seconds later, with others.
+   * @defaultValue `'least-recently-stored'`
+   */
+  readonly eviction?: Eviction | undefined;
+}
+
+/** Options of {@link Cache}. */
+export interface CacheOptions extends CacheLimits {
+  /** How long entries are kept that are stored without a `ttl` of their own: up to 100 years. It belongs to this object, not to the data. @defaultValue `Infinity` */
+  readonly ttl?: Duration | undefined;
+  /** Whether hits and misses are counted, for {@link Cache.stats}, by this object. @defaultValue `false` */
+  readonly statistics?: boolean | undefined;
+}
+
+/** How an entry is stored. */
+export interface SetOptions {
+  /** How long it is kept: up to 100 years, or `Infinity`. By a clock that nobody sets, and that goes on over a reboot. @defaultValue `ttl` of the cache */
+  readonly ttl?: Duration | undefined;
+  /** By which it can be found, and removed with others: strings of 1 to 512 characters. @defaultValue none */
+  readonly tags?: Iterable<string> | undefined;
+}
+
+/** Options of {@link Cache.increment}. */
+export interface IncrementOptions extends SetOptions {
+  /** What an entry that is not there starts from. @defaultValue 0 */
+  readonly initial?: number | undefined;
+}
+
+/** What {@link Cache.stats} gives. Counted by all processes; hits and misses by those caches that were made with `statistics: true`, and written a second later. */
+export interface CacheStats {
+  readonly hits: number;
+  readonly misses: number;
+  /** How many entries have gone since there was no room for them. */
+  readonly evictions: number;
+  /** How many entries have gone since their time was over. */
+  readonly expirations: number;
+}
+
+/** Which keys are iterated over. */
+export interface CacheKeysOptions extends IterationOptions {
+  /** Only those that have it. */
+  readonly tag?: string | undefined;
+  /** Only those that begin with it, in the order of keys: strings, bytes, or tuples whose first elements are these. */
+  readonly prefix?: string | Uint8Array | readonly Key[] | undefined;
+}
+
+/** {@link SetOptions}, checked: milliseconds, or null for ever. */
+export interface Keeping {
+  readonly ttl: number | null;
+  readonly tags: readonly string[];
+}
+
+/** What is stored with a cache, as far as it is given. */
+export interface StoredLimits {
+  readonly eviction: Eviction | undefined;
+  readonly mostBytes: number | undefined;
+  readonly mostEntries: number | undefined;
+}
+
+const evictions = ['least-recently-stored', 'least-recently-used', 'least-frequently-used', 'none'] as const;
+
+/** Unlimited, as it is stored. */
+const unlimited = Number.MAX_SAFE_INTEGER;
+
+/** What holds where nothing was stored yet. */
+export const defaultLimits = {
+  eviction: 'least-recently-stored',
+  mostBytes: 2 ** 30,
+  mostEntries: unlimited,
+} as const;
+
+/** {@link CacheOptions}, checked. */
+export function resolveCache(given: CacheOptions): {
+  readonly limits: StoredLimits;
+  readonly ttl: number | null;
+  readonly statistics: boolean;
+} {
+  knownKeys('options of Cache', given, ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics']);
+  const { maxBytes, maxEntries, eviction, ttl = Infinity, statistics = false } = given;
+  if (eviction !== undefined) oneOf('eviction', eviction, evictions);
+  boolean('statistics', statistics);
+  if (maxEntries !== undefined && maxEntries !== Infinity) wholeNumber('maxEntries', maxEntries, 1);
+  const limits = {
+    eviction,
+    mostBytes:
+      maxBytes === undefined ? undefined : limitOf(maxBytes, (size) => byteSize('maxBytes', size, 1)),
+    mostEntries: maxEntries === undefined ? undefined : limitOf(maxEntries, (entries) => entries),
+  };
+  return { limits, ttl: resolveTtl(ttl), statistics };
+}
+
+function limitOf<T>(given: T, read: (given: T) => number): number {
+  return given === Infinity ? unlimited : read(given);
+}
+
+function resolveTtl(ttl: Duration): number | null {
+  return ttl === Infinity ? null : milliseconds('ttl', ttl, longest);
+}
+
+/** @param ttl - What holds where none is given. */
+export function resolveSet(
+  given: SetOptions | undefined,
+  ttl: number | null,
+  others: readonly string[] = [],
+): Keeping {
+  if (given === undefined) return { ttl, tags: [] };
+  knownKeys('options', given, ['ttl', 'tags', ...others]);
+  return {
+    ttl: given.ttl === undefined ? ttl : resolveTtl(given.ttl),
+    tags: given.tags === undefined ? [] : resolveTags(given.tags),
+  };
+}
+
+export function resolveTags(given: Iterable<string>): readonly string[] {
+  const tags = [...new Set(iterable('tags', given))];
+  for (const tag of tags) nameString('a tag', tag);
+  return tags;
+}
+
+export function resolveKeys(given: CacheKeysOptions = {}): {
+  readonly reverse: boolean;
+  readonly tag: string | undefined;
+  readonly prefix: CacheKeysOptions['prefix'];
+} {
+  knownKeys('options of keys()', given, ['reverse', 'tag', 'prefix']);
+  const { tag, prefix, reverse } = given;
+  if (tag !== undefined) nameString('tag', tag);
+  if (tag !== undefined && prefix !== undefined)
+    throw new TypeError('keys() takes a tag or a prefix, not both');
+  return { reverse: resolveReverse({ reverse }), tag, prefix };
+}
+
+export function resolveStats(given: { readonly reset?: boolean | undefined }): boolean {
+  knownKeys('options of stats()', given, ['reset']);
+  const { reset = false } = given;
+  boolean('reset', reset);
+  return reset;
+}

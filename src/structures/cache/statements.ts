@@ -1,0 +1,250 @@
+import type { ValueColumn } from '../../core/columns.js';
+import type { KeyColumn } from '../../core/key.js';
+import { placeMask, places } from '../../core/schema.js';
+import { listed, Statement } from '../../core/statement.js';
+import { steady } from '../../core/steady.js';
+
+/** Which entries go first when a cache is full. */
+export type Eviction = 'least-recently-stored' | 'least-recently-used' | 'least-frequently-used' | 'none';
+
+/** What an upsert is given; the structure three times, the bytes twice. `ttl` is in milliseconds, null for ever. */
+export type Upsert = [
+  structure: number,
+  structure: number,
+  bytes: number,
+  key: KeyColumn,
+  value: ValueColumn,
+  bytes: number,
+  ttl: number | null,
+  structure: number,
+];
+
+/** An entry, as `entry()` shows it: times in milliseconds of the wall clock. */
+export type EntryRow = [
+  value: unknown,
+  bytes: number,
+  stored: number,
+  expires: number | null,
+  used: number | null,
+  hits: number,
+  id: number,
+];
+
+/** How full a cache is, and how full it may be. */
+export type FillRow = [
+  eviction: Eviction,
+  mostBytes: number,
+  mostEntries: number,
+  bytes: number,
+  entries: number,
+];
+
+/** Of a cache that nothing was stored in. */
+export const emptyFill: FillRow = ['none', 0, 0, 0, 0];
+
+export type CountRow = [hits: number, misses: number, evictions: number, expirations: number];
+
+const live = `(e.expires IS NULL OR e.expires > ${steady})`;
+/** Behind all that were stored or used before; or used once, from when the last one was evicted. */
+const rankOf = (c: string): string =>
+  `CASE ${c}eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN ${c}aged + 1 ELSE ${steady} END`;
+const target = 'INTO cached_entries AS e (id, structure, key, value, bytes, stored, expires, rank)';
+const overwriting =
+  'value = excluded.value, bytes = excluded.bytes, stored = excluded.stored, expires = excluded.expires, rank = excluded.rank, used = NULL, hits = 0';
+
+/**
+ * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none, even without
+ * what it overwrites; nor where an entry is there that fails `condition`.
+ */
+function upsert(room: boolean, condition: string): Statement<Upsert> {
+  const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE ${condition}`;
+  const next = `(SELECT id * ${places} + sequence + 1 FROM structures WHERE id = ?)`;
+  const fits = room ? 'AND s.size < c.most_entries AND s.bytes + ? <= c.most_bytes' : 'AND ? > 0';
+  const total = (column: string): string =>
+    `(SELECT coalesce(sum(t.${column}), 0) FROM tallies t WHERE t.structure = st.id)`;
+  const fitsThere = room
+    ? `AND ${total('size')} < c.most_entries AND ${total('bytes')} + CAST(? AS bigint) <= c.most_bytes`
+    : 'AND CAST(? AS bigint) > 0';
+  return new Statement(
+    `INSERT OR IGNORE ${target} VALUES (${next},
+       (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? ${fits}),
+       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?)) ${conflict}`,
+    `WITH s AS (SELECT st.id, ${rankOf('c.')} AS rank FROM structures st JOIN caches c ON c.structure = st.id WHERE st.id = ? AND st.id = ? ${fitsThere} FOR KEY SHARE OF st)
+     INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint), wall(), ${steady} + CAST(? AS double precision), s.rank
+     FROM s WHERE s.id = CAST(? AS bigint) ${conflict}`,
+  );
+}
+
+/** The entry of a key. */
+const found = 'FROM cached_entries e WHERE e.structure = ? AND e.key = ?';
+const filling = (size: string, bytes: string): string =>
+  `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size} FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
+const tallied = (column: string): string =>
+  `(SELECT CAST(coalesce(sum(t.${column}), 0) AS bigint) FROM tallies t WHERE t.structure = c.structure)`;
+const wallOfExpiry = `CAST(e.expires - ${steady} + wall() AS double precision)`;
+
+export const sql = {
+  get: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
+    `SELECT e.value ${found} AND ${live}`,
+  ),
+  has: new Statement<[structure: number, key: KeyColumn], [one: number]>(`SELECT 1 ${found} AND ${live}`),
+  entry: new Statement<[structure: number, key: KeyColumn], EntryRow>(
+    `SELECT e.value, e.bytes, e.stored, ${wallOfExpiry}, e.used, e.hits, e.id ${found} AND ${live}`,
+  ),
+  /** Where there is room, and what is there has no tags: else it does nothing. */
+  setQuickly: upsert(true, 'e.tagged IS NULL'),
+  addQuickly: upsert(true, `e.tagged IS NULL AND NOT ${live}`),
+  set: upsert(false, 'e.bytes > 0'),
+  /** What is overwritten, expired or not. */
+  old: new Statement<[structure: number, key: KeyColumn], [id: number, bytes: number, tagged: number | null]>(
+    `SELECT e.id, e.bytes, e.tagged ${found}`,
+  ),
+  tagged: new Statement<[tagged: number | null, id: number]>(
+    'UPDATE cached_entries SET tagged = ? WHERE id = ?',
+  ),
+  addTag: new Statement<[structure: number, tag: string, entry: number]>(
+    'INSERT INTO cache_tags (structure, tag, entry) VALUES (?, ?, ?) ON CONFLICT (structure, tag, entry) DO NOTHING',
+  ),
+  removeTags: new Statement<[entry: number]>('DELETE FROM cache_tags WHERE entry = ?'),
+  tags: new Statement<[entry: number], [tag: string]>(
+    'SELECT tag FROM cache_tags WHERE entry = ? ORDER BY tag',
+  ),
+  /** Another value, and all else as it was. */
+  change: new Statement<[value: ValueColumn, bytes: number, structure: number, key: KeyColumn]>(
+    `UPDATE cached_entries SET value = ?, bytes = ?, stored = wall() WHERE structure = ? AND key = ?`,
+  ),
+  touch: new Statement<[ttl: number | null, structure: number, key: KeyColumn]>(
+    `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision) WHERE e.structure = ? AND e.key = ? AND ${live}`,
+  ),
+  delete: new Statement<[structure: number, key: KeyColumn]>(
+    `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${live}`,
+  ),
+  /** Also one that has expired. */
+  remove: new Statement<[id: number]>('DELETE FROM cached_entries WHERE id = ?'),
+  removeMany: new Statement<[ids: string]>(
+    `DELETE FROM cached_entries WHERE id ${listed.sqlite}`,
+    `DELETE FROM cached_entries WHERE id ${listed.postgres}`,
+  ),
+  fill: new Statement<[structure: number], FillRow>(
+    filling('s.size', 's.bytes'),
+    filling(tallied('size'), tallied('bytes')),
+  ),
+  configure: new Statement<[structure: number, eviction: Eviction, mostBytes: number, mostEntries: number]>(
+    `INSERT INTO caches (structure, eviction, most_bytes, most_entries) VALUES (?, ?, ?, ?)
+     ON CONFLICT (structure) DO UPDATE SET eviction = excluded.eviction, most_bytes = excluded.most_bytes, most_entries = excluded.most_entries`,
+  ),
+  /** Those that come first, in their order. */
+  victims: new Statement<[structure: number, most: number], [id: number, bytes: number, rank: number]>(
+    'SELECT id, bytes, rank FROM cached_entries WHERE structure = ? AND rank IS NOT NULL ORDER BY rank, id LIMIT ?',
+  ),
+  expired: new Statement<[structure: number, most: number], [id: number, bytes: number]>(
+    `SELECT id, bytes FROM cached_entries WHERE structure = ? AND expires <= (SELECT ${steady}) ORDER BY expires LIMIT ?`,
+  ),
+  evicted: new Statement<[aged: number, evictions: number, structure: number]>(
+    `UPDATE caches SET aged = CASE eviction WHEN 'least-frequently-used' THEN CAST(? AS double precision) ELSE aged END, evictions = evictions + ? WHERE structure = ?`,
+  ),
+  hasExpired: new Statement<[expirations: number, structure: number]>(
+    'UPDATE caches SET expirations = expirations + ? WHERE structure = ?',
+  ),
+  /** Entries that have a tag, and were there when the newest had that place. */
+  tagging: new Statement<
+    [structure: number, tag: string, structure: number, newest: number, most: number],
+    [entry: number]
+  >(
+    `SELECT entry FROM cache_tags WHERE structure = ? AND tag = ? AND entry <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY entry LIMIT ?`,
+  ),
+  newest: new Statement<[structure: number, structure: number], [place: number]>(
+    `SELECT id & ${placeMask} FROM cached_entries WHERE id >= CAST(? AS bigint) * ${places} AND id < (CAST(? AS bigint) + 1) * ${places}
+     ORDER BY id DESC LIMIT 1`,
+  ),
+  clear: new Statement<[structure: number, structure: number, newest: number, most: number]>(
+    `DELETE FROM cached_entries WHERE id IN (SELECT id FROM cached_entries
+     WHERE id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?)`,
+  ),
+  /** That an entry was used so many times, the last time so many milliseconds ago. */
+  used: new Statement<
+    [uses: number, ago: number, uses: number, ago: number, structure: number, key: KeyColumn]
+  >(
+    `UPDATE cached_entries SET hits = hits + CAST(? AS bigint), used = max(coalesce(used, 0), wall() - ?),
+       rank = (SELECT CASE c.eviction WHEN 'least-frequently-used' THEN c.aged + cached_entries.hits + CAST(? AS bigint) + 1
+         WHEN 'least-recently-used' THEN max(cached_entries.rank, ${steady} - ?) ELSE cached_entries.rank END FROM caches c WHERE c.structure = cached_entries.structure)
+     WHERE structure = ? AND key = ?`,
+    `UPDATE cached_entries AS e SET hits = e.hits + CAST(? AS bigint), used = greatest(coalesce(e.used, 0), wall() - CAST(? AS double precision)),
+       rank = (SELECT CASE c.eviction WHEN 'least-frequently-used' THEN c.aged + e.hits + CAST(? AS bigint) + 1
+         WHEN 'least-recently-used' THEN greatest(e.rank, ${steady} - CAST(? AS double precision)) ELSE e.rank END FROM caches c WHERE c.structure = e.structure)
+     WHERE e.structure = ? AND e.key = ?`,
+  ),
+  counted: new Statement<[hits: number, misses: number, structure: number]>(
+    'UPDATE caches SET hits = hits + CAST(? AS bigint), misses = misses + CAST(? AS bigint) WHERE structure = ?',
+  ),
+  counts: new Statement<[structure: number], CountRow>(
+    'SELECT hits, misses, evictions, expirations FROM caches WHERE structure = ?',
+  ),
+  resetCounts: new Statement<[structure: number]>(
+    'UPDATE caches SET hits = 0, misses = 0, evictions = 0, expirations = 0 WHERE structure = ?',
+  ),
+  /** Whether somebody is to look for what has expired: nobody has for so long, in milliseconds. */
+  keep: new Statement<[structure: number, interval: number]>(
+    `UPDATE caches SET kept = ${steady} WHERE structure = ? AND kept <= ${steady} - CAST(? AS double precision)`,
+  ),
+  /** All ranks anew, as the policy wants them. */
+  rerank: new Statement<[structure: number]>(
+    `UPDATE cached_entries AS e SET rank = (SELECT CASE c.eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN c.aged + e.hits + 1
+       WHEN 'least-recently-used' THEN coalesce(e.used, e.stored) - wall() + ${steady} ELSE e.stored - wall() + ${steady} END FROM caches c WHERE c.structure = e.structure)
+     WHERE e.structure = ?`,
+  ),
+};
+
+/** An entry of an iteration: `place` orders entries by insertion. */
+export type ListedRow = [place: number | bigint, key: KeyColumn, value: unknown];
+
+/** Keys beyond 2^53 are exact only as bigints. */
+const bigints = { bigints: true };
+const allColumns = `e.id & ${placeMask}, e.key, e.value`;
+/** Without the values, which may be large. */
+const keyColumns = `e.id & ${placeMask}, e.key, ''`;
+const at = `CAST(? AS bigint) * ${places} + CAST(? AS bigint)`;
+
+type ByPlace = Statement<[structure: number, place: number, structure: number, limit: number], ListedRow>;
+type ByTag = Statement<
+  [structure: number, tag: string, structure: number, place: number, limit: number],
+  ListedRow
+>;
+type ByPrefix = Statement<[structure: number, low: KeyColumn, high: KeyColumn, limit: number], ListedRow>;
+
+const after = (columns: string): ByPlace =>
+  new Statement(
+    `SELECT ${columns} FROM cached_entries e WHERE e.id > ${at} AND e.id < (CAST(? AS bigint) + 1) * ${places} AND ${live} ORDER BY e.id LIMIT ?`,
+    undefined,
+    bigints,
+  );
+const before = (columns: string): ByPlace =>
+  new Statement(
+    `SELECT ${columns} FROM cached_entries e WHERE e.id < ${at} AND e.id >= CAST(? AS bigint) * ${places} AND ${live} ORDER BY e.id DESC LIMIT ?`,
+    undefined,
+    bigints,
+  );
+const byTag = (comparison: string, order: string): ByTag =>
+  new Statement(
+    `SELECT ${keyColumns} FROM cache_tags t JOIN cached_entries e ON e.id = t.entry
+     WHERE t.structure = ? AND t.tag = ? AND t.entry ${comparison} ${at} AND ${live} ORDER BY t.entry ${order} LIMIT ?`,
+    undefined,
+    bigints,
+  );
+const byPrefix = (above: string, below: string, order: string): ByPrefix =>
+  new Statement(
+    `SELECT ${keyColumns} FROM cached_entries e WHERE e.structure = ? AND e.key ${above} ? AND e.key ${below} ? AND ${live} ORDER BY e.key ${order} LIMIT ?`,
+    undefined,
+    bigints,
+  );
+
+/** Entries behind a place in the order of insertion, or before it in reverse; the keys of a tag in that order, those with a prefix in the order of keys. */
+export const lists = {
+  entries: { forward: after(allColumns), reverse: before(allColumns) },
+  keys: { forward: after(keyColumns), reverse: before(keyColumns) },
+  tag: { forward: byTag('>', ''), reverse: byTag('<', 'DESC') },
+  prefix: {
+    first: { forward: byPrefix('>=', '<', ''), reverse: byPrefix('>=', '<', 'DESC') },
+    next: { forward: byPrefix('>', '<', ''), reverse: byPrefix('>=', '<', 'DESC') },
+  },
+};

@@ -1,0 +1,106 @@
+import type { KeyColumn } from '../../core/key.js';
+import { outside } from '../../core/outside.js';
+import { lock, run, type Script } from '../../core/script.js';
+import { nothing, type Kind, type Scope } from '../../core/store.js';
+import { sql, type Eviction } from './statements.js';
+
+/** How late at most it is written that an entry was read, in milliseconds. */
+const writtenAfter = 1_000;
+/** How many entries that were read are remembered before that is written at once. */
+const mostRemembered = 1_000;
+/** How many of them a transaction writes. */
+const writtenAtOnce = 250;
+
+interface Use {
+  readonly key: KeyColumn;
+  uses: number;
+  /** By `performance.now()`. */
+  last: number;
+}
+
+/** What is to be written. */
+export interface Taken {
+  readonly hits: number;
+  readonly misses: number;
+  readonly uses: readonly Readonly<Use>[];
+}
+
+/** Which entries this object has read, and how often it has found none, until that is written: to read costs no transaction. */
+export class Uses<S extends Kind> {
+  readonly #scope: Scope<S>;
+  readonly #counts: boolean;
+  readonly #uses = new Map<KeyColumn, Use>();
+  #hits = 0;
+  #misses = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #leaves = false;
+  /** Of the cache, as far as it is known here. */
+  eviction: Eviction | undefined;
+
+  /** @param counts - Whether hits and misses are counted. */
+  constructor(scope: Scope<S>, counts: boolean) {
+    this.#scope = scope;
+    this.#counts = counts;
+  }
+
+  hit(key: KeyColumn): void {
+    const isRanked = this.eviction === 'least-recently-used' || this.eviction === 'least-frequently-used';
+    if (this.#counts) this.#hits++;
+    if (isRanked) this.#remember(key);
+    if (isRanked || this.#counts) this.#schedule();
+  }
+
+  miss(): void {
+    if (!this.#counts) return;
+    this.#misses++;
+    this.#schedule();
+  }
+
+  /** What is to be written; it is not remembered any more. */
+  take(most = Infinity): Taken {
+    const uses = [...this.#uses].slice(0, most);
+    for (const [id] of uses) this.#uses.delete(id);
+    const taken = { hits: this.#hits, misses: this.#misses, uses: uses.map(([, use]) => use) };
+    this.#hits = 0;
+    this.#misses = 0;
+    return taken;
+  }
+
+  #remember(key: KeyColumn): void {
+    const id = typeof key === 'object' ? `\0${Buffer.from(key).toString('latin1')}` : key;
+    const known = this.#uses.get(id);
+    if (known === undefined) this.#uses.set(id, { key, uses: 1, last: performance.now() });
+    else {
+      known.uses++;
+      known.last = performance.now();
+    }
+  }
+
+  #schedule(): void {
+    if (this.#uses.size >= mostRemembered) this.#write();
+    if (this.#timer !== undefined) return;
+    if (!this.#leaves) this.#scope.onClose((structure) => writeUses(structure, this.take()));
+    this.#leaves = true;
+    this.#timer = outside(() => setTimeout(() => this.#write(), writtenAfter));
+    this.#timer.unref();
+  }
+
+  #write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const taken = this.take(writtenAtOnce);
+    // What could not be written is as if nobody had read it.
+    outside(() => this.#scope.soon((structure) => writeUses(structure, taken))).catch(nothing);
+    if (this.#uses.size > 0) this.#schedule();
+  }
+}
+
+export function* writeUses(structure: number, { hits, misses, uses }: Taken): Script<void> {
+  yield* lock(structure);
+  if (hits + misses > 0) yield* run(sql.counted, hits, misses, structure);
+  const now = performance.now();
+  for (const { key, uses: times, last } of uses) {
+    const ago = Math.max(0, now - last);
+    yield* run(sql.used, times, ago, times, ago, structure, key);
+  }
+}
