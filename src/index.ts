@@ -21,9 +21,11 @@ export type {
   CacheOptions,
   CacheStats,
   Eviction,
+  GetOrSetOptions,
   IncrementOptions,
   SetOptions,
 } from './structures/cache/options.js';
+export type { Produce } from './structures/cache/flights.js';
 export type { CacheEntry } from './structures/cache/scripts.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
 export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './structures/queue.js';

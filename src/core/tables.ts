@@ -36,7 +36,8 @@
  * that has added a job, `job` that job.
  *
  * Caches. `rank` tells which entry is to go first, the one with the least: by when it was stored or used, on the steady clock, or by how often it was used, plus what `aged` was then; null where none is to. `expires` is on the steady clock,
- * `stored` and `used` on the wall clock, for people. An entry with `tagged` has rows in `cache_tags`, which go with it by a trigger. `kept` is when somebody last looked for what has expired.
+ * `stored` and `used` on the wall clock, for people. An entry with `tagged` has rows in `cache_tags`, which go with it by a trigger. `kept` is when somebody last looked for what has expired. Until `fresh` an entry is as new, null for as long as it is kept; `took` is how long it took to work out. In `cache_flights` are
+ * the keys whose values are being worked out, by their `owner`, or whose have failed, with the error, which everybody gets `until` then.
  *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */
@@ -282,11 +283,23 @@ CREATE TABLE cached_entries (
   rank REAL,
   used REAL,
   hits INTEGER NOT NULL DEFAULT 0,
-  tagged INTEGER
+  tagged INTEGER,
+  fresh REAL,
+  took REAL
 ) STRICT;
 CREATE UNIQUE INDEX cached_by_key ON cached_entries (structure, key);
 CREATE INDEX cached_by_rank ON cached_entries (structure, rank) WHERE rank IS NOT NULL;
 CREATE INDEX cached_by_expiry ON cached_entries (structure, expires) WHERE expires IS NOT NULL;
+CREATE TABLE cache_flights (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  owner INTEGER,
+  error ANY,
+  until REAL,
+  UNIQUE (structure, key)
+) STRICT;
+CREATE INDEX cache_flights_by_end ON cache_flights (structure, until) WHERE until IS NOT NULL;
 CREATE TABLE cache_tags (
   structure INTEGER NOT NULL,
   tag TEXT NOT NULL,

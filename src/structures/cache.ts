@@ -11,11 +11,13 @@ import {
   type Store,
   type StoreOf,
 } from '../core/store.js';
+import { Flights, type Produce } from './cache/flights.js';
 import { keepTidy } from './cache/keeper.js';
 import {
   resolveCache,
   resolveSet,
   type CacheOptions,
+  type GetOrSetOptions,
   type IncrementOptions,
   type Keeping,
   type SetOptions,
@@ -35,6 +37,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   readonly #scope: Scope<S>;
   readonly #scripts: CacheScripts<K, V>;
   readonly #ttl: number | null;
+  readonly #flights: Flights<S, V, K>;
 
   /** The name it was constructed with. */
   readonly name: string;
@@ -52,6 +55,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     this.#scope = scope;
     this.#scripts = scripts;
     this.#ttl = ttl;
+    this.#flights = new Flights({ scope, scripts, uses }, ttl);
     this.name = name;
   }
 
@@ -165,6 +169,19 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
       () => change,
       (value) => value,
     );
+  }
+
+  /**
+   * The value of `key`; where there is none, what `produce` gives, which is stored. One caller works it out, in this process and across all of them; the others wait for that. Should it die, another
+   * takes over at once. If `produce` throws, those who wait get the error, and nothing is stored.
+   *
+   * @throws Whatever `produce` throws (in other processes: an `Error` with its name, message, stack and code); what {@link set} throws; {@link HoldfastError} `ERR_TIMEOUT` when it takes longer than `timeout`, and the signal's reason when that
+   * aborts: it is worked out all the same, for the others; `ERR_IN_TRANSACTION` inside a transaction.
+   * @example
+   * const answer = await answers.getOrSet(prompt, () => ask(prompt), { ttl: '1d', staleFor: '1h' });
+   */
+  getOrSet(key: K, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
+    return this.#flights.getOrSet(key, produce, options);
   }
 
   #encoded(key: K, value: V, options: SetOptions | undefined): Result<S, EncodedEntry> {

@@ -1,3 +1,4 @@
+CREATE INDEX cache_flights_by_end ON cache_flights (structure, until) WHERE until IS NOT NULL;
 CREATE INDEX cache_tags_by_entry ON cache_tags (entry);
 CREATE INDEX cached_by_expiry ON cached_entries (structure, expires) WHERE expires IS NOT NULL;
 CREATE UNIQUE INDEX cached_by_key ON cached_entries (structure, key);
@@ -29,6 +30,15 @@ CREATE TABLE barriers (
   arrived INTEGER NOT NULL,
   broken INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE cache_flights (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  structure INTEGER NOT NULL,
+  key ANY NOT NULL,
+  owner INTEGER,
+  error ANY,
+  until REAL,
+  UNIQUE (structure, key)
+) STRICT;
 CREATE TABLE cache_tags (
   structure INTEGER NOT NULL,
   tag TEXT NOT NULL,
@@ -46,7 +56,9 @@ CREATE TABLE cached_entries (
   rank REAL,
   used REAL,
   hits INTEGER NOT NULL DEFAULT 0,
-  tagged INTEGER
+  tagged INTEGER,
+  fresh REAL,
+  took REAL
 ) STRICT;
 CREATE TABLE caches (
   structure INTEGER PRIMARY KEY,

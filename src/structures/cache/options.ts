@@ -1,6 +1,7 @@
 import {
   boolean,
   byteSize,
+  finiteNumber,
   iterable,
   knownKeys,
   longest,
@@ -12,6 +13,7 @@ import {
   type Duration,
   type IterationOptions,
   type Size,
+  type WaitOptions,
 } from '../../core/options.js';
 import type { Key } from '../../core/key.js';
 import type { Eviction } from './statements.js';
@@ -49,6 +51,47 @@ export interface SetOptions {
   readonly ttl?: Duration | undefined;
   /** By which it can be found, and removed with others: strings of 1 to 512 characters. @defaultValue none */
   readonly tags?: Iterable<string> | undefined;
+}
+
+/** Options of {@link Cache.getOrSet}. */
+export interface GetOrSetOptions extends SetOptions, WaitOptions {
+  /**
+   * For how long a value that has expired is still served at once, while one caller works it out anew; and goes on being served should that fail. Up to 100 years. @defaultValue 0
+   */
+  readonly staleFor?: Duration | undefined;
+  /**
+   * Works a value out anew before it expires, so that nobody waits: the sooner the longer it takes, by chance. `true` is 1; more begins earlier. @defaultValue `false`
+   */
+  readonly refreshAhead?: boolean | number | undefined;
+  /** For how long an error is kept, for whoever asks. Without it, those get it who were waiting. Up to 100 years. @defaultValue 0 */
+  readonly errorTtl?: Duration | undefined;
+}
+
+/** {@link GetOrSetOptions}, checked. Milliseconds. */
+export interface Producing {
+  readonly keeping: Keeping;
+  readonly staleFor: number;
+  /** 0 for not at all. */
+  readonly refreshAhead: number;
+  readonly errorTtl: number;
+  readonly waiting: WaitOptions;
+}
+
+const producingKeys = ['staleFor', 'refreshAhead', 'errorTtl', 'timeout', 'signal'];
+
+/** @param ttl - What holds where none is given. */
+export function resolveProducing(given: GetOrSetOptions = {}, ttl: number | null): Producing {
+  const keeping = resolveSet(given, ttl, producingKeys);
+  const { staleFor = 0, refreshAhead = false, errorTtl = 0, timeout, signal } = given;
+  if (typeof refreshAhead !== 'boolean') finiteNumber('refreshAhead', refreshAhead);
+  if (Number(refreshAhead) < 0) throw new RangeError(`refreshAhead must be 0 or more, not ${refreshAhead}`);
+  return {
+    keeping,
+    staleFor: milliseconds('staleFor', staleFor, longest),
+    refreshAhead: Number(refreshAhead),
+    errorTtl: milliseconds('errorTtl', errorTtl, longest),
+    waiting: { timeout, signal },
+  };
 }
 
 /** Options of {@link Cache.increment}. */

@@ -44,13 +44,14 @@ export const emptyFill: FillRow = ['none', 0, 0, 0, 0];
 
 export type CountRow = [hits: number, misses: number, evictions: number, expirations: number];
 
-const live = `(e.expires IS NULL OR e.expires > ${steady})`;
+/** Not expired, or to be served no more but when there is nothing better. */
+const live = `(e.expires IS NULL OR coalesce(e.fresh, e.expires) > ${steady})`;
 /** Behind all that were stored or used before; or used once, from when the last one was evicted. */
 const rankOf = (c: string): string =>
   `CASE ${c}eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN ${c}aged + 1 ELSE ${steady} END`;
 const target = 'INTO cached_entries AS e (id, structure, key, value, bytes, stored, expires, rank)';
 const overwriting =
-  'value = excluded.value, bytes = excluded.bytes, stored = excluded.stored, expires = excluded.expires, rank = excluded.rank, used = NULL, hits = 0';
+  'value = excluded.value, bytes = excluded.bytes, stored = excluded.stored, expires = excluded.expires, rank = excluded.rank, used = NULL, hits = 0, fresh = NULL, took = NULL';
 
 /**
  * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none, even without
@@ -81,7 +82,7 @@ const filling = (size: string, bytes: string): string =>
   `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size} FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
 const tallied = (column: string): string =>
   `(SELECT CAST(coalesce(sum(t.${column}), 0) AS bigint) FROM tallies t WHERE t.structure = c.structure)`;
-const wallOfExpiry = `CAST(e.expires - ${steady} + wall() AS double precision)`;
+const wallOfExpiry = `CAST(coalesce(e.fresh, e.expires) - ${steady} + wall() AS double precision)`;
 
 export const sql = {
   get: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
@@ -114,7 +115,7 @@ export const sql = {
     `UPDATE cached_entries SET value = ?, bytes = ?, stored = wall() WHERE structure = ? AND key = ?`,
   ),
   touch: new Statement<[ttl: number | null, structure: number, key: KeyColumn]>(
-    `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision) WHERE e.structure = ? AND e.key = ? AND ${live}`,
+    `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision), fresh = NULL WHERE e.structure = ? AND e.key = ? AND ${live}`,
   ),
   delete: new Statement<[structure: number, key: KeyColumn]>(
     `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${live}`,

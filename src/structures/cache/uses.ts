@@ -18,6 +18,10 @@ interface Use {
   last: number;
 }
 
+/** A key as it is told apart in a map. */
+export const keyId = (key: KeyColumn): KeyColumn =>
+  typeof key === 'object' ? `\0${Buffer.from(key).toString('latin1')}` : key;
+
 /** What is to be written. */
 export interface Taken {
   readonly hits: number;
@@ -67,7 +71,7 @@ export class Uses<S extends Kind> {
   }
 
   #remember(key: KeyColumn): void {
-    const id = typeof key === 'object' ? `\0${Buffer.from(key).toString('latin1')}` : key;
+    const id = keyId(key);
     const known = this.#uses.get(id);
     if (known === undefined) this.#uses.set(id, { key, uses: 1, last: performance.now() });
     else {

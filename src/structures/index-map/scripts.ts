@@ -1,9 +1,9 @@
 import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
 import type { Key, KeyBounds, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
 import { functionOf, iterable } from '../../core/options.js';
-import { all, get, lock, run, type Script } from '../../core/script.js';
+import { get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
-import { ringAll } from '../../core/waiting.js';
+import { announce, announceAll } from '../../core/announcing.js';
 import { everything, insertionPages, keyPages, parameters, resolveBounds } from './reader.js';
 import { deleteByKey, sql, type EntryRow, type Upsert } from './statements.js';
 
@@ -224,18 +224,4 @@ function isFunction<V>(value: V | (() => V)): value is () => V {
 /** What JavaScript may pass in place of an entry. */
 function isPair(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2;
-}
-
-/** Rings those who watch one of `keys`. */
-function* announce(structure: number, keys: readonly KeyColumn[]): Script<void> {
-  const row = yield* get(sql.waiting, structure);
-  if (row === undefined || row[0] === 0) return;
-  for (const key of keys) yield* ringAll(yield* all(sql.observers, structure, key, key));
-}
-
-/** Rings everybody who watches something here. */
-function* announceAll(structure: number): Script<void> {
-  const row = yield* get(sql.waiting, structure);
-  if (row === undefined || row[0] === 0) return;
-  yield* ringAll(yield* all(sql.everybody, structure));
 }

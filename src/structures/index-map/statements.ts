@@ -74,17 +74,6 @@ export const sql = {
     `DELETE FROM entries WHERE id IN (SELECT id FROM entries
      WHERE id >= CAST(? AS bigint) * ${places} AND id <= CAST(? AS bigint) * ${places} + CAST(? AS bigint) ORDER BY id LIMIT ?)`,
   ),
-  waiting: new Statement<[structure: number], [waiting: number]>(
-    'SELECT waiting FROM structures WHERE id = ?',
-  ),
-  observers: new Statement<[structure: number, key: KeyColumn, key: KeyColumn], [owner: number]>(
-    `SELECT DISTINCT owner FROM waiters WHERE structure = ? AND (low IS NULL OR low <= ?) AND (high IS NULL OR high >= ?)`,
-    `SELECT DISTINCT owner FROM waiters
-     WHERE structure = ? AND (low IS NULL OR low <= CAST(? AS bytea)) AND (high IS NULL OR high >= CAST(? AS bytea))`,
-  ),
-  everybody: new Statement<[structure: number], [owner: number]>(
-    'SELECT DISTINCT owner FROM waiters WHERE structure = ?',
-  ),
 };
 
 type ByPlace = Statement<[structure: number, place: number, structure: number, limit: number], EntryRow>;

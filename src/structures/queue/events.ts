@@ -3,7 +3,7 @@ import { abortSignal, knownKeys, wholeNumber } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import { nothing, type Interest, type Kind, type Scope } from '../../core/store.js';
 import { sql, type EventRow } from './event-statements.js';
-import { revivedError } from './failure.js';
+import { revivedError } from '../../core/failure.js';
 import type { Reading } from './looking.js';
 
 /** What has happened to a job. */

@@ -3,7 +3,7 @@ import type { Script } from '../../core/script.js';
 import { insertOne } from './adding.js';
 import type { Change } from './change.js';
 import type { Rules } from './children.js';
-import { revivedError } from './failure.js';
+import { revivedError } from '../../core/failure.js';
 import { storedJobs, type Reading } from './looking.js';
 import { resolveAdd } from './options.js';
 

@@ -2,7 +2,7 @@ import { Columns } from '../../core/columns.js';
 import { all, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
 import { sql as children, type ChildRow } from './child-statements.js';
-import { revivedError, type StoredError } from './failure.js';
+import { revivedError, type StoredError } from '../../core/failure.js';
 import { sql, type JobRow, type NoteRow } from './list-statements.js';
 import { storedOptions } from './options.js';
 import type { Counts, Stage } from './statements.js';

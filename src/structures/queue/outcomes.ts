@@ -1,7 +1,7 @@
 import type { Columns, ValueColumn } from '../../core/columns.js';
 import { HoldfastError } from '../../core/errors.js';
 import type { Ended } from './change.js';
-import { revivedError, storedError, type StoredError } from './failure.js';
+import { revivedError, storedError, type StoredError } from '../../core/failure.js';
 import type { Reading } from './looking.js';
 import { delayOf, usualDelay, type Policy, type StoredOptions } from './options.js';
 import type { Stage } from './statements.js';

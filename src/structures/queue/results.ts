@@ -5,7 +5,7 @@ import { each, type Script } from '../../core/script.js';
 import { heard, refuseAborted, unheard } from '../../core/signals.js';
 import { nothing, type Interest, type Kind, type Scope } from '../../core/store.js';
 import { pause, startTimer } from '../../core/timer.js';
-import { revivedError } from './failure.js';
+import { revivedError } from '../../core/failure.js';
 import type { Reading } from './looking.js';
 import { sql, type EndRow } from './statements.js';
 

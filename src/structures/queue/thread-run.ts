@@ -2,7 +2,7 @@ import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { HoldfastError } from '../../core/errors.js';
 import { startTimer } from '../../core/timer.js';
-import { revivedError, type StoredError } from './failure.js';
+import { revivedError, type StoredError } from '../../core/failure.js';
 import { grace } from './delivery.js';
 import type { Abortion, Ending, FromThread, Task, ThreadJob } from './thread.js';
 

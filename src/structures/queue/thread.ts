@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { encodeValue } from '../../core/codec.js';
 import { HoldfastError, type ErrorCode } from '../../core/errors.js';
 import type { Duration } from '../../core/options.js';
-import { storedError, type StoredError } from './failure.js';
+import { storedError, type StoredError } from '../../core/failure.js';
 import { logLine, resolveFail, snoozeTime, type FailOptions } from './telling.js';
 
 /** What is known of a job when it starts. */

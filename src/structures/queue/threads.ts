@@ -10,7 +10,7 @@ import {
   type Duration,
 } from '../../core/options.js';
 import { nothing, type Kind } from '../../core/store.js';
-import { revivedError } from './failure.js';
+import { revivedError } from '../../core/failure.js';
 import { handlerOf, type HandlerFor, type HandlersFor } from './job.js';
 import { workKnown, type WorkOptions } from './work-options.js';
 import { threadEnded, ThreadRun, type Pool } from './thread-run.js';
