@@ -184,13 +184,13 @@ export class Flights<S extends Kind, V, K extends Key> {
 /** What a promise gives, as long as the patience lasts. */
 async function settledWithin<T>(promise: Promise<T>, patience: Patience): Promise<T> {
   const gate = new Gate();
-  let settled = false;
+  const state = { settled: false };
   const settle = (): void => {
-    settled = true;
+    state.settled = true;
     gate.knock(true);
   };
   promise.then(settle, settle);
-  while (!settled) await gate.pass(patience);
+  while (!state.settled) await gate.pass(patience);
   return promise;
 }
 
