@@ -7,10 +7,13 @@ import { eventOf, type JobEvent } from './events.js';
 import type { Reading } from './looking.js';
 
 /** A message of the diagnostics channel `holdfast:queue`: an event of {@link Queue.events} without its number, and the queue that it is of. */
-export type TracedEvent = Omit<JobEvent, 'id'> & {
+export type TracedEvent = WithoutId<JobEvent> & {
   /** The name of the queue. */
   readonly queue: string;
 };
+
+/** Of each of the events by itself: `Omit` alone would leave what all of them have. */
+type WithoutId<E> = E extends unknown ? Omit<E, 'id'> : never;
 
 const tracing = tracingOf<TracedEvent>('holdfast:queue');
 /** With every how many events those are removed that are too many. */
