@@ -252,7 +252,7 @@ forEachEngine((engine) => {
       await refused({ a: { data: '', after: 'b' } }, /after must be an array/);
       // @ts-expect-error -- neither a name nor a job
       await refused({ a: { data: '', after: [null] } }, /after takes handles/);
-      // @ts-expect-error -- no job
+      // @ts-expect-error -- no job at all
       await refused({ a: null }, /job "a" of the flow must be an object with data, not null/);
       expect(await queue.counts()).toMatchObject({ blocked: 0, waiting: 0 });
       expect(await queue.flow({})).toEqual({});
