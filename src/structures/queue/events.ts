@@ -97,6 +97,7 @@ async function* follow<S extends Kind>(
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, void, undefined> {
   signal.throwIfAborted();
+  scope.refuseInTransaction('events()');
   let last = await scope.soon((structure) => listen(structure, after));
   const renewing = setInterval(() => {
     scope.soon(goOn).catch(nothing);
