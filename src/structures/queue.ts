@@ -81,7 +81,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     const scripts = (): QueueScripts => this.#scripts;
     const setup = function* (structure: number): Script<void> {
       yield* windClock();
-      if (given !== undefined) yield* scripts().limit(structure, given);
+      if (given !== undefined) yield* scripts().storeLimits(structure, given);
     };
     this.#scope = scopeOf(store, { kind: 'queue', name, places: false, setup });
     const { kind } = this.#scope;
