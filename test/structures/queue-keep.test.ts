@@ -38,6 +38,20 @@ forEachEngine((engine) => {
       expect(await queue.counts()).toMatchObject({ completed: 0, failed: 0, cancelled: 0 });
     });
 
+    test('is kept up to a thousand completed jobs, where nothing is said', async () => {
+      const queue = newQueue(await engine.open(), { attempts: 1 });
+      await queue.addMany(
+        Array.from({ length: 1_200 }, (_, i) => ({ data: i % 200 === 0 ? 'bad' : 'good' })),
+      );
+      const worker = queue.work(handler, { concurrency: 50 });
+      await queue.idle();
+      await pause(least + 100);
+      // Somebody looks for those that are too many when another has ended.
+      await (await queue.add('good')).result();
+      await worker.stop();
+      expect(await queue.counts()).toMatchObject({ completed: 1_000, failed: 6 });
+    });
+
     test('is kept for as long as its age says', async () => {
       const keep = { completed: { age: least }, failed: { age: '1h' } } as const;
       const queue = newQueue(await engine.open(), { keep, attempts: 1 });
