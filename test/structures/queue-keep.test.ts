@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Queue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { delayOf } from '../../src/structures/queue/options.js';
 import { forEachEngine } from '../support/stores.js';
-import { pause, withCode } from './helpers.js';
+import { pause, until, withCode } from './helpers.js';
 
 const newQueue = (store: AsyncStore, ...rest: [options?: QueueOptions]) =>
   new Queue<string, string>(store, 'jobs', ...rest);
@@ -50,6 +50,15 @@ forEachEngine((engine) => {
       await (await queue.add('good')).result();
       await worker.stop();
       expect(await queue.counts()).toMatchObject({ completed: 1_000, failed: 6 });
+    });
+
+    test('goes by itself when there is too much, though nothing ends any more', async () => {
+      const queue = newQueue(await engine.open(), { keep: { completed: { count: 10 } } });
+      await queue.addMany(Array.from({ length: 300 }, () => ({ data: 'good' })));
+      const worker = queue.work(handler, { concurrency: 50 });
+      await queue.idle();
+      await until(async () => (await queue.counts()).completed === 10);
+      await worker.stop();
     });
 
     test('is kept for as long as its age says', async () => {

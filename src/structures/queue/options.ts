@@ -315,12 +315,13 @@ export function splitJob<Data>(job: JobToAdd<Data>): readonly [Data, AddOptions 
   return [data, undefined];
 }
 
-function resolveKey({
-  key,
-  unique = 'unfinished',
-  onDuplicate = 'ignore',
-}: AddOptions): Pick<Plan, keyof typeof noKey> {
-  if (key === undefined) return noKey;
+function resolveKey({ key, ...given }: AddOptions): Pick<Plan, keyof typeof noKey> {
+  if (key === undefined) {
+    if (given.unique !== undefined || given.onDuplicate !== undefined)
+      throw new TypeError('unique and onDuplicate say what a key is good for: give a key, too');
+    return noKey;
+  }
+  const { unique = 'unfinished', onDuplicate = 'ignore' } = given;
   nameString('key', key);
   oneOf('onDuplicate', onDuplicate, ['ignore', 'replace', 'debounce', 'again', 'error']);
   if (typeof unique === 'object') {
