@@ -3,17 +3,14 @@ import { Statement } from '../../core/statement.js';
 import { tracingOf } from '../../core/tracing.js';
 import type { Happening } from './change.js';
 import { sql } from './event-statements.js';
-import { eventOf, type JobEvent } from './events.js';
+import { eventOf, type EventFacts } from './events.js';
 import type { Reading } from './looking.js';
 
 /** A message of the diagnostics channel `holdfast:queue`: an event of {@link Queue.events} without its number, and the queue that it is of. */
-export type TracedEvent = WithoutId<JobEvent> & {
+export type TracedEvent = EventFacts & {
   /** The name of the queue. */
   readonly queue: string;
 };
-
-/** Of each of the events by itself: `Omit` alone would leave what all of them have. */
-type WithoutId<E> = E extends unknown ? Omit<E, 'id'> : never;
 
 const tracing = tracingOf<TracedEvent>('holdfast:queue');
 /** With every how many events those are removed that are too many. */
