@@ -60,7 +60,7 @@ export type {
 } from './structures/queue/named.js';
 export type { NamedSchemaOptions, SchemaOptions } from './structures/queue/validating.js';
 export type { Dependency, JobRef } from './structures/queue/child-options.js';
-export type { EventOptions, JobEvent } from './structures/queue/events.js';
+export type { EventFacts, EventOptions, JobEvent } from './structures/queue/events.js';
 export type { TracedEvent } from './structures/queue/recording.js';
 export type { FailedJob } from './structures/queue/forwarding.js';
 export type { FlowJob } from './structures/queue/flow.js';

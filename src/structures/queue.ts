@@ -81,7 +81,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
     const scripts = (): QueueScripts => this.#scripts;
     const setup = function* (structure: number): Script<void> {
       yield* windClock();
-      if (given !== undefined) yield* scripts().limit(structure, given);
+      if (given !== undefined) yield* scripts().storeLimits(structure, given);
     };
     this.#scope = scopeOf(store, { kind: 'queue', name, places: false, setup });
     const { kind } = this.#scope;
@@ -271,7 +271,7 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
    * process alone, subscribe to the diagnostics channel `holdfast:queue`, which gets a {@link TracedEvent} for each.
    *
    * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense; {@link HoldfastError} `ERR_EVENTS_MISSED` when there is no going on where it
-   * was asked to, or the loop has fallen too far behind; `ERR_CLOSED`; `ERR_READONLY`; the signal's reason when it aborts.
+   * was asked to, or the loop has fallen too far behind; `ERR_CLOSED`; `ERR_READONLY`; `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts.
    * @example
    * for await (const event of mails.events({ signal })) if (event.type === 'failed') console.error(event.job, event.error);
    */

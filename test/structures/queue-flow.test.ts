@@ -248,8 +248,25 @@ forEachEngine((engine) => {
       await refused({ a: { data: '', after: ['a'] } }, /wait for each other/);
       await refused({ a: { data: '', after: ['toString'] } }, /no job "toString"/);
       await refused({ a: { data: '' }, b: { data: '', after: [{ job: 'c' }] } }, /no job "c"/);
+      // A text is an iterable, too, but of no names.
+      await refused({ a: { data: '', after: 'b' } }, /after must be an array/);
+      // @ts-expect-error -- neither a name nor a job
+      await refused({ a: { data: '', after: [null] } }, /after takes handles/);
+      // @ts-expect-error -- no job at all
+      await refused({ a: null }, /job "a" of the flow must be an object with data, not null/);
       expect(await queue.counts()).toMatchObject({ blocked: 0, waiting: 0 });
       expect(await queue.flow({})).toEqual({});
+    });
+
+    test('heeds what is given as an iterator, which can be read once', async () => {
+      const queue = newQueue(await engine.open());
+      const outside = await queue.add('outside');
+      const { b } = await queue.flow({
+        b: { data: 'b', after: (['a', outside] as const).values() },
+        a: { data: 'a' },
+      });
+      expect(await b.get()).toMatchObject({ state: 'blocked' });
+      expect(await runAll(queue)).toEqual(['outside', 'a', 'b']);
     });
 
     test('is undone with its transaction', async () => {

@@ -107,6 +107,13 @@ forEachEngine((engine) => {
   });
 
   describe('a duplicate', () => {
+    test('is not to be said what is done with, where there is no key', async () => {
+      const queue = new Queue<string>(await engine.open(), 'jobs');
+      for (const options of [{ unique: 'waiting' }, { onDuplicate: 'error' }] as const)
+        await expect(async () => queue.add('a', options)).rejects.toThrow(TypeError);
+      expect(await queue.counts()).toMatchObject({ waiting: 0 });
+    });
+
     test('is refused where it is to be an error, and nothing of what was added with it is left', async () => {
       const queue = newQueue(await engine.open());
       await queue.add('a', { key: 'k' });

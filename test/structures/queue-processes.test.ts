@@ -43,6 +43,35 @@ forEachEngine((engine) => {
       expect(await handle.get()).toMatchObject({ failures: 0, deaths: 1 });
     });
 
+    test('who listens hears that the job has stalled, and then that it was started again', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const types: string[] = [];
+      const events = queue.events();
+      const gathering = (async () => {
+        for await (const { type } of events) {
+          types.push(type);
+          if (type === 'completed') return;
+        }
+      })();
+      await until(async () => {
+        if (types.length === 0) await queue.remove((await queue.add('mark', { delay: '1h' })).id);
+        return types.length > 0;
+      });
+      const first = startWorker(engine, store, { time: 600_000 });
+      await queue.add('long');
+      await nextStart(first);
+      startWorker(engine, store);
+      first.child.kill('SIGKILL');
+      await gathering;
+      expect(types.filter((type) => type !== 'added')).toEqual([
+        'started',
+        'stalled',
+        'started',
+        'completed',
+      ]);
+    });
+
     test('so it does when all other workers are busy, as soon as one of them has room', async () => {
       const store = await engine.open();
       const queue = newQueue(store);

@@ -17,6 +17,7 @@ import {
   type NamedHandle,
   type NamedHandlers,
   type Store,
+  type TracedEvent,
   type Worker,
 } from 'holdfast';
 
@@ -83,6 +84,14 @@ const results = new Queue<z.output<typeof schema>, string, z.input<typeof schema
 expectTypeOf(results.add({ to: '' }).result()).toEqualTypeOf<Promise<string>>();
 // @ts-expect-error -- the schema is of something else
 new Queue<number>(store, 'x', { schema });
+
+/* Events tell by their type what else they have. */
+
+declare const traced: TracedEvent;
+if (traced.type === 'failed') expectTypeOf(traced.error).toEqualTypeOf<Error | undefined>();
+if (traced.type === 'started') expectTypeOf(traced.attempt).toEqualTypeOf<number>();
+// @ts-expect-error -- the number is that of the stored one
+traced.id satisfies number;
 
 /* NamedQueue */
 

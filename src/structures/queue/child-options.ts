@@ -42,7 +42,7 @@ export function resolveAfter({
 }
 
 /** A number is not taken for a job: it is written as `{ id }`. */
-function refuseNoJob(given: unknown): void {
+export function refuseNoJob(given: unknown): void {
   if (typeof given !== 'object' || given === null)
     throw new TypeError(`after takes handles, jobs, or numbers as { id }, not ${shown(given)}`);
 }

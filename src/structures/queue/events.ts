@@ -6,10 +6,8 @@ import { sql, type EventRow } from './event-statements.js';
 import { revivedError } from '../../core/failure.js';
 import type { Reading } from './looking.js';
 
-/** What has happened to a job. */
-export type JobEvent = {
-  /** Grows with each event: for `after`. */
-  readonly id: number;
+/** What has happened to a job, and when. */
+export type EventFacts = {
   readonly at: Date;
   /** The number of the job. */
   readonly job: number;
@@ -26,6 +24,12 @@ export type JobEvent = {
       readonly error: Error | undefined;
     }
 );
+
+/** An event of {@link Queue.events}. */
+export type JobEvent = EventFacts & {
+  /** Grows with each event: for `after`. */
+  readonly id: number;
+};
 
 /** Options of {@link Queue.events}. */
 export interface EventOptions {
@@ -97,6 +101,7 @@ async function* follow<S extends Kind>(
   signal: AbortSignal,
 ): AsyncGenerator<JobEvent, void, undefined> {
   signal.throwIfAborted();
+  scope.refuseInTransaction('events()');
   let last = await scope.soon((structure) => listen(structure, after));
   const renewing = setInterval(() => {
     scope.soon(goOn).catch(nothing);

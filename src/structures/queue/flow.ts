@@ -1,6 +1,12 @@
-import { shown } from '../../core/options.js';
+import { iterable, shown } from '../../core/options.js';
 import type { EncodedJob } from './adding.js';
-import { resolveDependency, type ChildLink, type Dependency, type JobRef } from './child-options.js';
+import {
+  refuseNoJob,
+  resolveDependency,
+  type ChildLink,
+  type Dependency,
+  type JobRef,
+} from './child-options.js';
 import type { AddOptions, JobToAdd } from './options.js';
 
 /** A job of a {@link Queue.flow}: `after` may also have the names of others of it. */
@@ -8,43 +14,43 @@ export interface FlowJob<Data, N extends string> extends Omit<JobToAdd<Data>, 'a
   readonly after?: Iterable<N | JobRef | Dependency<N | JobRef>> | undefined;
 }
 
-type Given<Data> = Readonly<Record<string, FlowJob<Data, string>>>;
+/** What a job is to run after: jobs of the flow, by name, and others. */
+interface After {
+  readonly within: readonly ReturnType<typeof resolveDependency<string>>[];
+  readonly outside: readonly (JobRef | Dependency)[];
+}
 
 /** The jobs of a flow, each behind those that it is to run after. */
 export function resolveFlow<Data>(
-  jobs: Given<Data>,
+  jobs: Readonly<Record<string, FlowJob<Data, string>>>,
   encoded: (data: Data, options: AddOptions) => EncodedJob,
 ): readonly (EncodedJob & { readonly label: string })[] {
   if (!isObject(jobs)) throw new TypeError(`flow() takes an object of jobs by name, not ${shown(jobs)}`);
-  const names = inOrder(jobs);
+  // Only once: of an iterator nothing would be left.
+  const given = new Map(Object.entries(jobs).map(([name, job]) => [name, { job, ...afterOf(name, job) }]));
+  const names = inOrder(given);
   const places = new Map(names.map((name, place) => [name, place]));
-  return names.map((label) => {
-    const { data, after = [], ...options } = jobOf(jobs, label);
-    const { within, outside } = split(after);
-    const job = encoded(data, { ...options, after: outside });
-    const links = within.map(({ job: name, policy }): ChildLink => {
+  return names.flatMap((label) => {
+    const one = given.get(label);
+    if (one === undefined) return [];
+    const { data, ...options } = one.job;
+    const job = encoded(data, { ...options, after: one.outside });
+    const links = one.within.map(({ job: name, policy }): ChildLink => {
       return { id: places.get(name) ?? 0, added: true, label: name, policy };
     });
-    return { ...job, label, after: [...links, ...job.after] };
+    return [{ ...job, label, after: [...links, ...job.after] }];
   });
-}
-
-function jobOf<Data>(jobs: Given<Data>, name: string): FlowJob<Data, string> {
-  const job = Object.hasOwn(jobs, name) ? jobs[name] : undefined;
-  if (typeof job !== 'object') throw new TypeError(`there is no job ${shown(name)} in the flow`);
-  return job;
 }
 
 const isObject = (given: unknown): boolean => typeof given === 'object' && given !== null;
 
-/** What is named, and what is not of the flow. */
-function split(after: Iterable<string | JobRef | Dependency<string | JobRef>>): {
-  readonly within: ReturnType<typeof resolveDependency<string>>[];
-  readonly outside: (JobRef | Dependency)[];
-} {
+function afterOf(name: string, job: FlowJob<unknown, string>): After {
+  if (!isObject(job))
+    throw new TypeError(`job ${shown(name)} of the flow must be an object with data, not ${shown(job)}`);
   const within: ReturnType<typeof resolveDependency<string>>[] = [];
   const outside: (JobRef | Dependency)[] = [];
-  for (const one of after) {
+  for (const one of iterable('after', job.after ?? [])) {
+    if (typeof one !== 'string') refuseNoJob(one);
     const given = typeof one === 'string' || !('job' in one) ? { job: one } : one;
     const { job } = given;
     if (typeof job === 'string') within.push(resolveDependency({ ...given, job }));
@@ -54,14 +60,13 @@ function split(after: Iterable<string | JobRef | Dependency<string | JobRef>>): 
 }
 
 /** Each behind those that it waits for: Kahn, "Topological sorting of large networks", 1962. */
-function inOrder<Data>(jobs: Given<Data>): string[] {
+function inOrder(jobs: ReadonlyMap<string, After>): string[] {
   const waiting = new Map<string, number>();
   const followers = new Map<string, string[]>();
-  for (const name of Object.keys(jobs)) {
-    const { within } = split(jobOf(jobs, name).after ?? []);
+  for (const [name, { within }] of jobs) {
     waiting.set(name, within.length);
     for (const { job } of within) {
-      jobOf(jobs, job);
+      if (!jobs.has(job)) throw new TypeError(`there is no job ${shown(job)} in the flow`);
       followers.set(job, [...(followers.get(job) ?? []), name]);
     }
   }

@@ -10,7 +10,7 @@ const first = 0;
 export const sql = {
   /** How many places of a group are taken, up to `most`. */
   occupied: new Statement<[structure: number, group: string, most: number], [jobs: number]>(
-    'SELECT count(*) FROM (SELECT 1 FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL LIMIT ?) AS o',
+    'SELECT count(*) FROM (SELECT 1 FROM jobs WHERE structure = ? AND grp = ? AND slot IS NOT NULL LIMIT ?) AS taken',
   ),
   /** Whether a job of a group has a place, and is to be ready later. */
   expected: new Statement<[structure: number, group: string], [id: number]>(

@@ -12,6 +12,7 @@ export async function untilIdle<S extends Kind>(
   scope: Scope<S>,
   options: WaitOptions | undefined,
 ): Promise<void> {
+  scope.refuseInTransaction('idle()');
   const { timeout, signal } = resolveWaitOptions('options of idle()', options);
   const late = new AbortController();
   const timer = startTimer(timeout, () => late.abort(timedOut('idle()')));

@@ -74,12 +74,16 @@ class JobOf<S extends Kind, Data, R> {
     return this.#run.signal;
   }
 
-  /** Stores how far it is, for others to see: any value that can be stored. The last one of a turn of the event loop is. */
+  /**
+   * Stores how far it is, for others to see: any value that can be stored. The last one of a turn of the event loop is.
+   *
+   * @throws `TypeError` when it can't be stored, naming the path to what is wrong.
+   */
   progress(value: unknown): void {
     this.#run.progress(value);
   }
 
-  /** Adds a line to what is stored of it. */
+  /** Adds a line to what is stored of it, with the time: of any length, and any number of them, until the job is removed. @throws `TypeError` when it is no string. */
   log(line: string): void {
     this.#run.log(logLine(line));
   }
@@ -90,8 +94,9 @@ class JobOf<S extends Kind, Data, R> {
   }
 
   /**
-   * To be tried again after a time, without costing an attempt. Takes effect when the handler has ended, whatever else it returns.
+   * To be tried again after a time, of 100 years at most, without costing an attempt. Takes effect when the handler has ended, whatever else it returns.
    *
+   * @throws `TypeError` or `RangeError` for what is no such time; `TypeError` when it was said already what becomes of the job.
    * @example
    * if (!ready) return job.snooze('30s');
    */
@@ -103,6 +108,8 @@ class JobOf<S extends Kind, Data, R> {
 
   /**
    * The attempt has failed, as if the handler had thrown `error`; with `retry: false` for good. Takes effect when the handler has ended.
+   *
+   * @throws `TypeError` for options that don't exist, or when it was said already what becomes of the job.
    */
   fail(error: unknown, options?: FailOptions): Handled {
     const retry = resolveFail(options);

@@ -12,10 +12,10 @@ import { gcra, type Rule } from '../../core/rate/rules.js';
 import { holdUsage, nowOf, putUsage, usageOf, usages } from '../../core/rate/usage.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
-import { ringAll } from '../../core/waiting.js';
 import type { Change } from './change.js';
 import { regrouping, sql as groupSql } from './group-statements.js';
 import { sql, type SettingsRow, type Stage } from './statements.js';
+import { wakeAll } from './turn.js';
 
 /** How often jobs may start. */
 export interface RateOptions {
@@ -89,7 +89,6 @@ const noLimits: StoredLimits = {};
 const wholeQueue = new Uint8Array(0);
 /** How many jobs of a group are admitted at once, where nothing limits them any more. */
 const admittedAtOnce = 1_000;
-const everybody = Number.MAX_SAFE_INTEGER;
 
 /** Whether there is a limit, of whatever kind. */
 export const isLimited = ({ limits }: Settings): boolean => Object.keys(limits).length > 0;
@@ -178,7 +177,7 @@ export class Limits {
     yield* run(sql.setLimits, structure, JSON.stringify(limits));
     if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups))
       yield* this.#regroup(structure, old, { limits, snapshot }, change);
-    yield* ringAll(yield* all(sql.line, structure, everybody));
+    yield* wakeAll(structure);
   }
 
   /** All groups begin anew: else as many could start as were admitted before. */

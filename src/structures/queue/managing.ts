@@ -1,14 +1,12 @@
 import { sql as keys } from './key-statements.js';
 import { all, get, lock, ring, run, type Script } from '../../core/script.js';
-import { ringAll } from '../../core/waiting.js';
 import { runAgain } from './adding.js';
 import type { Change } from './change.js';
 import { sql as children } from './child-statements.js';
 import { isOver, type Rules } from './children.js';
 import { findJobs, type JobFilter } from './listing.js';
 import { sql } from './statements.js';
-
-const everybody = Number.MAX_SAFE_INTEGER;
+import { wakeAll } from './turn.js';
 
 /** Changes one job, by its number, in a transaction that takes care of the limits; tells whether there was something to change. */
 export type Managing = (structure: number, id: number, rules: Rules, change: Change) => Script<boolean>;
@@ -132,5 +130,5 @@ export function* manageSome(
 export function* pause(structure: number, paused: boolean): Script<void> {
   yield* lock(structure);
   yield* run(sql.pause, structure, paused ? 1 : 0);
-  if (!paused) yield* ringAll(yield* all(sql.line, structure, everybody));
+  if (!paused) yield* wakeAll(structure);
 }

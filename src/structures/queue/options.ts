@@ -15,11 +15,11 @@ import type { LimitOptions } from './limits.js';
 export interface BackoffOptions {
   /** `'fixed'`: `delay` each time. `'exponential'`: `delay`, twice that, four times … */
   readonly type: 'fixed' | 'exponential';
-  /** Before the second attempt. */
+  /** Before the second attempt: up to 100 years. */
   readonly delay: Duration;
-  /** At most so long. @defaultValue `'1h'` */
+  /** At most so long, also where `delay` is longer. @defaultValue `'1h'` */
   readonly max?: Duration | undefined;
-  /** The share of it that is left to chance, from 0 to 1, so that what failed together isn't tried again together. @defaultValue `0.2` */
+  /** The share of it by which chance may shorten it, from 0 to 1, so that what failed together isn't tried again together. @defaultValue `0.2` */
   readonly jitter?: number | undefined;
 }
 
@@ -53,7 +53,7 @@ export interface JobDefaults {
   readonly attempts?: number | undefined;
   /** @defaultValue `{ type: 'exponential', delay: '1s' }` */
   readonly backoff?: Backoff | undefined;
-  /** How long one attempt may take. @defaultValue `Infinity` */
+  /** How long one attempt may take: 1 ms or more. Then its `signal` aborts, and where the handler has not ended a second later, the attempt has failed with `ERR_TIMEOUT`. @defaultValue `Infinity` */
   readonly timeout?: Duration | undefined;
 }
 
@@ -97,7 +97,7 @@ export interface AddOptions extends JobDefaults {
   readonly onDuplicate?: OnDuplicate | undefined;
   /** Of whose limits it is, beside those of the queue: see {@link GroupLimits}. 1 to 512 characters. */
   readonly group?: string | undefined;
-  /** It is not started before that time has passed, which goes on while no process runs, whatever is done to the wall clock. */
+  /** It is not started before that time has passed, of 100 years at most, which goes on while no process runs, whatever is done to the wall clock. */
   readonly delay?: Duration | undefined;
   /** It is not started before that moment of the wall clock. Not together with `delay`. */
   readonly runAt?: Date | undefined;
@@ -315,12 +315,13 @@ export function splitJob<Data>(job: JobToAdd<Data>): readonly [Data, AddOptions 
   return [data, undefined];
 }
 
-function resolveKey({
-  key,
-  unique = 'unfinished',
-  onDuplicate = 'ignore',
-}: AddOptions): Pick<Plan, keyof typeof noKey> {
-  if (key === undefined) return noKey;
+function resolveKey({ key, ...given }: AddOptions): Pick<Plan, keyof typeof noKey> {
+  if (key === undefined) {
+    if (given.unique !== undefined || given.onDuplicate !== undefined)
+      throw new TypeError('unique and onDuplicate say what a key is good for: give a key, too');
+    return noKey;
+  }
+  const { unique = 'unfinished', onDuplicate = 'ignore' } = given;
   nameString('key', key);
   oneOf('onDuplicate', onDuplicate, ['ignore', 'replace', 'debounce', 'again', 'error']);
   if (typeof unique === 'object') {

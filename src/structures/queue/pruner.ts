@@ -15,6 +15,8 @@ export class Pruner<S extends Kind> {
   readonly #scope: Scope<S>;
   readonly #scripts: QueueScripts;
   #ended = 0;
+  /** Whether some of those that had ended were too young to go. */
+  #young = false;
   #pruned = performance.now();
   #pruning: Promise<void> | undefined;
 
@@ -33,7 +35,7 @@ export class Pruner<S extends Kind> {
   /** To be called from time to time. */
   async look(): Promise<void> {
     const since = performance.now() - this.#pruned;
-    if (since > prunedIdle || (since > prunedWithin && this.#ended > 0)) await this.#prune();
+    if (since > prunedIdle || (since > prunedWithin && (this.#ended > 0 || this.#young))) await this.#prune();
   }
 
   /** Nothing more ends. */
@@ -54,5 +56,6 @@ export class Pruner<S extends Kind> {
     const before = this.#ended;
     const more = await this.#scope.soon((structure) => this.#scripts.prune(structure));
     if (!more) this.#ended -= before;
+    this.#young = before > 0;
   }
 }

@@ -3,11 +3,11 @@ import { Statement } from '../../core/statement.js';
 import { tracingOf } from '../../core/tracing.js';
 import type { Happening } from './change.js';
 import { sql } from './event-statements.js';
-import { eventOf, type JobEvent } from './events.js';
+import { eventOf, type EventFacts } from './events.js';
 import type { Reading } from './looking.js';
 
 /** A message of the diagnostics channel `holdfast:queue`: an event of {@link Queue.events} without its number, and the queue that it is of. */
-export type TracedEvent = Omit<JobEvent, 'id'> & {
+export type TracedEvent = EventFacts & {
   /** The name of the queue. */
   readonly queue: string;
 };

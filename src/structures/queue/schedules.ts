@@ -1,7 +1,6 @@
 import type { ValueColumn } from '../../core/columns.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import { noteClock } from '../../core/steady.js';
-import { ringAll } from '../../core/waiting.js';
 import {
   resolveSchedule,
   type ScheduleOptions,
@@ -10,8 +9,8 @@ import {
 } from './schedule-options.js';
 import { scheduleSql, type ScheduleRow } from './schedule-statements.js';
 import type { QueueScripts } from './scripts.js';
-import { sql } from './statements.js';
 import { ticksOf } from './ticks.js';
+import { wakeAll } from './turn.js';
 
 /** What is known of a schedule. */
 export interface ScheduleInfo<Data> {
@@ -42,8 +41,6 @@ export interface EncodedSchedule {
   readonly column: ValueColumn;
 }
 
-const everybody = Number.MAX_SAFE_INTEGER;
-
 export function encodedSchedule(
   scripts: QueueScripts,
   name: string,
@@ -73,7 +70,7 @@ export function* storeSchedule(
   if (next === null) throw new RangeError(`cron names no time that is to come: ${String(spec.cron)}`);
   yield* run(scheduleSql.put, structure, name, specText, optionsText, column, clock, now, now, next);
   yield* noteClock();
-  yield* ringAll(yield* all(sql.line, structure, everybody));
+  yield* wakeAll(structure);
 }
 
 export function* removeSchedule(structure: number, name: string): Script<boolean> {

@@ -68,7 +68,7 @@ export class QueueScripts {
   }
 
   /** Stores what limits were given. */
-  *limit(structure: number, given: StoredLimits): Script<void> {
+  *storeLimits(structure: number, given: StoredLimits): Script<void> {
     const change = new Change();
     yield* this.limits.store(structure, given, change);
     yield* change.store(structure);
@@ -127,7 +127,7 @@ export class QueueScripts {
     const change = new Change();
     const settings = yield* this.#begin(structure, change);
     const left = yield* this.#withoutExpired(structure, claimed, settings.limits, change);
-    yield* this.#limit(left, atOnce);
+    yield* this.#writeDeadlines(left, atOnce);
     yield* this.#end(structure, settings, change);
     return left;
   }
@@ -241,7 +241,7 @@ export class QueueScripts {
     }
     for (const { id, failures } of claimed) change.tell('started', id, failures + 1);
     yield* share.take(claimed.length);
-    yield* this.#limit(claimed, atOnce);
+    yield* this.#writeDeadlines(claimed, atOnce);
     if (claimed.length > 0) return { claimed, later: 0 };
     const due = isDue ? (yield* this.limits.settings(structure)).later : later;
     return { claimed, later: Math.min(share.later, due) };
@@ -263,9 +263,9 @@ export class QueueScripts {
   }
 
   /** Writes by when those are overdue that are started at once. */
-  *#limit(claimed: readonly Claimed[], atOnce: number): Script<void> {
-    const limited = claimed.slice(0, atOnce).flatMap(overdue);
-    if (limited.length > 0) yield* each(sql.limit, limited);
+  *#writeDeadlines(claimed: readonly Claimed[], atOnce: number): Script<void> {
+    const timed = claimed.slice(0, atOnce).flatMap(overdue);
+    if (timed.length > 0) yield* each(sql.writeDeadline, timed);
   }
 
   /** In order, without those that have expired. */
@@ -357,7 +357,7 @@ export class QueueScripts {
   }
 
   *#tell({ begun, progress, logs }: Told, change: Change): Script<void> {
-    if (begun.length > 0) yield* each(sql.limit, begun);
+    if (begun.length > 0) yield* each(sql.writeDeadline, begun);
     if (progress.length > 0) {
       const values = new Map(progress.map(([value, id]) => [id, value]));
       for (const [id] of yield* each(sql.progress, progress))

@@ -203,7 +203,7 @@ export const sql = {
   anyReady: new Statement<[structure: number], [id: number]>(
     `SELECT id FROM jobs WHERE structure = ? AND state = 'ready' LIMIT 1`,
   ),
-  limit: new Statement<[time: number, id: number, claim: number], [id: number]>(
+  writeDeadline: new Statement<[time: number, id: number, claim: number], [id: number]>(
     `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? AND state = 'running'`,
     `UPDATE jobs SET deadline = ${steady} + ? WHERE id = ? AND claim = ? AND state = 'running' RETURNING id`,
     {

@@ -19,7 +19,7 @@ import type { Runner } from './runner.js';
 
 /** Options of {@link Queue.work} with the URL of a module, whose handler runs in threads. */
 export interface ThreadOptions extends WorkOptions {
-  /** How many threads there are at most, each for one job at a time: 1 or more. They start when they are needed. @defaultValue `os.availableParallelism()` */
+  /** How many threads there are at most, each for one job at a time: from 1 to 1 000. They start when they are needed. @defaultValue `os.availableParallelism()` */
   readonly threads?: number | undefined;
   /** The same as `threads`; not both. */
   readonly concurrency?: number | undefined;

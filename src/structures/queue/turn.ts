@@ -64,6 +64,13 @@ export function turnFor(
   };
 }
 
+const everybody = Number.MAX_SAFE_INTEGER;
+
+/** Rings all who wait for jobs: what keeps them from starting has changed. */
+export function* wakeAll(structure: number): Script<void> {
+  yield* ringAll(yield* all(sql.line, structure, everybody));
+}
+
 /** Rings whoever is first in line. */
 export function* wakeOne(structure: number): Script<void> {
   yield* ringAll(yield* all(sql.line, structure, 1));

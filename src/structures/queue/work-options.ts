@@ -4,11 +4,11 @@ import type { TroubleOptions } from './trouble.js';
 
 /** Options of {@link Queue.work}. */
 export interface WorkOptions extends StopOnOptions, TroubleOptions {
-  /** How many jobs run at once in this worker: 1 or more. @defaultValue `1` */
+  /** How many jobs run at once in this worker: from 1 to 100 000. @defaultValue `1` */
   readonly concurrency?: number | undefined;
   /**
    * How many jobs it claims beyond those that run, to start the next without a transaction. They go back when it stops, but others can't
-   * have them meanwhile: for jobs of milliseconds. @defaultValue `0`
+   * have them meanwhile: for jobs of milliseconds. From 0 to 100 000. @defaultValue `0`
    */
   readonly prefetch?: number | undefined;
   /**
