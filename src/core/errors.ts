@@ -175,9 +175,16 @@ export async function translating<T>(where: string, work: () => Promise<T>): Pro
 
 const isSqlState = (code: string | undefined): boolean => code !== undefined && /^[0-9A-Z]{5}$/.test(code);
 
+/** Whether nobody knows what was done: the server has not said what it could not do. */
+export function isUnanswered(error: unknown): boolean {
+  if (error instanceof HoldfastError)
+    return error.code === 'ERR_CONNECTION' || !isSqlState(driverCode(error.cause));
+  return !isSqlState(driverCode(error));
+}
+
 /** The `pg` driver reports some lost connections in words only. */
 function lostConnection(error: Error): string | undefined {
-  return /connection (terminated|error)|not queryable|timeout exceeded when trying to connect|client (was|has) (been )?closed/i.test(
+  return /connection (terminated|error)|not queryable|query read timeout|timeout exceeded when trying to connect|client (was|has) (been )?closed/i.test(
     error.message,
   )
     ? 'ECONN'

@@ -1,5 +1,5 @@
 import type { StructureRef } from './catalog.js';
-import { HoldfastError } from './errors.js';
+import { HoldfastError, isUnanswered } from './errors.js';
 import { Gatherer } from './gatherer.js';
 import type { WaitOptions } from './options.js';
 import type { ServerEngine } from './postgres.js';
@@ -145,7 +145,7 @@ export class ServerScope implements Scope<'server'> {
       weight: (prepared) => gathering.weight(prepared),
       together: (all) => this.#together(gathering, all),
       alone,
-      isLost: (error) => error instanceof HoldfastError && error.code === 'ERR_CONNECTION',
+      isLost: isUnanswered,
     });
     return async (prepare) => {
       const prepared = prepare();

@@ -10,11 +10,11 @@ const store = await openStore(location);
 /** @type {import('holdfast').AsyncQueue<any, number>} */
 const queue = new Queue(store, 'jobs', options);
 const worker = queue.work(
-  async ({ id, data, attempt }) => {
+  async ({ id, data, attempt, signal }) => {
     send({ started: id, attempt, at: Number(process.hrtime.bigint()) });
     if (data === 'die') process.kill(process.pid, 'SIGKILL');
     if (data === 'block') for (const end = performance.now() + 1_500; performance.now() < end;);
-    await sleep(data === 'hang' ? 2 ** 30 : time);
+    await sleep(data === 'hang' ? 2 ** 30 : time, undefined, data === 'hang' ? {} : { signal });
     return process.pid;
   },
   { concurrency, prefetch },

@@ -101,3 +101,35 @@ test('a place that a transaction makes free by completing its job is taken by th
   await Promise.all(jobs.map((job) => job.result()));
   await worker.stop();
 });
+
+test('the limits of groups hold for the jobs of a transaction that began before they were stored', async () => {
+  const schema = schemaName();
+  const [store, other] = await Promise.all([connected(schema), connected(schema)]);
+  const queue = new Queue<string>(store, 'q');
+  const before = await queue.add('before');
+  let tries = 0;
+  const jobs = await store.transaction(async () => {
+    await queue.get(before.id);
+    if (++tries === 1) await new Queue<string>(other, 'q', { groups: { concurrency: 1 } }).counts();
+    return queue.addMany([
+      { data: 'first', group: 'g' },
+      { data: 'second', group: 'g' },
+    ]);
+  });
+  const gone = new Set<string>();
+  const started: string[] = [];
+  const worker = queue.work(
+    async ({ data }) => {
+      started.push(data);
+      await until(() => gone.has(data));
+    },
+    { concurrency: 4 },
+  );
+  const last = await queue.add('last');
+  for (const name of ['before', 'last']) gone.add(name);
+  await last.result();
+  expect(started).not.toContain('second');
+  for (const name of ['first', 'second']) gone.add(name);
+  await Promise.all(jobs.map((job) => job.result()));
+  await worker.stop();
+});

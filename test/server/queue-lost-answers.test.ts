@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
 import { Queue, type AsyncQueue, type Worker } from '../../src/index.js';
 import { connected, outcome, proxy, rawClient, schemaName, sleep, type Link } from './proxy.js';
 import { deferred, until } from '../structures/helpers.js';
@@ -205,3 +205,25 @@ test.each(['that is there', 'that is waited for'])(
     expect(await count(raw, `SELECT claim FROM ${schema}.jobs`)).toBe(1);
   },
 );
+
+test('jobs whose adding took longer than the driver waits for an answer are not added again', async () => {
+  const schema = schemaName();
+  const [holder, looker] = await Promise.all([rawClient(), rawClient()]);
+  const url = new URL(inject('postgresUrl'));
+  url.searchParams.set('query_timeout', '1500');
+  const queue = new Queue<string>(await connected(schema, url.href), 'q');
+  await queue.add('before');
+  await holder.query(`BEGIN; SELECT FROM ${schema}.structures FOR UPDATE`);
+  // The first goes alone, the others together.
+  const adds = ['a', 'b', 'c'].map((data) => outcome(queue.add(data), 20_000));
+  const waiting = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"${schema}".jobs%'`;
+  await until(async () => (await count(looker, waiting)) >= 2);
+  await adds[0];
+  await sleep(2_000);
+  await holder.query('ROLLBACK');
+  const lost = { error: 'ERR_CONNECTION' };
+  expect(await Promise.all(adds)).toEqual([lost, lost, lost]);
+  // The server does what it was asked to, when it can.
+  await until(async () => (await count(looker, waiting)) === 0);
+  expect(await count(looker, `SELECT count(*) FROM ${schema}.jobs`)).toBeLessThanOrEqual(4);
+});

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Queue } from '../../src/index.js';
-import { deferred, pause, until } from '../structures/helpers.js';
+import { deferred, pause, settled, until } from '../structures/helpers.js';
 import { connected, count, namedUrl, rawClient, schemaName, unique } from './support.js';
 
 test('what can’t be done of a job that a statement has claimed is told to onError, and the job goes back', async () => {
@@ -56,4 +56,32 @@ test('a worker that is busy looks after the others once at a time, however long 
   await raw.query('ROLLBACK');
   end.resolve(undefined);
   await worker.stop();
+});
+
+test('a worker with nothing to do sees that a place of the queue is free, which one that stops has left while it runs another job', async () => {
+  const schema = schemaName();
+  const raw = await rawClient();
+  const here = new Queue<string>(await connected(schema), 'q', { concurrency: 2 });
+  const there = new Queue<string>(await connected(schema), 'q');
+  const [long, short] = [deferred<undefined>(), deferred<undefined>()];
+  const started: string[] = [];
+  const handler = async ({ data }: { readonly data: string }): Promise<undefined> => {
+    started.push(data);
+    if (data !== 'next') await (data === 'long' ? long : short).promise;
+    return undefined;
+  };
+  await here.addMany([{ data: 'long' }, { data: 'short' }]);
+  const first = here.work(handler, { concurrency: 2 });
+  await until(() => started.length === 2);
+  const next = await here.add('next');
+  const second = there.work(handler);
+  await until(async () => (await count(raw, `SELECT count(*) FROM ${schema}.waiters WHERE mode = 1`)) > 0);
+  // It has looked by then, and would not look again by itself for 10 s.
+  await pause(500);
+  expect(started).toHaveLength(2);
+  const stopped = first.stop();
+  short.resolve(undefined);
+  expect((await settled(next.result(), 8_000)).status).toBe('fulfilled');
+  long.resolve(undefined);
+  await Promise.all([stopped, second.stop()]);
 });

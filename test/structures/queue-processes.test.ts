@@ -28,6 +28,42 @@ const newQueue = (store: AsyncStore, ...rest: [options?: QueueOptions]): AsyncQu
   new Queue<string, number>(store, 'jobs', ...rest);
 
 forEachEngine((engine) => {
+  describe('workers in other processes', () => {
+    test('abort a job that is cancelled here', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const worker = startWorker(engine, store, { time: 600_000 });
+      const handle = await queue.add('long');
+      await nextStart(worker);
+      expect(await handle.cancel()).toBe(true);
+      await expect(handle.result()).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+      expect(await handle.get()).toMatchObject({ state: 'cancelled' });
+    });
+
+    test('start nothing while the queue is paused here', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store);
+      const worker = startWorker(engine, store);
+      await worker.nextMessage();
+      await queue.pause();
+      const handle = await queue.add('later');
+      await pause(300);
+      expect(await handle.get()).toMatchObject({ state: 'waiting' });
+      await queue.resume();
+      expect(await handle.result()).toBe(worker.child.pid);
+    });
+
+    test('start no more together than the rate of the queue allows', async () => {
+      const store = await engine.open();
+      const queue = newQueue(store, { rate: { limit: 7, per: '1h' } });
+      await queue.addMany(Array.from({ length: 20 }, () => ({ data: 'a' })));
+      for (let i = 0; i < 3; i++) startWorker(engine, store, { concurrency: 3 });
+      await until(async () => (await queue.counts()).completed === 7);
+      await pause(300);
+      expect(await queue.counts()).toMatchObject({ completed: 7, waiting: 13 });
+    });
+  });
+
   describe('workers that die', () => {
     test('the job of a worker that is killed runs elsewhere at once, and its death is counted apart from failures', async () => {
       const store = await engine.open();
@@ -89,18 +125,17 @@ forEachEngine((engine) => {
 
     test('a job that kills its process each time is set aside, and the others go on', async () => {
       const store = await engine.open();
-      const options = { maxDeaths: 2 };
-      const queue = newQueue(store, options);
+      const queue = newQueue(store);
       const poison = await queue.add('die');
       const others = await queue.addMany(['a', 'b', 'c'].map((data) => ({ data })));
-      for (let i = 0; i < 2; i++) {
-        const victim = startWorker(engine, store, { options });
+      for (let i = 0; i < 3; i++) {
+        const victim = startWorker(engine, store);
         expect(await victim.exited).toMatchObject({ signal: 'SIGKILL' });
       }
-      startWorker(engine, store, { options });
+      startWorker(engine, store);
       for (const other of others) await other.result();
       await expect(poison.result()).rejects.toMatchObject({ code: 'ERR_JOB_DEATHS' });
-      expect(await poison.get()).toMatchObject({ state: 'failed', deaths: 2, failures: 0 });
+      expect(await poison.get()).toMatchObject({ state: 'failed', deaths: 3, failures: 0 });
     });
 
     test('a worker that is stopped and continued loses nothing, and nobody else runs its job', async () => {

@@ -114,11 +114,10 @@ export const sql = {
   ),
   /**
    * What somebody who waits for jobs goes by: whether its place is there, who is ahead, who runs jobs, whether somebody who did is gone or a job is overdue; what can
-   * be claimed, and when; what keeps jobs from starting.
+   * be claimed, and when; what keeps jobs from starting, and how many run where there may be limits: where one ends, another may start that was ready before.
    */
   waitState: new Statement<[structure: number, waiter: number], [state: string]>(
-    `WITH n AS (SELECT CAST(? AS bigint) AS structure, CAST(? AS bigint) AS waiter)
-     SELECT concat_ws(' ', EXISTS (SELECT 1 FROM waiters w WHERE w.id = n.waiter),
+    `SELECT concat_ws(' ', EXISTS (SELECT 1 FROM waiters w WHERE w.id = n.waiter),
        coalesce((SELECT w.owner FROM waiters w WHERE w.structure = n.structure AND w.id < n.waiter AND w.mode >= 0 ORDER BY w.id DESC LIMIT 1), 0),
        (SELECT json_agg(w.owner ORDER BY w.owner) FROM queue_workers w WHERE w.structure = n.structure
          AND EXISTS (SELECT 1 FROM jobs j WHERE j.structure = w.structure AND j.owner = w.owner AND j.state = 'running')),
@@ -128,7 +127,9 @@ export const sql = {
        coalesce((SELECT min(j.due) FROM jobs j WHERE j.structure = n.structure AND j.state = 'delayed'), 0),
        coalesce((SELECT min(j.due) FROM jobs j WHERE j.structure = n.structure AND j.state = 'timed'), 0),
        EXISTS (SELECT 1 FROM job_admissions a WHERE a.structure = n.structure),
-       (SELECT json_build_array(q.paused, q.limits) FROM queues q WHERE q.structure = n.structure)) FROM n`,
+       (SELECT json_build_array(q.paused, q.limits,
+           CASE WHEN q.limits IS NOT NULL THEN (SELECT sum(c.running) FROM job_counts c WHERE c.structure = q.structure) END) FROM queues q WHERE q.structure = n.structure))
+     FROM (SELECT CAST(? AS bigint) AS structure, CAST(? AS bigint) AS waiter) n`,
   ),
   exchange: {
     keeping: exchanging(

@@ -175,6 +175,7 @@ export class Limits {
     const limits: StoredLimits = { ...old, ...given };
     if (JSON.stringify(limits) === JSON.stringify(old)) return;
     yield* run(sql.setLimits, structure, JSON.stringify(limits));
+    yield* run(sql.outdate, structure);
     if (JSON.stringify(limits.groups) !== JSON.stringify(old.groups))
       yield* this.#regroup(structure, old, { limits, snapshot }, change);
     yield* wakeAll(structure);

@@ -368,6 +368,8 @@ export const sql = {
   setLimits: new Statement<[structure: number, limits: string]>(
     'INSERT INTO queues (structure, limits) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET limits = excluded.limits',
   ),
+  /** Users' transactions on PostgreSQL that began before see the limits as they were: where they add to a group they lock this row, and find that they are late. */
+  outdate: new Statement<[structure: number]>('UPDATE structures SET waiting = waiting WHERE id = ?'),
   pause: new Statement<[structure: number, paused: number]>(
     'INSERT INTO queues (structure, paused) VALUES (?, ?) ON CONFLICT (structure) DO UPDATE SET paused = excluded.paused',
   ),
