@@ -140,6 +140,9 @@ export function functionOf(what: string, value: unknown): void {
   if (typeof value !== 'function') throw new TypeError(`${what} must be a function, not ${shown(value)}`);
 }
 
+/** Whether a function is written `async`. */
+export { isAsyncFunction } from 'node:util/types';
+
 /** Refuses what can't be iterated, and strings. */
 export function iterable<T>(what: string, given: Iterable<T>): Iterable<T> {
   const value: unknown = given;

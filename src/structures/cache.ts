@@ -13,6 +13,7 @@ import {
 } from '../core/store.js';
 import { Flights, type Produce } from './cache/flights.js';
 import { keepTidy } from './cache/keeper.js';
+import { memoize, type Memoized, type MemoizeOptions } from './cache/memoize.js';
 import {
   resolveCache,
   resolveSet,
@@ -35,9 +36,10 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   }
 
   readonly #scope: Scope<S>;
-  readonly #scripts: CacheScripts<K, V>;
+  readonly #scripts: CacheScripts<Key, V>;
+  readonly #numbers: CacheScripts<Key, number>;
   readonly #ttl: number | null;
-  readonly #flights: Flights<S, V, K>;
+  readonly #flights: Flights<S, V, Key>;
 
   /** The name it was constructed with. */
   readonly name: string;
@@ -53,9 +55,10 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     super({ scope, scripts, uses });
     keepTidy(scope, uses);
     this.#scope = scope;
-    this.#scripts = scripts;
+    this.#scripts = new CacheScripts(scope.kind);
+    this.#numbers = new CacheScripts(scope.kind);
     this.#ttl = ttl;
-    this.#flights = new Flights({ scope, scripts, uses }, ttl);
+    this.#flights = new Flights({ scope, scripts: this.#scripts, uses }, ttl);
     this.name = name;
   }
 
@@ -66,7 +69,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
    * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
    */
   set(key: K, value: V, options?: SetOptions): Result<S, void> {
-    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
+    return this.#store(key, value, options);
   }
 
   /** Stores many entries, all or none, like {@link set}. */
@@ -102,16 +105,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
 
   /** Deletes the entry of `key`; tells whether there was one. */
   delete(key: K): Result<S, boolean> {
-    const scripts = this.#scripts;
-    return this.#scope.quick(
-      sql.delete,
-      () => scripts.key(key),
-      (structure, column) => [structure, column],
-      () => true,
-      function* (): Script<boolean> {
-        return false;
-      },
-    );
+    return this.#delete(key);
   }
 
   /** Deletes many entries, all or none; tells how many there were. */
@@ -129,8 +123,9 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
    * @returns The new number.
    * @throws `TypeError` when the value is no number, `RangeError` when a number can't hold the sum; what {@link set} throws.
    */
-  increment(this: CacheOf<S, number, K>, key: K, by = 1, options?: IncrementOptions): Result<S, number> {
+  increment(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
     return this.#change(
+      this.#numbers,
       () => {
         finiteNumber('by', by);
         const initial = options?.initial ?? 0;
@@ -149,7 +144,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   }
 
   /** Subtracts `by` from a number: see {@link increment}. */
-  decrement(this: CacheOf<S, number, K>, key: K, by = 1, options?: IncrementOptions): Result<S, number> {
+  decrement(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
     return this.increment(key, -by, options);
   }
 
@@ -165,6 +160,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     options?: SetOptions,
   ): Result<S, V | undefined> {
     return this.#change(
+      this.#scripts,
       () => ({ column: this.#scripts.key(key), keeping: resolveSet(options, this.#ttl) }),
       () => change,
       (value) => value,
@@ -184,7 +180,65 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     return this.#flights.getOrSet(key, produce, options);
   }
 
-  #encoded(key: K, value: V, options: SetOptions | undefined): Result<S, EncodedEntry> {
+  /**
+   * A function that gives what is in the cache for its arguments, and calls `fn` where there is nothing: an `async` one once in all processes, like {@link getOrSet}. One that is not `async` stays so on an embedded store; each that finds nothing calls it then. The arguments may be what can
+   * be stored; properties of plain objects count in any order. It has `key`, `forget`, `refresh` and `original`.
+   *
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense, and for a function without a name; in a call, what {@link getOrSet} throws.
+   * @example
+   * const price = prices.memoize(async (item: string) => ask(item), { name: 'price', ttl: '5m' });
+   * await price('tea');
+   * price.forget('tea');
+   */
+  memoize<T, A extends unknown[]>(
+    fn: (this: T, ...args: A) => Promise<V>,
+    options?: MemoizeOptions<A>,
+  ): Memoized<S, T, A, Promise<V>>;
+  memoize<T, A extends unknown[]>(
+    fn: (this: T, ...args: A) => V,
+    options?: MemoizeOptions<A>,
+  ): Memoized<S, T, A, Result<S, V>>;
+  memoize<T, A extends unknown[]>(
+    fn: (this: T, ...args: A) => V | Promise<V>,
+    options?: MemoizeOptions<A>,
+  ): Memoized<S, T, A, Promise<V> | Result<S, V>> {
+    const scope = this.#scope;
+    return memoize<S, V, T, A>(
+      {
+        kind: scope.kind,
+        getOrSet: (key, produce, given) => this.#flights.getOrSet(key, produce, given),
+        getOrSetNow: (key, produce, given) => this.#flights.getOrSetNow(key, produce, given),
+        keep: (key, value, given) => scope.after(this.#store(key, value, given), () => value),
+        keepSoon: async (key, value, given) => {
+          const there = await value;
+          await this.#store(key, there, given);
+          return there;
+        },
+        forget: (key) => scope.chain(scope.settled(key), (one) => this.#delete(one)),
+      },
+      fn,
+      options,
+    );
+  }
+
+  #delete(key: Key): Result<S, boolean> {
+    const scripts = this.#scripts;
+    return this.#scope.quick(
+      sql.delete,
+      () => scripts.key(key),
+      (structure, column) => [structure, column],
+      () => true,
+      function* (): Script<boolean> {
+        return false;
+      },
+    );
+  }
+
+  #store(key: Key, value: V, options: SetOptions | undefined): Result<S, void> {
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
+  }
+
+  #encoded(key: Key, value: V, options: SetOptions | undefined): Result<S, EncodedEntry> {
     return this.#scope.settled(() =>
       this.#scripts.encoded(this.#scripts.key(key), value, resolveSet(options, this.#ttl)),
     );
@@ -219,15 +273,15 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     );
   }
 
-  #change<A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
+  #change<W, A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
+    scripts: CacheScripts<Key, W>,
     prepare: () => A,
-    change: (prepared: A) => (current: V | undefined) => V | undefined,
-    read: (value: V | undefined) => T,
+    change: (prepared: A) => (current: W | undefined) => W | undefined,
+    read: (value: W | undefined) => T,
   ): Result<S, T> {
     return this.#untilDone(
       prepare,
-      (structure, prepared) =>
-        this.#scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
+      (structure, prepared) => scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
       (outcome) => read(outcome?.value),
     );
   }

@@ -7,7 +7,7 @@ import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { outside } from '../../core/outside.js';
 import { alive, get, lock, owner, run, type Script } from '../../core/script.js';
-import { nothing, type Kind, type Observation, type Scope } from '../../core/store.js';
+import { nothing, type Kind, type Observation, type Result, type Scope } from '../../core/store.js';
 import { resolvePatience } from '../../core/waiting.js';
 import { sql, type FlightRow, type ServedRow } from './flight-statements.js';
 import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
@@ -68,6 +68,59 @@ export class Flights<S extends Kind, V, K extends Key> {
       return this.#scripts.value(row);
     }
     return this.#scripts.value([await settledWithin(this.#join(column, produce, producing), patience)]);
+  }
+
+  /** The same at once, by each who finds none: what is worked out without waiting has nobody to wait for. */
+  getOrSetNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
+    const scope = this.#scope;
+    const prepare = () => ({
+      column: this.#scripts.key(key),
+      producing: resolveProducing(options, this.#ttl),
+    });
+    return scope.chain(scope.settled(prepare), ({ column, producing }) => {
+      const found = scope.one(
+        sql.served,
+        nothing,
+        (structure) => [structure, column],
+        (row) => row,
+      );
+      return scope.chain(found, (row) => this.#served(column, row, produce, producing));
+    });
+  }
+
+  #served(
+    column: KeyColumn,
+    row: ServedRow | undefined,
+    produce: () => V,
+    producing: Producing,
+  ): Result<S, V> {
+    if (row === undefined) this.#uses.miss();
+    else this.#uses.hit(column);
+    if (row !== undefined && !isDue(row, producing))
+      return this.#scope.settled(() => this.#scripts.value(row));
+    const began = performance.now();
+    let value: V;
+    try {
+      value = produce();
+    } catch (error) {
+      if (row === undefined) throw error;
+      return this.#scope.settled(() => this.#scripts.value(row));
+    }
+    return this.#keep(column, value, producing, performance.now() - began);
+  }
+
+  #keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
+    const scripts = this.#scripts;
+    const entry = scripts.encoded(column, value, keeping);
+    return this.#scope.repeat(
+      nothing,
+      function* (structure, _state: true | undefined): Script<true | undefined> {
+        if ((yield* scripts.put(structure, entry)) === undefined) return true;
+        yield* run(sql.produced, staleFor, took, structure, column);
+        return undefined;
+      },
+      () => scripts.value([copied(entry.column)]),
+    );
   }
 
   /** All who ask here for a key get the same, each a copy: its column. */

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { isProxy } from 'node:util/types';
+import { encodeValue } from './codec.js';
+import type { Key } from './key.js';
+import { maxDepth } from './plain.js';
+
+/** How long a part of a key is that is there as it is, in characters or bytes; of a longer one there is the hash. */
+const longest = 256;
+/** The first byte of an argument that is no key by itself. */
+const marks = { value: 0, hash: 1 } as const;
+
+/**
+ * The key under which the result of a call is stored: the name, and the arguments. Numbers, strings and the like are themselves; all else, and what is long, is bytes that begin with
+ * a mark, which no other argument becomes.
+ *
+ * @throws `TypeError` when an argument can't be stored, naming the path to it.
+ */
+export function argumentKey(name: string, args: readonly unknown[]): Key[] {
+  return [name, ...args.map((argument, i) => partOf(argument, `argument ${i + 1} of ${name}()`))];
+}
+
+function partOf(argument: unknown, what: string): Key {
+  if (typeof argument === 'boolean') return argument;
+  if (typeof argument === 'number' && !Number.isNaN(argument)) return argument;
+  if (typeof argument === 'bigint' && argument === BigInt.asIntN(64, argument)) return argument;
+  if (typeof argument === 'string' && argument.length <= longest && argument.isWellFormed()) return argument;
+  const { encoding, column } = encodeValue(sorted(argument, 0), 'server', what);
+  const bytes = Buffer.concat([
+    Buffer.of(encoding),
+    typeof column === 'object' ? column : Buffer.from(String(column)),
+  ]);
+  if (bytes.byteLength <= longest) return Buffer.concat([Buffer.of(marks.value), bytes]);
+  return Buffer.concat([Buffer.of(marks.hash), createHash('sha256').update(bytes).digest()]);
+}
+
+/** The same value, with the properties of plain objects in one order. What is too deep is left to be refused. */
+function sorted(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null || isProxy(value) || depth > maxDepth) return value;
+  if (Array.isArray(value)) return value.map((item) => sorted(item, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item, depth + 1)]));
+}

@@ -1,0 +1,172 @@
+import { expect, test } from 'vitest';
+import { Cache, open, type AsyncCache, type Key } from '../../src/index.js';
+import { temporaryDirectory } from '../support/processes.js';
+import { forEachEngine } from '../support/stores.js';
+import { pause, until } from './helpers.js';
+
+forEachEngine((engine) => {
+  const newCache = async <V>(): Promise<AsyncCache<V>> => new Cache<V>(await engine.open(), 'c');
+
+  test('an async function is called once for the same arguments, by whoever', async () => {
+    const store = await engine.open();
+    const caches = [new Cache<string>(store, 'c'), new Cache<string>(await engine.reopen(store), 'c')];
+    let calls = 0;
+    const greet = async (name: string, { loud = false, times = 1 } = {}): Promise<string> => {
+      calls++;
+      await pause(20);
+      return (loud ? name.toUpperCase() : name).repeat(times);
+    };
+    const [one, two] = caches.map((cache) => cache.memoize(greet));
+    const both = [one!('ada', { loud: true, times: 2 }), two!('ada', { times: 2, loud: true })];
+    expect(await Promise.all(both)).toEqual(['ADAADA', 'ADAADA']);
+    expect(calls).toBe(1);
+    expect(await one!('ada')).toBe('ada');
+    expect(calls).toBe(2);
+    expect(one!.original).toBe(greet);
+    expect(one!.name).toBe('greet');
+  });
+
+  test('each argument that can be stored counts, and different ones never meet', async () => {
+    const cache = await newCache<number>();
+    let calls = 0;
+    const count = cache.memoize(async (..._: unknown[]) => ++calls, { name: 'count' });
+    const all: unknown[][] = [
+      [],
+      [undefined],
+      [null],
+      [0],
+      ['0'],
+      [Number.NaN],
+      [['a']],
+      ['a'],
+      ['a', 'a'],
+      [['a', 'a']],
+      [{ a: 1, b: { c: 2, d: 3 } }],
+      [{ a: 1, b: { c: 2 } }],
+      [new Date(0)],
+      [new Map([['a', 1]])],
+      [new Set(['a'])],
+      [Uint8Array.of(97)],
+      [2n ** 80n],
+      ['x'.repeat(5_000)],
+      [`${'x'.repeat(4_999)}y`],
+      [{ text: 'x'.repeat(5_000) }],
+      ['\ud800'],
+    ];
+    for (const [i, args] of all.entries()) expect(await count(...args)).toBe(i + 1);
+    for (const [i, args] of all.entries()) expect(await count(...args)).toBe(i + 1);
+    expect(await count({ b: { d: 3, c: 2 }, a: 1 })).toBe(
+      1 + all.findIndex(([first]) => typeof first === 'object' && first !== null && 'b' in first),
+    );
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    await expect(async () => count(cycle)).rejects.toThrow();
+    await expect(async () => count(() => 1)).rejects.toThrow(/argument 1 of count\(\)/);
+  });
+
+  test('a result can be found by its key, forgotten, and worked out anew', async () => {
+    const cache = await newCache<number>();
+    let calls = 0;
+    const next = cache.memoize(async (_: string) => ++calls, { name: 'next', tags: ['n'], ttl: '1h' });
+    expect(await next('a')).toBe(1);
+    expect(await cache.get(next.key('a'))).toBe(1);
+    expect(await cache.entry(next.key('a'))).toMatchObject({ tags: ['n'], expiresAt: expect.any(Date) });
+    expect(await next.forget('a')).toBe(true);
+    expect(await next.forget('a')).toBe(false);
+    expect(await next('a')).toBe(2);
+    expect(await next.refresh('a')).toBe(3);
+    expect(await next('a')).toBe(3);
+    expect(await cache.invalidate('n')).toBe(1);
+    expect(await next('a')).toBe(4);
+  });
+
+  test('this is that of the function, and the key may be of less than the arguments', async () => {
+    const cache = await newCache<string>();
+    class Greeter {
+      constructor(readonly word: string) {}
+      greet = cache.memoize(
+        async function (this: Greeter, name: string, _request: object) {
+          return `${this.word} ${name}`;
+        },
+        { name: 'greet', key: (name) => [name] },
+      );
+    }
+    const greeter = new Greeter('hello');
+    expect(await greeter.greet('ada', {})).toBe('hello ada');
+    expect(await new Greeter('bye').greet('ada', { other: () => 1 })).toBe('hello ada');
+  });
+
+  test('a function that fails is called again', async () => {
+    const cache = await newCache<number>();
+    let calls = 0;
+    const flaky = cache.memoize(
+      async () => {
+        if (++calls === 1) throw new Error('not yet');
+        return calls;
+      },
+      { name: 'flaky' },
+    );
+    await expect(flaky()).rejects.toThrow('not yet');
+    expect(await flaky()).toBe(2);
+    expect(await flaky()).toBe(2);
+  });
+
+  test('what makes no sense is refused', async () => {
+    const cache = await newCache<number>();
+    expect(() => cache.memoize(async () => 1)).toThrow(RangeError);
+    expect(() => cache.memoize(1 as never)).toThrow(TypeError);
+    for (const options of [{ name: '' }, { nam: 'x' }, { name: 'x', key: 1 }, { name: 'x', async: 1 }])
+      expect(() => cache.memoize(async () => 1, options as never)).toThrow(/nam|key|async/);
+    await expect(async () => cache.memoize(async () => 1, { name: 'x', ttl: -1 })()).rejects.toThrow(
+      RangeError,
+    );
+  });
+});
+
+test('on an embedded store a function that is not async stays so', async () => {
+  using store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c');
+  let calls = 0;
+  const square = cache.memoize(
+    (n: number): number => {
+      calls++;
+      if (n < 0) throw new RangeError('negative');
+      return n * n;
+    },
+    { name: 'square', ttl: '1h' },
+  );
+  const result: number = square(3);
+  expect(result).toBe(9);
+  expect(square(3)).toBe(9);
+  expect(calls).toBe(1);
+  expect(square.refresh(3)).toBe(9);
+  expect(calls).toBe(2);
+  expect(square.forget(3)).toBe(true);
+  expect(() => square(-1)).toThrow('negative');
+  // What has expired is served where there is nothing better.
+  let broken = false;
+  const fragile = cache.memoize(
+    (): number => {
+      if (broken) throw new Error('broken');
+      return 1;
+    },
+    { name: 'fragile', ttl: 1, staleFor: '1h' },
+  );
+  expect(fragile()).toBe(1);
+  broken = true;
+  await pause(20);
+  expect(fragile()).toBe(1);
+});
+
+test('a function that returns a promise and is not async has to say so', async () => {
+  using store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c');
+  const later = (): Promise<number> => Promise.resolve(1);
+  const wrong = cache.memoize(later, { name: 'wrong' });
+  expect(() => wrong()).toThrow(/async: true/);
+  const right = cache.memoize(later, { name: 'right', async: true });
+  expect(await right()).toBe(1);
+  expect(right()).toBeInstanceOf(Promise);
+  const key: Key = right.key();
+  await until(() => cache.get(key) === 1);
+});
