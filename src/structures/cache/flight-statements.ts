@@ -36,6 +36,10 @@ export const sql = {
   fail: new Statement<[error: ValueColumn, sticky: number, id: number]>(
     `UPDATE cache_flights SET owner = NULL, error = ?, until = ${steady} + CAST(? AS double precision) WHERE id = ?`,
   ),
+  /** Whether there is something to {@link sql.sweep}. */
+  anyOld: new Statement<[structure: number, age: number], [id: number]>(
+    `SELECT id FROM cache_flights WHERE structure = ? AND until < (SELECT ${steady}) - CAST(? AS double precision) LIMIT 1`,
+  ),
   /** Errors that nobody is to get any more, and nobody waits for. */
   sweep: new Statement<[structure: number, age: number]>(
     `DELETE FROM cache_flights WHERE structure = ? AND until < (SELECT ${steady}) - CAST(? AS double precision)`,

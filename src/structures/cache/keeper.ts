@@ -2,10 +2,13 @@ import { outside } from '../../core/outside.js';
 import { get, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { expireSome } from './removing.js';
+import { sql as flights } from './flight-statements.js';
 import { sql } from './statements.js';
 
 /** How often it is looked for what has expired, in milliseconds: one process at a time does. */
 const interval = 5_000;
+/** For how long an error stays that nobody is to get any more, in milliseconds: who waited for it may be slow. */
+const errorsKept = 60_000;
 
 /** Removes what has expired, also where nobody writes, as long as `user` is in use. It keeps neither that in memory nor the process alive. */
 export function keepTidy<S extends Kind>(scope: Scope<S>, user: object): void {
@@ -37,9 +40,12 @@ async function expireAll<S extends Kind>(scope: Scope<S>): Promise<void> {
 }
 
 function* begin(structure: number): Script<number> {
-  return (yield* run(sql.keep, structure, interval / 2)) === 0 ? 0 : yield* expireSome(structure);
+  if ((yield* run(sql.keep, structure, interval / 2)) === 0) return 0;
+  yield* run(flights.sweep, structure, errorsKept);
+  return yield* expireSome(structure);
 }
 
 function* hasExpired(structure: number): Script<boolean> {
-  return (yield* get(sql.expired, structure, 1)) !== undefined;
+  if ((yield* get(sql.expired, structure, 1)) !== undefined) return true;
+  return (yield* get(flights.anyOld, structure, errorsKept)) !== undefined;
 }
