@@ -1,6 +1,7 @@
 import { decodeValue, encodeValue, encodings } from './codec.js';
 import { HoldfastError } from './errors.js';
 import { decodeKey, encodeKey, type Key, type KeyColumn, type StoredKey } from './key.js';
+import { iterable } from './options.js';
 import type { Kind } from './store.js';
 
 /** A value as it lies in its one column. */
@@ -29,6 +30,22 @@ export class Columns<K extends Key, V> {
   /** @param what - The name of the key in errors. */
   encodeKey(key: K, what: string): KeyColumn {
     return encodeKey(key, this.#kind, what);
+  }
+
+  /** Keys that were given to be iterated. */
+  encodeKeys(keys: Iterable<K>): KeyColumn[] {
+    return Array.from(iterable('keys', keys), (key, i) => this.encodeKey(key, `keys[${i}]`));
+  }
+
+  /** Entries that were given to be iterated, each as `encode` makes it. @throws `TypeError` when one is no pair */
+  encodeEntries<E>(
+    entries: Iterable<readonly [K, V]>,
+    encode: (key: KeyColumn, value: V, what: string) => E,
+  ): E[] {
+    return Array.from(iterable('entries', entries), (entry, i) => {
+      if (!isPair(entry)) throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
+      return encode(this.encodeKey(entry[0], `entries[${i}][0]`), entry[1], `entries[${i}][1]`);
+    });
   }
 
   decodeKey(column: KeyColumn): StoredKey<K> {
@@ -64,6 +81,11 @@ export class Columns<K extends Key, V> {
       'a stored value is garbled, or was written by a newer version of holdfast',
     );
   }
+}
+
+/** What JavaScript may pass in place of an entry. */
+function isPair(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2;
 }
 
 function marked(mark: number, column: ValueColumn): Uint8Array {

@@ -143,6 +143,11 @@ export function functionOf(what: string, value: unknown): void {
 /** Whether a function is written `async`. */
 export { isAsyncFunction } from 'node:util/types';
 
+/** Whether a function has returned a promise. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
 /** Refuses what can't be iterated, and strings. */
 export function iterable<T>(what: string, given: Iterable<T>): Iterable<T> {
   const value: unknown = given;

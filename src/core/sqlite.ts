@@ -2,6 +2,7 @@ import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
 import { catalog, checkNumber, structureInfo, StructureRefs, type StructureRef } from './catalog.js';
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
+import { isThenable } from './options.js';
 import type { Script, Step } from './script.js';
 import type { Connection } from './sqlite-connection.js';
 import { EmbeddedPresence } from './sqlite-presence.js';
@@ -234,7 +235,3 @@ const asyncTransaction = (): HoldfastError =>
     'ERR_ASYNC_TRANSACTION',
     'a transaction of an embedded store runs at once: give it a function that is not async and returns no promise',
   );
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}

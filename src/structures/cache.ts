@@ -24,7 +24,7 @@ import {
   type SetOptions,
 } from './cache/options.js';
 import { CacheReading } from './cache/reading.js';
-import { CacheScripts, increased, type EncodedEntry } from './cache/scripts.js';
+import { CacheScripts, increased, untilDone, type EncodedEntry } from './cache/scripts.js';
 import { sql } from './cache/statements.js';
 import { Uses } from './cache/uses.js';
 
@@ -258,7 +258,8 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   }
 
   #put(entry: EncodedEntry): Result<S, void> {
-    return this.#untilDone(
+    return untilDone(
+      this.#scope,
       () => entry,
       (structure) => this.#scripts.put(structure, entry),
       nothing,
@@ -266,7 +267,8 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   }
 
   #add(entry: EncodedEntry): Result<S, boolean> {
-    return this.#untilDone(
+    return untilDone(
+      this.#scope,
       () => entry,
       (structure) => this.#scripts.add(structure, entry),
       (added) => added === true,
@@ -279,27 +281,11 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     change: (prepared: A) => (current: W | undefined) => W | undefined,
     read: (value: W | undefined) => T,
   ): Result<S, T> {
-    return this.#untilDone(
+    return untilDone(
+      this.#scope,
       prepare,
       (structure, prepared) => scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
       (outcome) => read(outcome?.value),
-    );
-  }
-
-  /** Runs a script again, each time in a transaction of its own, until it answers something: what needs much room then never holds the write lock for long. */
-  #untilDone<A, T, U>(
-    prepare: () => A,
-    script: (structure: number, prepared: A) => Script<T | undefined>,
-    read: (outcome: T | undefined) => U,
-  ): Result<S, U> {
-    let outcome: T | undefined;
-    return this.#scope.repeat(
-      prepare,
-      function* (structure, _state: true | undefined, prepared): Script<true | undefined> {
-        outcome = yield* script(structure, prepared);
-        return outcome === undefined ? true : undefined;
-      },
-      () => read(outcome),
     );
   }
 }

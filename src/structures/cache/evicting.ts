@@ -29,7 +29,7 @@ export function* evict(structure: number, needed: Needed, size: number): Script<
     );
   const excess = new Excess(bytes + needed.bytes - mostBytes, entries + needed.entries - mostEntries);
   if (excess.isGone()) return true;
-  yield* removeExpired(structure, needed.id, excess);
+  yield* removeExpired(structure, (rows) => excess.choose(rows, needed.id));
   if (!excess.isGone() && excess.removed < removedAtOnce && eviction === 'none')
     throw new HoldfastError('ERR_FULL', `the cache is full, and its eviction is 'none'`);
   if (!excess.isGone() && eviction !== 'none') yield* removeFirst(structure, needed.id, excess);
@@ -69,10 +69,16 @@ export class Excess {
   }
 }
 
-function* removeExpired(structure: number, kept: number | undefined, excess: Excess): Script<void> {
-  const rows = yield* all(sql.expired, structure, removedAtOnce);
-  const removed = yield* removeRows(excess.choose(rows, kept));
+type Sized = readonly [id: number, bytes: number];
+
+/** Removes what has expired, as far as it is chosen; tells how many entries that were. */
+export function* removeExpired(
+  structure: number,
+  choose: (rows: readonly Sized[]) => readonly Sized[],
+): Script<number> {
+  const removed = yield* removeRows(choose(yield* all(sql.expired, structure, removedAtOnce)));
   if (removed > 0) yield* run(sql.hasExpired, removed, structure);
+  return removed;
 }
 
 export function* removeFirst(structure: number, kept: number | undefined, excess: Excess): Script<void> {

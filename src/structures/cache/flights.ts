@@ -1,6 +1,5 @@
 import { announce } from '../../core/announcing.js';
-import type { ValueColumn } from '../../core/columns.js';
-import { Columns } from '../../core/columns.js';
+import { Columns, type ValueColumn } from '../../core/columns.js';
 import { revivedError, storedError, type StoredError } from '../../core/failure.js';
 import { Gate, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
@@ -12,7 +11,7 @@ import { resolvePatience } from '../../core/waiting.js';
 import { sql, type FlightRow, type ServedRow } from './flight-statements.js';
 import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
 import type { CacheParts } from './reading.js';
-import type { CacheScripts } from './scripts.js';
+import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
 import { keyId, type Uses } from './uses.js';
 
 /** What works out the value of a key. `signal` is aborted when the store closes. */
@@ -55,15 +54,8 @@ export class Flights<S extends Kind, V, K extends Key> {
     const producing = resolveProducing(options, this.#ttl);
     const patience = resolvePatience(this.#scope.closing, 'getOrSet()', producing.waiting);
     const column = this.#scripts.key(key);
-    const row = await this.#scope.one(
-      sql.served,
-      nothing,
-      (structure) => [structure, column],
-      (found) => found,
-    );
-    if (row === undefined) this.#uses.miss();
-    else {
-      this.#uses.hit(column);
+    const row = await this.#look(column);
+    if (row !== undefined) {
       if (isDue(row, producing)) this.#join(column, produce, producing, row).catch(nothing);
       return this.#scripts.value(row);
     }
@@ -77,15 +69,23 @@ export class Flights<S extends Kind, V, K extends Key> {
       column: this.#scripts.key(key),
       producing: resolveProducing(options, this.#ttl),
     });
-    return scope.chain(scope.settled(prepare), ({ column, producing }) => {
-      const found = scope.one(
-        sql.served,
-        nothing,
-        (structure) => [structure, column],
-        (row) => row,
-      );
-      return scope.chain(found, (row) => this.#served(column, row, produce, producing));
-    });
+    return scope.chain(scope.settled(prepare), ({ column, producing }) =>
+      scope.chain(this.#look(column), (row) => this.#served(column, row, produce, producing)),
+    );
+  }
+
+  /** What may be served; that counts as reading it. */
+  #look(column: KeyColumn): Result<S, ServedRow | undefined> {
+    return this.#scope.one(
+      sql.served,
+      nothing,
+      (structure) => [structure, column],
+      (row) => {
+        if (row === undefined) this.#uses.miss();
+        else this.#uses.hit(column);
+        return row;
+      },
+    );
   }
 
   #served(
@@ -94,8 +94,6 @@ export class Flights<S extends Kind, V, K extends Key> {
     produce: () => V,
     producing: Producing,
   ): Result<S, V> {
-    if (row === undefined) this.#uses.miss();
-    else this.#uses.hit(column);
     if (row !== undefined && !isDue(row, producing))
       return this.#scope.settled(() => this.#scripts.value(row));
     const began = performance.now();
@@ -110,17 +108,20 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   #keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
-    const scripts = this.#scripts;
-    const entry = scripts.encoded(column, value, keeping);
-    return this.#scope.repeat(
+    const entry = this.#scripts.encoded(column, value, keeping);
+    return untilDone(
+      this.#scope,
       nothing,
-      function* (structure, _state: true | undefined): Script<true | undefined> {
-        if ((yield* scripts.put(structure, entry)) === undefined) return true;
-        yield* run(sql.produced, staleFor, took, structure, column);
-        return undefined;
-      },
-      () => scripts.value([copied(entry.column)]),
+      (structure) => this.#put(structure, entry, staleFor, took),
+      () => this.#scripts.value([copied(entry.column)]),
     );
+  }
+
+  /** Stores what was worked out; `undefined` where there is more to be removed first. */
+  *#put(structure: number, entry: EncodedEntry, staleFor: number, took: number): Script<true | undefined> {
+    if ((yield* this.#scripts.put(structure, entry)) === undefined) return undefined;
+    yield* run(sql.produced, staleFor, took, structure, entry.key);
+    return true;
   }
 
   /** All who ask here for a key get the same, each a copy: its column. */
@@ -187,8 +188,7 @@ export class Flights<S extends Kind, V, K extends Key> {
         // Others may have taken this store for dead, and work it out themselves.
         yield* lock(structure);
         if ((yield* get(sql.flight, structure, column))?.[0] !== id) return true;
-        if ((yield* this.#scripts.put(structure, entry)) === undefined) return false;
-        yield* run(sql.produced, staleFor, took, structure, column);
+        if ((yield* this.#put(structure, entry, staleFor, took)) === undefined) return false;
         yield* run(sql.remove, structure, column);
         yield* announce(structure, [column]);
         return true;

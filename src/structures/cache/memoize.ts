@@ -1,6 +1,13 @@
 import { argumentKey } from '../../core/argument-key.js';
 import type { Key } from '../../core/key.js';
-import { boolean, functionOf, isAsyncFunction, knownKeys, nameString } from '../../core/options.js';
+import {
+  boolean,
+  functionOf,
+  isAsyncFunction,
+  isThenable,
+  knownKeys,
+  nameString,
+} from '../../core/options.js';
 import type { Kind, Result } from '../../core/store.js';
 import type { GetOrSetOptions, SetOptions } from './options.js';
 
@@ -74,11 +81,7 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
 
 /** @throws `TypeError` for a promise: a hit would give a value in its place. */
 function atOnce<V>(value: V | PromiseLike<V>, name: string): V {
-  if (isPromise(value))
+  if (isThenable(value))
     throw new TypeError(`${name}() returned a promise, and is not async: memoize it with { async: true }`);
   return value;
-}
-
-function isPromise<V>(value: V | PromiseLike<V>): value is PromiseLike<V> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

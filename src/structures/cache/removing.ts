@@ -1,5 +1,5 @@
 import { all, get, lock, run, type Script } from '../../core/script.js';
-import { Excess, removeFirst, removeRows, removedAtOnce } from './evicting.js';
+import { Excess, removeExpired, removeFirst, removeRows, removedAtOnce } from './evicting.js';
 import { sql } from './statements.js';
 
 /** How far a removal has come; `newest` is the place of the newest entry when it began. */
@@ -11,9 +11,7 @@ export interface Removal {
 /** Removes some of what has expired; tells how many that were. */
 export function* expireSome(structure: number): Script<number> {
   yield* lock(structure);
-  const removed = yield* removeRows(yield* all(sql.expired, structure, removedAtOnce));
-  if (removed > 0) yield* run(sql.hasExpired, removed, structure);
-  return removed;
+  return yield* removeExpired(structure, (rows) => rows);
 }
 
 /** Removes some of what there is too much of, or has expired. */

@@ -1,9 +1,9 @@
 import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
-import { functionOf, iterable } from '../../core/options.js';
+import { functionOf } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import { noteClock, windClock } from '../../core/steady.js';
-import type { Kind } from '../../core/store.js';
+import type { Kind, Result, Scope } from '../../core/store.js';
 import { evict, type Needed } from './evicting.js';
 import { defaultLimits, type Keeping, type StoredLimits } from './options.js';
 import { sql, type Eviction, type Upsert } from './statements.js';
@@ -41,12 +41,12 @@ export class CacheScripts<K extends Key, V> {
     this.#columns = new Columns(kind);
   }
 
-  key(key: K, what = 'key'): KeyColumn {
-    return this.#columns.encodeKey(key, what);
+  key(key: K): KeyColumn {
+    return this.#columns.encodeKey(key, 'key');
   }
 
   keys(keys: Iterable<K>): KeyColumn[] {
-    return Array.from(iterable('keys', keys), (key, i) => this.key(key, `keys[${i}]`));
+    return this.#columns.encodeKeys(keys);
   }
 
   value([column]: readonly [column: unknown, ...rest: unknown[]]): V {
@@ -63,13 +63,9 @@ export class CacheScripts<K extends Key, V> {
   }
 
   entries(entries: Iterable<readonly [K, V]>, keeping: Keeping): EncodedEntry[] {
-    return Array.from(iterable('entries', entries), (entry, i) => {
-      const given: unknown = entry;
-      if (!Array.isArray(given) || given.length !== 2)
-        throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
-      const key = this.key(entry[0], `entries[${i}][0]`);
-      return this.encoded(key, entry[1], keeping, `entries[${i}][1]`);
-    });
+    return this.#columns.encodeEntries(entries, (key, value, what) =>
+      this.encoded(key, value, keeping, what),
+    );
   }
 
   row(structure: number, { key, column, bytes, ttl }: EncodedEntry): Upsert {
@@ -224,4 +220,22 @@ export function increased(current: unknown, by: number, initial: number): number
   const next = from + by;
   if (!Number.isFinite(next)) throw new RangeError(`${from} + ${by} is more than a number can hold`);
   return next;
+}
+
+/** Runs a script again, each time in a transaction of its own, until it answers something: what needs much room then never holds the write lock for long. */
+export function untilDone<S extends Kind, A, T, U>(
+  scope: Scope<S>,
+  prepare: () => A,
+  script: (structure: number, prepared: A) => Script<T | undefined>,
+  read: (outcome: T | undefined) => U,
+): Result<S, U> {
+  let outcome: T | undefined;
+  return scope.repeat(
+    prepare,
+    function* (structure, _state: true | undefined, prepared): Script<true | undefined> {
+      outcome = yield* script(structure, prepared);
+      return outcome === undefined ? true : undefined;
+    },
+    () => read(outcome),
+  );
 }

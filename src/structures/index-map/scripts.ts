@@ -1,6 +1,6 @@
 import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
 import type { Key, KeyBounds, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
-import { functionOf, iterable } from '../../core/options.js';
+import { functionOf } from '../../core/options.js';
 import { get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
 import { announce, announceAll } from '../../core/announcing.js';
@@ -41,8 +41,8 @@ export class IndexScripts<K extends Key, V> {
     this.#order = order;
   }
 
-  key(key: K, what = 'key'): KeyColumn {
-    return this.#columns.encodeKey(key, what);
+  key(key: K): KeyColumn {
+    return this.#columns.encodeKey(key, 'key');
   }
 
   bounds(range: KeyRange<K>): KeyBounds {
@@ -76,15 +76,12 @@ export class IndexScripts<K extends Key, V> {
 
   /** Entries that were given to be iterated. */
   encodedEntries(entries: Iterable<readonly [K, V]>): EncodedEntry[] {
-    return Array.from(iterable('entries', entries), (entry, i) => {
-      if (!isPair(entry)) throw new TypeError(`entries[${i}] must be a pair of a key and a value`);
-      return this.encoded(this.key(entry[0], `entries[${i}][0]`), entry[1], `entries[${i}][1]`);
-    });
+    return this.#columns.encodeEntries(entries, (key, value, what) => this.encoded(key, value, what));
   }
 
   /** Keys that were given to be iterated. */
   encodedKeys(keys: Iterable<K>): KeyColumn[] {
-    return Array.from(iterable('keys', keys), (key, i) => this.key(key, `keys[${i}]`));
+    return this.#columns.encodeKeys(keys);
   }
 
   *getMany(structure: number, keys: readonly KeyColumn[]): Script<(V | undefined)[]> {
@@ -219,9 +216,4 @@ export class IndexScripts<K extends Key, V> {
 
 function isFunction<V>(value: V | (() => V)): value is () => V {
   return typeof value === 'function';
-}
-
-/** What JavaScript may pass in place of an entry. */
-function isPair(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 2;
 }
