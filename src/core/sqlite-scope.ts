@@ -24,6 +24,7 @@ import {
   waitForTurn,
   type Waitable,
 } from './waiting.js';
+import type { ValueFiles } from './value-files.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
@@ -266,6 +267,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
+  }
+
+  get files(): ValueFiles {
+    return this.#engine.files;
   }
 
   get owner(): number | undefined {
