@@ -3,7 +3,8 @@ import type { Row, Statement, Value } from './statement.js';
 /** One question to the store. Inside a script, `yield* step` is its answer. */
 export class Step<A> {
   constructor(
-    readonly kind: 'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive' | 'committed' | 'undone',
+    readonly kind:
+      'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive' | 'committed' | 'undone',
     readonly statement?: Statement,
     readonly params: readonly Value[] = [],
     readonly rows: readonly (readonly Value[])[] = [],

@@ -6,6 +6,7 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  readSync,
   rmSync,
   writeSync,
 } from 'node:fs';
@@ -102,8 +103,7 @@ export class ValueFiles {
     return {
       write: (chunk) =>
         translating(path, async () => {
-          for (let done = 0; done < chunk.byteLength;)
-            done += (await file.write(chunk, done)).bytesWritten;
+          for (let done = 0; done < chunk.byteLength;) done += (await file.write(chunk, done)).bytesWritten;
           size += chunk.byteLength;
         }),
       end: () =>
@@ -133,11 +133,13 @@ export class ValueFiles {
     return bytes;
   }
 
-  /** A stream of a file from byte `start` on, which goes on though the file is removed. @throws {@link MissingFile} */
-  stream({ name, size }: FileRef, start: number): Readable {
+  /** The first byte of a file, and a stream of what is behind it, which goes on though the file is removed. @throws {@link MissingFile} */
+  stream({ name, size }: FileRef): { readonly head: number; readonly rest: Readable } {
     const path = this.#path(name);
     const file = this.#present(name, () => openSync(path, 'r'));
-    if (fstatSync(file).size === size) return createReadStream(path, { fd: file, start });
+    const head = Buffer.alloc(1);
+    if (fstatSync(file).size === size && readSync(file, head, 0, 1, 0) === 1)
+      return { head: head.readUInt8(), rest: createReadStream(path, { fd: file, start: 1 }) };
     closeSync(file);
     throw new MissingFile(name, path, undefined);
   }

@@ -1,3 +1,4 @@
+import type { ByteSource, Stream } from '../core/byte-streams.js';
 import type { Key, KeyColumn } from '../core/key.js';
 import { finiteNumber, type Duration } from '../core/options.js';
 import { run, type Script } from '../core/script.js';
@@ -22,10 +23,12 @@ import {
   type IncrementOptions,
   type Keeping,
   type SetOptions,
+  type WriteOptions,
 } from './cache/options.js';
 import { CacheReading } from './cache/reading.js';
 import { CacheScripts, increased, untilDone, type EncodedEntry } from './cache/scripts.js';
 import { sql } from './cache/statements.js';
+import { Streams } from './cache/streams.js';
 import { Uses } from './cache/uses.js';
 
 /** What {@link Cache} and {@link AsyncCache} have in common. */
@@ -40,25 +43,27 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   readonly #numbers: CacheScripts<Key, number>;
   readonly #ttl: number | null;
   readonly #flights: Flights<S, V, Key>;
+  readonly #streams: Streams<S, V>;
 
   /** The name it was constructed with. */
   readonly name: string;
 
   constructor(store: StoreOf<S>, name: string, options: CacheOptions = {}) {
-    const { limits, ttl, statistics } = resolveCache(options);
+    const { limits, ttl, statistics, storing } = resolveCache(options);
     const setup = function* (structure: number): Script<void> {
       uses.eviction = yield* scripts.setUp(structure, limits);
     };
     const scope = scopeOf(store, { kind: 'cache', name, setup });
-    const scripts = new CacheScripts<K, V>(scope.kind);
+    const scripts = new CacheScripts<K, V>(scope, storing);
     const uses = new Uses(scope, statistics);
     super({ scope, scripts, uses });
     keepTidy(scope, uses);
     this.#scope = scope;
-    this.#scripts = new CacheScripts(scope.kind);
-    this.#numbers = new CacheScripts(scope.kind);
+    this.#scripts = new CacheScripts(scope, storing);
+    this.#numbers = new CacheScripts(scope, storing);
     this.#ttl = ttl;
     this.#flights = new Flights({ scope, scripts: this.#scripts, uses }, ttl);
+    this.#streams = new Streams({ scope, scripts: this.#scripts, uses }, ttl, storing);
     this.name = name;
   }
 
@@ -74,9 +79,13 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
 
   /** Stores many entries, all or none, like {@link set}. */
   setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Result<S, void> {
-    return this.#scope.write(
-      () => this.#scripts.entries(entries, resolveSet(options, this.#ttl)),
-      (structure, all) => this.#scripts.putAll(structure, all),
+    const scope = this.#scope;
+    const scripts = this.#scripts;
+    const encoded = scope.settled(() => scripts.entries(entries, resolveSet(options, this.#ttl)));
+    return scope.chain(encoded, (all) =>
+      scripts.keepingAll(all, (filed) =>
+        scope.write(nothing, (structure) => scripts.putAll(structure, filed)),
+      ),
     );
   }
 
@@ -181,6 +190,29 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   }
 
   /**
+   * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays.
+   *
+   * @param source - A stream of Node or of the web, or any iterable of bytes; strings are stored as UTF-8.
+   * @throws Whatever the source throws; `TypeError` when it gives something else; `TypeError`, `RangeError` for a key or options that make no sense; the signal's reason; {@link HoldfastError} `ERR_TOO_LARGE`, `ERR_FULL` like {@link set};
+   * `ERR_IN_TRANSACTION` inside a transaction.
+   * @example
+   * await files.write('video', createReadStream('video.mp4'), { ttl: '1d' });
+   */
+  write(key: K, source: ByteSource, options?: WriteOptions): Promise<void> {
+    return this.#streams.write(key, source, options);
+  }
+
+  /**
+   * A stream of the bytes that are stored under `key`, or of the UTF-8 of a string, without having all of them in memory; `undefined` when there is none. It goes on with what it has begun, whatever becomes of the entry. Read it
+   * to its end, or `destroy()` it.
+   *
+   * @throws `TypeError` when the value is something else; `TypeError`, `RangeError` when `key` is none; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. The stream fails with `ERR_CORRUPT`, `ERR_IO`; on a server with `ERR_CONNECTION`.
+   */
+  read(key: K): Result<S, Stream | undefined> {
+    return this.#streams.read(key);
+  }
+
+  /**
    * A function that gives what is in the cache for its arguments, and calls `fn` where there is nothing: an `async` one once in all processes, like {@link getOrSet}. One that is not `async` stays so on an embedded store; each that finds nothing calls it then. The arguments may be what can
    * be stored; properties of plain objects count in any order. It has `key`, `forget`, `refresh` and `original`.
    *
@@ -246,7 +278,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
 
   #set(entry: EncodedEntry): Result<S, void> {
     const scripts = this.#scripts;
-    if (entry.tags.length > 0) return this.#put(entry);
+    if (entry.tags.length > 0 || entry.isLarge) return this.#put(entry);
     const stored = this.#scope.quick(
       sql.setQuickly,
       () => entry,
@@ -258,21 +290,20 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
   }
 
   #put(entry: EncodedEntry): Result<S, void> {
-    return untilDone(
-      this.#scope,
-      () => entry,
-      (structure) => this.#scripts.put(structure, entry),
-      nothing,
+    return this.#scripts.keeping(this.#scope, entry, (filed) =>
+      untilDone(this.#scope, nothing, (structure) => this.#scripts.put(structure, filed), nothing),
     );
   }
 
   #add(entry: EncodedEntry): Result<S, boolean> {
-    return untilDone(
-      this.#scope,
-      () => entry,
-      (structure) => this.#scripts.add(structure, entry),
-      (added) => added === true,
-    );
+    const add = (filed: EncodedEntry): Result<S, boolean> =>
+      untilDone(
+        this.#scope,
+        nothing,
+        (structure) => this.#scripts.add(structure, filed),
+        (added) => added === true,
+      );
+    return this.#scripts.keeping(this.#scope, entry, add, (added) => added);
   }
 
   #change<W, A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(

@@ -2,6 +2,7 @@ import type { ValueColumn } from '../../core/columns.js';
 import type { KeyColumn } from '../../core/key.js';
 import { Statement } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
+import { reading } from './statements.js';
 
 /** An entry that may be served: for how many milliseconds it is fresh yet, less than none if it is stale, null for ever; how many it took to work out. */
 export type ServedRow = [value: unknown, fresh: number | null, took: number | null, stored: number];
@@ -16,8 +17,10 @@ export type FlightRow = [
 ];
 
 export const sql = {
-  served: new Statement<[structure: number, key: KeyColumn], ServedRow>(
-    `SELECT e.value, coalesce(e.fresh, e.expires) - ${steady}, e.took, e.stored FROM cached_entries e
+  served: reading<[structure: number, key: KeyColumn], ServedRow>(
+    (
+      value,
+    ) => `SELECT ${value}, coalesce(e.fresh, e.expires) - ${steady}, e.took, e.stored FROM cached_entries e
      WHERE e.structure = ? AND e.key = ? AND (e.expires IS NULL OR e.expires > ${steady})`,
   ),
   /** For how long an entry that was just stored may be served when it is stale, and how long it took to work out. */
