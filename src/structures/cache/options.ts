@@ -144,11 +144,14 @@ export const defaultLimits = {
 } as const;
 
 /** {@link CacheOptions}, checked. */
-export function resolveCache(given: CacheOptions): {
+export interface ResolvedCache {
   readonly limits: StoredLimits;
+  /** Milliseconds, or null for ever. */
   readonly ttl: number | null;
   readonly statistics: boolean;
-} {
+}
+
+export function resolveCache(given: CacheOptions): ResolvedCache {
   knownKeys('options of Cache', given, ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics']);
   const { maxBytes, maxEntries, eviction, ttl = Infinity, statistics = false } = given;
   if (eviction !== undefined) oneOf('eviction', eviction, evictions);
