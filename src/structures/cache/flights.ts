@@ -10,12 +10,18 @@ import { nothing, type Kind, type Observation, type Result, type Scope } from '.
 import { resolvePatience } from '../../core/waiting.js';
 import { sql, type FlightRow, type ServedRow } from './flight-statements.js';
 import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
-import type { CacheParts } from './reading.js';
 import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
 import { keyId, type Uses } from './uses.js';
 
 /** What works out the value of a key. `signal` is aborted when the store closes. */
 export type Produce<V> = (context: { readonly signal: AbortSignal }) => V | PromiseLike<V>;
+
+/** What a cache works with. */
+export interface CacheParts<S extends Kind, V, K extends Key> {
+  readonly scope: Scope<S>;
+  readonly scripts: CacheScripts<K, V>;
+  readonly uses: Uses<S>;
+}
 
 /** What comes of asking for a value that is to be worked out. */
 type Claim =

@@ -176,12 +176,15 @@ export const defaultLimits = {
 const cacheKeys = ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics', 'fileThreshold'];
 
 /** {@link CacheOptions}, checked. */
-export function resolveCache(given: CacheOptions): {
+export interface ResolvedCache {
   readonly limits: StoredLimits;
+  /** Milliseconds, or null for ever. */
   readonly ttl: number | null;
   readonly statistics: boolean;
   readonly storing: Storing;
-} {
+}
+
+export function resolveCache(given: CacheOptions): ResolvedCache {
   knownKeys('options of Cache', given, cacheKeys);
   const {
     maxBytes,
