@@ -4,6 +4,7 @@ import { functionOf } from '../../core/options.js';
 import { all, get, lock, run, type Script } from '../../core/script.js';
 import { noteClock, windClock } from '../../core/steady.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
+import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
 import { defaultLimits, type Keeping, type StoredLimits } from './options.js';
 import { sql, type Eviction, type Upsert } from './statements.js';
@@ -164,17 +165,22 @@ export class CacheScripts<K extends Key, V> {
 
   *delete(structure: number, keys: readonly KeyColumn[]): Script<number> {
     yield* lock(structure);
+    yield* cancel(structure, keys);
     let deleted = 0;
-    for (const key of keys) deleted += yield* run(sql.delete, structure, key);
+    for (const key of keys) {
+      const live = yield* run(sql.delete, structure, key);
+      if (live === 0) yield* run(sql.removeKey, structure, key);
+      deleted += live;
+    }
     return deleted;
   }
 
   *pop(structure: number, key: KeyColumn): Script<V | undefined> {
     yield* lock(structure);
+    yield* cancel(structure, [key]);
     const row = yield* get(sql.get, structure, key);
-    if (row === undefined) return undefined;
-    yield* run(sql.delete, structure, key);
-    return this.value(row);
+    yield* run(sql.removeKey, structure, key);
+    return row && this.value(row);
   }
 
   /**
@@ -192,7 +198,8 @@ export class CacheScripts<K extends Key, V> {
     const row = yield* get(sql.get, structure, key);
     const value = change(row && this.value(row));
     if (value === undefined) {
-      if (row !== undefined) yield* run(sql.delete, structure, key);
+      yield* cancel(structure, [key]);
+      yield* run(sql.removeKey, structure, key);
       return { value };
     }
     const entry = this.encoded(key, value, keeping);
