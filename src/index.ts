@@ -24,7 +24,9 @@ export type {
   GetOrSetOptions,
   IncrementOptions,
   SetOptions,
+  WriteOptions,
 } from './structures/cache/options.js';
+export type { ByteSource, Stream } from './core/byte-streams.js';
 export type { Memoized, MemoizeOptions } from './structures/cache/memoize.js';
 export type { Produce } from './structures/cache/flights.js';
 export type { CacheEntry } from './structures/cache/scripts.js';

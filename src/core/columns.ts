@@ -3,6 +3,7 @@ import { HoldfastError } from './errors.js';
 import { decodeKey, encodeKey, type Key, type KeyColumn, type StoredKey } from './key.js';
 import { iterable } from './options.js';
 import type { Kind } from './store.js';
+import type { FileRef } from './value-files.js';
 
 /** A value as it lies in its one column. */
 export type ValueColumn = string | number | Uint8Array;
@@ -12,7 +13,7 @@ export type ValueColumn = string | number | Uint8Array;
  * again as to read one. MessagePack begins with none of these (they are its small negative numbers, and a number is never stored
  * as MessagePack); V8's format always begins with 0xff.
  */
-const marks = { text: 0xf1, number: 0xf2, bytes: 0xf3, clone: 0xff } as const;
+const marks = { text: 0xf1, number: 0xf2, bytes: 0xf3, file: 0xf6, clone: 0xff } as const;
 const lowestMark = 0xe0;
 
 /**
@@ -95,6 +96,30 @@ function marked(mark: number, column: ValueColumn): Uint8Array {
   all.set(bytes, 1);
   return all;
 }
+
+/** A column as bytes that tell by themselves what they are: what a file holds. */
+export function selfDescribing(column: ValueColumn): Uint8Array {
+  if (typeof column === 'object') return column;
+  return marked(typeof column === 'string' ? marks.text : marks.number, column);
+}
+
+/** The column of a value that lies in a file. */
+export function fileColumn({ name, size }: FileRef): Uint8Array {
+  return marked(marks.file, `${name} ${size}`);
+}
+
+/** In which file a value lies; `undefined` where it is in its column. */
+export function fileOf(column: unknown): FileRef | undefined {
+  if (!(column instanceof Uint8Array) || column[0] !== marks.file) return undefined;
+  const [name = '', size] = Buffer.from(column.subarray(1)).toString('latin1').split(' ');
+  return { name, size: Number(size) };
+}
+
+/** Whether a column begins as one of bytes or of text does: what comes behind the first byte is the value itself, or its UTF-8. */
+export const isRaw = (mark: number | undefined): boolean => mark === marks.bytes || mark === marks.text;
+
+/** What a column of bytes begins with. */
+export const bytesMark: number = marks.bytes;
 
 /** The bytes that a key takes in its column. */
 export function keyBytes(column: KeyColumn): number {

@@ -104,7 +104,10 @@ export function open(directory: string | URL, options: OpenOptions = {}): Store 
     connection.close();
     throw error;
   }
-  return embeddedStore(resolved.directory, new EmbeddedEngine({ ...resolved, connection }));
+  return embeddedStore(
+    resolved.directory,
+    new EmbeddedEngine({ ...resolved, connection, durable: resolved.durability === 'power' }),
+  );
 }
 
 /** The files, made or checked; gives back the path of the database. */

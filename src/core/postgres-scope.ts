@@ -40,6 +40,7 @@ const lockShortly = "SET LOCAL lock_timeout = '200ms';";
 /** The server engine as one structure sees it. */
 export class ServerScope implements Scope<'server'> {
   readonly kind = 'server';
+  readonly files = undefined;
   readonly #engine: ServerEngine;
   readonly #ref: StructureRef;
   #setup: ScopeOptions['setup'];

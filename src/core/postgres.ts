@@ -201,8 +201,11 @@ export class ServerEngine implements Engine<'server'> {
   }
 
   async #ask({ kind, params, action }: Step<unknown>): Promise<unknown> {
-    if (action !== undefined) this.sessions.afterCommit(action);
-    if (kind === 'committed') return undefined;
+    if (action !== undefined) {
+      if (kind === 'undone') this.sessions.afterRollback(action);
+      else this.sessions.afterCommit(action);
+      return undefined;
+    }
     const number = Number(params[0]);
     if (kind === 'owner') return this.#owner();
     if (kind === 'lock') return this.get(catalog.lockStructure, [number]);

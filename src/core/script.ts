@@ -3,7 +3,8 @@ import type { Row, Statement, Value } from './statement.js';
 /** One question to the store. Inside a script, `yield* step` is its answer. */
 export class Step<A> {
   constructor(
-    readonly kind: 'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive' | 'committed',
+    readonly kind:
+      'get' | 'all' | 'run' | 'each' | 'lock' | 'ring' | 'owner' | 'alive' | 'committed' | 'undone',
     readonly statement?: Statement,
     readonly params: readonly Value[] = [],
     readonly rows: readonly (readonly Value[])[] = [],
@@ -69,6 +70,11 @@ export function ring(owner: number): Step<void> {
 /** Runs `action` once the transaction is committed, and not if it isn't. It must not throw. */
 export function committed(action: () => void): Step<void> {
   return new Step('committed', undefined, [], [], action);
+}
+
+/** Runs `action` should what is done in the transaction be rolled back. It must not throw. */
+export function undone(action: () => void): Step<void> {
+  return new Step('undone', undefined, [], [], action);
 }
 
 /** This store's own number among the owners; registers it at first use. */

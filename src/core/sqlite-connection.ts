@@ -109,6 +109,8 @@ export class Connection {
   readonly #rollback: Prepared;
   readonly #log: Log;
   readonly #dataVersion: Database.Statement<[], number>;
+  /** Called when something was committed, or may have been. */
+  onWritten: (() => void) | undefined;
   /** What the statement that ran last has given to the function `seen`. */
   #seen: unknown;
 
@@ -181,6 +183,7 @@ export class Connection {
   /** To be called when all that was to follow a commit is done: looking after the log may take as long as the disk does. */
   committed(): void {
     this.#log.committed();
+    this.onWritten?.();
   }
 
   rollback(): void {
@@ -290,7 +293,7 @@ export class Connection {
   }
 
   #written(): void {
-    if (!this.#db.inTransaction) this.#log.committed();
+    if (!this.#db.inTransaction) this.committed();
   }
 
   /** Runs SQL without parameters, once. */

@@ -52,6 +52,11 @@ export class EmbeddedPresence {
     return this.#id;
   }
 
+  /** This store's token, by which others see whether it lives. */
+  token(): string {
+    return this.#owners.token();
+  }
+
   /** Those who listen for this store's bell. */
   get listeners(): Listeners {
     return this.#bells.listeners;

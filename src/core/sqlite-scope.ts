@@ -24,6 +24,7 @@ import {
   waitForTurn,
   type Waitable,
 } from './waiting.js';
+import { MissingFile, type ValueFiles } from './value-files.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
@@ -31,6 +32,23 @@ const freshness = 0.02;
 
 /** How often whoever is first in line asks whether those who hold live, in milliseconds. To ask takes 50 µs. */
 const probing = 10;
+
+/** The file that is missing; throws what else it is, and where it is the same again: then it is lost. */
+function differs(error: unknown, missing: unknown): string {
+  if (error instanceof MissingFile && error.file !== missing) return error.file;
+  throw error;
+}
+
+/** Reads again where the file of a value was removed since its row was read. */
+function rereading<T>(read: () => T): T {
+  for (let missing: unknown; ;) {
+    try {
+      return read();
+    } catch (error) {
+      missing = differs(error, missing);
+    }
+  }
+}
 
 /** The embedded engine as one structure sees it. */
 export class EmbeddedScope implements Scope<'embedded'> {
@@ -51,7 +69,9 @@ export class EmbeddedScope implements Scope<'embedded'> {
     params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): T {
-    return read(this.#engine.get(statement, params(this.#find(), prepare())));
+    const structure = this.#find();
+    const values = params(structure, prepare());
+    return rereading(() => read(this.#engine.get(statement, values)));
   }
 
   change<A, P extends readonly Value[], R extends Row, T>(
@@ -110,7 +130,9 @@ export class EmbeddedScope implements Scope<'embedded'> {
     this.#engine.check(true);
     // Set up before, since inside a read nothing can be written.
     this.#find();
-    return this.#engine.transactions.read(() => this.#engine.drive(script(this.#find(), prepared)));
+    return rereading(() =>
+      this.#engine.transactions.read(() => this.#engine.drive(script(this.#find(), prepared))),
+    );
   }
 
   write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): T {
@@ -165,6 +187,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
   ): IterableIterator<T> {
     let cursor: C | undefined;
     let limit = firstPage;
+    let missing: unknown;
     for (let left = most; left > 0;) {
       const version = this.#engine.dataVersion();
       const { writes } = this.#engine;
@@ -181,9 +204,17 @@ export class EmbeddedScope implements Scope<'embedded'> {
         }
         if (this.#engine.writes !== writes) fresh = false;
         if (!fresh) break;
+        let item: T;
+        try {
+          item = read(row);
+        } catch (error) {
+          missing = differs(error, missing);
+          fresh = false;
+          break;
+        }
         cursor = at;
         left--;
-        yield read(row);
+        yield item;
       }
       limit = fresh ? Math.min(limit * 2, largestPage) : firstPage;
     }
@@ -266,6 +297,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
+  }
+
+  get files(): ValueFiles {
+    return this.#engine.files;
   }
 
   get owner(): number | undefined {

@@ -8,8 +8,10 @@ import type { Connection } from './sqlite-connection.js';
 import { EmbeddedPresence } from './sqlite-presence.js';
 import { EmbeddedScope } from './sqlite-scope.js';
 import { Transactions } from './sqlite-transactions.js';
+import { Trash } from './sqlite-trash.js';
 import type { Row, Statement, Value } from './statement.js';
 import type { Engine, Scope, ScopeOptions, StructureInfo } from './store.js';
+import { ValueFiles } from './value-files.js';
 
 /** What an embedded engine is made of. */
 export interface EmbeddedParts {
@@ -19,6 +21,8 @@ export interface EmbeddedParts {
   /** Milliseconds. */
   readonly busyTimeout: number;
   readonly clock: Clock;
+  /** Whether what is committed survives the loss of power. */
+  readonly durable: boolean;
 }
 
 /** The engine on SQLite: every answer is at hand when the call returns. */
@@ -26,6 +30,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   readonly readonly: boolean;
   readonly transactions: Transactions;
   readonly presence: EmbeddedPresence;
+  readonly files: ValueFiles;
+  readonly trash: Trash;
   readonly #connection: Connection;
   readonly #directory: string;
   readonly #closing = new AbortController();
@@ -34,12 +40,23 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   #closed = false;
   #writes = 0;
 
-  constructor({ directory, connection, readonly, busyTimeout, clock }: EmbeddedParts) {
+  constructor({ directory, connection, readonly, busyTimeout, clock, durable }: EmbeddedParts) {
     this.readonly = readonly;
     this.transactions = new Transactions(connection, directory, busyTimeout);
     this.#directory = directory;
     this.#connection = connection;
     this.presence = new EmbeddedPresence(this, directory, clock);
+    this.files = new ValueFiles(directory, {
+      durable,
+      token: () => {
+        this.check(false);
+        return this.presence.token();
+      },
+      used: () => this.trash.watch(),
+      sweep: () => this.trash.sweep(),
+    });
+    this.trash = new Trash(this, this.files);
+    connection.onWritten = () => this.trash.written();
   }
 
   /** Aborted when the store closes. */
@@ -191,6 +208,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
       }
     }
     try {
+      this.trash.close();
       this.presence.leave();
     } catch {
       // A full disk, or a lock that does not come free: others will find this owner dead, and do it.
@@ -216,8 +234,11 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   #ask({ kind, params, action }: Step<unknown>): unknown {
-    if (action !== undefined) this.transactions.afterCommit(action);
-    if (kind === 'committed') return undefined;
+    if (action !== undefined) {
+      if (kind === 'undone') this.transactions.afterRollback(action);
+      else this.transactions.afterCommit(action);
+      return undefined;
+    }
     if (kind === 'owner') return this.presence.id();
     // The write lock that the transaction holds is all the lock there is.
     if (kind === 'lock') return undefined;

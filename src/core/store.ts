@@ -1,6 +1,7 @@
 import type { Script } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
 import { nameString, type WaitOptions } from './options.js';
+import type { ValueFiles } from './value-files.js';
 
 /** Where the data lives: in a directory of this machine, or behind a PostgreSQL server. */
 export type Kind = 'embedded' | 'server';
@@ -336,6 +337,8 @@ export interface Scope<K extends Kind> {
   requireTransaction(what: string): void;
   /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
   overhear(listener: (rung: boolean) => void): () => void;
+  /** Files beside the database, for values too large for a row. Only an embedded store has them. */
+  readonly files: ValueFiles | undefined;
   /** This store's number among the owners, as far as it has one now. */
   readonly owner: number | undefined;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */

@@ -1,65 +1,137 @@
-import type { Key, KeyColumn } from '../core/key.js';
-import { finiteNumber, type Duration } from '../core/options.js';
-import { run, type Script } from '../core/script.js';
+import type { ByteSource, Stream } from '../core/byte-streams.js';
+import type { Key, StoredKey } from '../core/key.js';
+import type { Duration, IterationOptions } from '../core/options.js';
 import {
-  nothing,
+  asyncSequence,
   scopeOf,
+  syncSequence,
   type AsyncStore,
   type Kind,
   type Result,
   type Scope,
+  type Sequence,
   type Store,
   type StoreOf,
+  type SyncSequence,
 } from '../core/store.js';
-import { Flights, type Produce } from './cache/flights.js';
-import { keepTidy } from './cache/keeper.js';
+import type { Produce } from './cache/flights.js';
 import { memoize, type Memoized, type MemoizeOptions } from './cache/memoize.js';
 import {
   resolveCache,
-  resolveSet,
+  type CacheKeysOptions,
   type CacheOptions,
+  type CacheStats,
   type GetOrSetOptions,
   type IncrementOptions,
-  type Keeping,
   type SetOptions,
+  type WriteOptions,
 } from './cache/options.js';
-import { CacheReading } from './cache/reading.js';
-import { CacheScripts, increased, untilDone, type EncodedEntry } from './cache/scripts.js';
-import { sql } from './cache/statements.js';
-import { Uses } from './cache/uses.js';
+import type { CacheEntry } from './cache/scripts.js';
+import { Shards } from './cache/shards.js';
 
-/** What {@link Cache} and {@link AsyncCache} have in common. */
-class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
+/** What {@link Cache} and {@link AsyncCache} have in common: each call goes to the shards that it is about. */
+class CacheOf<S extends Kind, V, K extends Key> {
   static {
     // What a debugger and console.log show.
     Object.defineProperty(this, 'name', { value: 'Cache' });
   }
 
   readonly #scope: Scope<S>;
-  readonly #scripts: CacheScripts<Key, V>;
-  readonly #numbers: CacheScripts<Key, number>;
-  readonly #ttl: number | null;
-  readonly #flights: Flights<S, V, Key>;
+  readonly #shards: Shards<S, V, K>;
 
   /** The name it was constructed with. */
   readonly name: string;
 
   constructor(store: StoreOf<S>, name: string, options: CacheOptions = {}) {
-    const { limits, ttl, statistics } = resolveCache(options);
-    const setup = function* (structure: number): Script<void> {
-      uses.eviction = yield* scripts.setUp(structure, limits);
-    };
-    const scope = scopeOf(store, { kind: 'cache', name, setup });
-    const scripts = new CacheScripts<K, V>(scope.kind);
-    const uses = new Uses(scope, statistics);
-    super({ scope, scripts, uses });
-    keepTidy(scope, uses);
-    this.#scope = scope;
-    this.#scripts = new CacheScripts(scope.kind);
-    this.#numbers = new CacheScripts(scope.kind);
-    this.#ttl = ttl;
-    this.#flights = new Flights({ scope, scripts: this.#scripts, uses }, ttl);
+    const resolved = resolveCache(options);
+    this.#scope = scopeOf(store, { kind: 'cache', name });
+    this.#shards = new Shards(store, name, resolved);
     this.name = name;
+  }
+
+  /** How many entries there are, with those that have expired and were not removed yet. Costs the same for any number of them. */
+  get size(): Result<S, number> {
+    return this.#shards.sum((shard) => shard.size);
+  }
+
+  /** How many bytes their keys and values take, without the database's own overhead. Costs the same for any number of them. */
+  get bytes(): Result<S, number> {
+    return this.#shards.sum((shard) => shard.bytes);
+  }
+
+  /** The value of `key`, a copy; `undefined` when there is none, or it has expired. @throws `TypeError`, `RangeError` when `key` is none. */
+  get(key: K): Result<S, V | undefined> {
+    return this.#shards.at(key, (shard) => shard.get(key));
+  }
+
+  /** Whether there is an entry for `key` that has not expired; its value may be `undefined`. It does not count as reading it. */
+  has(key: K): Result<S, boolean> {
+    return this.#shards.at(key, (shard) => shard.has(key));
+  }
+
+  /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
+  getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
+    return this.#shards.only.getMany(keys);
+  }
+
+  /** What is known of the entry of `key`; `undefined` when there is none, or it has expired. It does not count as reading it. */
+  entry(key: K): Result<S, CacheEntry<V> | undefined> {
+    return this.#shards.at(key, (shard) => shard.entry(key));
+  }
+
+  /** What was counted since the counts were reset. @throws `TypeError` for options that don't exist. */
+  stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
+    return this.#shards.only.stats(options);
+  }
+
+  /** Removes what has expired; tells how many entries that were. It is done by itself, too, a few seconds later. Many are removed in batches, each a transaction of its own. */
+  expire(): Result<S, number> {
+    return this.#shards.sum((shard) => shard.expire());
+  }
+
+  /** Removes what has expired, and what there is too much of, say since the limits are lower now; tells how many entries that were. In batches, like {@link expire}. */
+  cull(): Result<S, number> {
+    return this.#shards.sum((shard) => shard.cull());
+  }
+
+  /** Removes the entries that have one of some tags; tells how many there were. In batches, like {@link expire}. */
+  invalidate(tags: string | Iterable<string>): Result<S, number> {
+    return this.#shards.sum((shard) => shard.invalidate(tags));
+  }
+
+  /** Removes all entries that are there when it begins; tells how many there were. In batches, like {@link expire}. */
+  clear(): Result<S, number> {
+    return this.#shards.sum((shard) => shard.clear());
+  }
+
+  /**
+   * Iterates over the keys of what has not expired, in the order of insertion. Others, and the loop itself, may write meanwhile: what is deleted ahead is not yielded, what is added
+   * behind is, and nothing is yielded twice, unless it is deleted and set again. Reads in batches. It does not count as reading the entries.
+   *
+   * @throws `TypeError` when both a tag and a prefix are given.
+   */
+  keys(options?: CacheKeysOptions): Sequence<S, StoredKey<K>> {
+    return this.#shards.only.keys(options);
+  }
+
+  /** Iterates over the values, like {@link keys}. */
+  values(options?: IterationOptions): Sequence<S, V> {
+    return this.#shards.only.values(options);
+  }
+
+  /** Iterates over the entries, like {@link keys}. */
+  entries(options?: IterationOptions): Sequence<S, [StoredKey<K>, V]> {
+    return this.#shards.only.entries(options);
+  }
+
+  /** Iterates over the entries. On a server store: with `for await`. */
+  [Symbol.iterator](): SyncSequence<S, [StoredKey<K>, V]> {
+    return syncSequence(this.#scope, this.entries());
+  }
+
+  /** Iterates over the entries with `for await`, on both kinds of store. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<[StoredKey<K>, V]> {
+    return asyncSequence(this.entries());
   }
 
   /**
@@ -69,51 +141,37 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
    * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
    */
   set(key: K, value: V, options?: SetOptions): Result<S, void> {
-    return this.#store(key, value, options);
+    return this.#set(key, value, options);
   }
 
   /** Stores many entries, all or none, like {@link set}. */
   setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Result<S, void> {
-    return this.#scope.write(
-      () => this.#scripts.entries(entries, resolveSet(options, this.#ttl)),
-      (structure, all) => this.#scripts.putAll(structure, all),
-    );
+    return this.#shards.only.setMany(entries, options);
   }
 
   /** Stores `value` under `key` unless there is an entry that has not expired; tells whether it did. Of many processes that do so at once, one does. @throws What {@link set} throws. */
   add(key: K, value: V, options?: SetOptions): Result<S, boolean> {
-    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#add(entry));
+    return this.#shards.at(key, (shard) => shard.add(key, value, options));
   }
 
   /** Has the entry of `key` last for `ttl` from now on; without it, for the `ttl` of the cache. Tells whether there is one. */
   touch(key: K, ttl?: Duration): Result<S, boolean> {
-    return this.#scope.write(
-      () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
-      function* (structure, { column, keeping }): Script<boolean> {
-        return (yield* run(sql.touch, keeping.ttl, structure, column)) > 0;
-      },
-    );
+    return this.#shards.at(key, (shard) => shard.touch(key, ttl));
   }
 
   /** Deletes the entry of `key` and returns its value; `undefined` when there is none. */
   pop(key: K): Result<S, V | undefined> {
-    return this.#scope.write(
-      () => this.#scripts.key(key),
-      (structure, column) => this.#scripts.pop(structure, column),
-    );
+    return this.#shards.at(key, (shard) => shard.pop(key));
   }
 
   /** Deletes the entry of `key`; tells whether there was one. */
   delete(key: K): Result<S, boolean> {
-    return this.#delete(key);
+    return this.#shards.at(key, (shard) => shard.delete(key));
   }
 
   /** Deletes many entries, all or none; tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
-    return this.#scope.write(
-      () => this.#scripts.keys(keys),
-      (structure, columns) => this.#scripts.delete(structure, columns),
-    );
+    return this.#shards.only.deleteMany(keys);
   }
 
   /**
@@ -124,23 +182,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
    * @throws `TypeError` when the value is no number, `RangeError` when a number can't hold the sum; what {@link set} throws.
    */
   increment(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.#change(
-      this.#numbers,
-      () => {
-        finiteNumber('by', by);
-        const initial = options?.initial ?? 0;
-        finiteNumber('initial', initial);
-        return {
-          column: this.#scripts.key(key),
-          keeping: resolveSet(options, this.#ttl, ['initial']),
-          initial,
-        };
-      },
-      ({ initial }) =>
-        (current) =>
-          increased(current, by, initial),
-      (value = 0) => value,
-    );
+    return this.#shards.at(key, (shard) => shard.increment(key, by, options));
   }
 
   /** Subtracts `by` from a number: see {@link increment}. */
@@ -159,12 +201,7 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     change: (current: V | undefined) => V | undefined,
     options?: SetOptions,
   ): Result<S, V | undefined> {
-    return this.#change(
-      this.#scripts,
-      () => ({ column: this.#scripts.key(key), keeping: resolveSet(options, this.#ttl) }),
-      () => change,
-      (value) => value,
-    );
+    return this.#shards.at(key, (shard) => shard.update(key, change, options));
   }
 
   /**
@@ -177,7 +214,30 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
    * const answer = await answers.getOrSet(prompt, () => ask(prompt), { ttl: '1d', staleFor: '1h' });
    */
   getOrSet(key: K, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
-    return this.#flights.getOrSet(key, produce, options);
+    return this.#getOrSet(key, produce, options);
+  }
+
+  /**
+   * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays.
+   *
+   * @param source - A stream of Node or of the web, or any iterable of bytes; strings are stored as UTF-8.
+   * @throws Whatever the source throws; `TypeError` when it gives something else; `TypeError`, `RangeError` for a key or options that make no sense; the signal's reason; {@link HoldfastError} `ERR_TOO_LARGE`, `ERR_FULL` like {@link set};
+   * `ERR_IN_TRANSACTION` inside a transaction.
+   * @example
+   * await files.write('video', createReadStream('video.mp4'), { ttl: '1d' });
+   */
+  write(key: K, source: ByteSource, options?: WriteOptions): Promise<void> {
+    return this.#shards.atSoon(key, (shard) => shard.write(key, source, options));
+  }
+
+  /**
+   * A stream of the bytes that are stored under `key`, or of the UTF-8 of a string, without having all of them in memory; `undefined` when there is none. It goes on with what it has begun, whatever becomes of the entry. Read it
+   * to its end, or `destroy()` it.
+   *
+   * @throws `TypeError` when the value is something else; `TypeError`, `RangeError` when `key` is none; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. The stream fails with `ERR_CORRUPT`, `ERR_IO`; on a server with `ERR_CONNECTION`.
+   */
+  read(key: K): Result<S, Stream | undefined> {
+    return this.#shards.at(key, (shard) => shard.read(key));
   }
 
   /**
@@ -206,87 +266,29 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
     return memoize<S, V, T, A>(
       {
         kind: scope.kind,
-        getOrSet: (key, produce, given) => this.#flights.getOrSet(key, produce, given),
-        getOrSetNow: (key, produce, given) => this.#flights.getOrSetNow(key, produce, given),
-        keep: (key, value, given) => scope.after(this.#store(key, value, given), () => value),
+        getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
+        getOrSetNow: (key, produce, given) =>
+          this.#shards.at(key, (shard) => shard.getOrSetNow(key, produce, given)),
+        keep: (key, value, given) => scope.after(this.#set(key, value, given), () => value),
         keepSoon: async (key, value, given) => {
           const there = await value;
-          await this.#store(key, there, given);
+          await this.#set(key, there, given);
           return there;
         },
-        forget: (key) => scope.chain(scope.settled(key), (one) => this.#delete(one)),
+        forget: (key) =>
+          scope.chain(scope.settled(key), (one) => this.#shards.at(one, (shard) => shard.delete(one))),
       },
       fn,
       options,
     );
   }
 
-  #delete(key: Key): Result<S, boolean> {
-    const scripts = this.#scripts;
-    return this.#scope.quick(
-      sql.delete,
-      () => scripts.key(key),
-      (structure, column) => [structure, column],
-      () => true,
-      function* (): Script<boolean> {
-        return false;
-      },
-    );
+  #set(key: Key, value: V, options: SetOptions | undefined): Result<S, void> {
+    return this.#shards.at(key, (shard) => shard.set(key, value, options));
   }
 
-  #store(key: Key, value: V, options: SetOptions | undefined): Result<S, void> {
-    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
-  }
-
-  #encoded(key: Key, value: V, options: SetOptions | undefined): Result<S, EncodedEntry> {
-    return this.#scope.settled(() =>
-      this.#scripts.encoded(this.#scripts.key(key), value, resolveSet(options, this.#ttl)),
-    );
-  }
-
-  #set(entry: EncodedEntry): Result<S, void> {
-    const scripts = this.#scripts;
-    if (entry.tags.length > 0) return this.#put(entry);
-    const stored = this.#scope.quick(
-      sql.setQuickly,
-      () => entry,
-      (structure) => scripts.row(structure, entry),
-      (): true | undefined => true,
-      (structure) => scripts.put(structure, entry),
-    );
-    return this.#scope.chain(stored, (done) => (done ? this.#scope.settled(nothing) : this.#put(entry)));
-  }
-
-  #put(entry: EncodedEntry): Result<S, void> {
-    return untilDone(
-      this.#scope,
-      () => entry,
-      (structure) => this.#scripts.put(structure, entry),
-      nothing,
-    );
-  }
-
-  #add(entry: EncodedEntry): Result<S, boolean> {
-    return untilDone(
-      this.#scope,
-      () => entry,
-      (structure) => this.#scripts.add(structure, entry),
-      (added) => added === true,
-    );
-  }
-
-  #change<W, A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
-    scripts: CacheScripts<Key, W>,
-    prepare: () => A,
-    change: (prepared: A) => (current: W | undefined) => W | undefined,
-    read: (value: W | undefined) => T,
-  ): Result<S, T> {
-    return untilDone(
-      this.#scope,
-      prepare,
-      (structure, prepared) => scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
-      (outcome) => read(outcome?.value),
-    );
+  #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
+    return this.#shards.atSoon(key, (shard) => shard.getOrSet(key, produce, options));
   }
 }
 

@@ -22,11 +22,7 @@ export function* evict(structure: number, needed: Needed, size: number): Script<
   const fill = yield* get(sql.fill, structure);
   if (fill === undefined) return true;
   const [eviction, mostBytes, mostEntries, bytes, entries] = fill;
-  if (size > mostBytes)
-    throw new HoldfastError(
-      'ERR_TOO_LARGE',
-      `the key and its value take ${size} bytes, and the whole cache may take ${mostBytes} (maxBytes)`,
-    );
+  if (size > mostBytes) throw tooLarge(`${size}`, mostBytes);
   const excess = new Excess(bytes + needed.bytes - mostBytes, entries + needed.entries - mostEntries);
   if (excess.isGone()) return true;
   yield* removeExpired(structure, (rows) => excess.choose(rows, needed.id));
@@ -35,6 +31,13 @@ export function* evict(structure: number, needed: Needed, size: number): Script<
   if (!excess.isGone() && eviction !== 'none') yield* removeFirst(structure, needed.id, excess);
   return excess.isGone();
 }
+
+/** @param size - How many bytes there are. */
+export const tooLarge = (size: string, mostBytes: number): HoldfastError =>
+  new HoldfastError(
+    'ERR_TOO_LARGE',
+    `the key and its value take ${size} bytes, and the whole cache may take ${mostBytes} (maxBytes)`,
+  );
 
 /** What there is too much of. */
 export class Excess {

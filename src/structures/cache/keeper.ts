@@ -1,6 +1,8 @@
 import { outside } from '../../core/outside.js';
 import { get, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
+import { removeSome } from './chunks.js';
+import { sql as chunks } from './chunk-statements.js';
 import { expireSome } from './removing.js';
 import { sql as flights } from './flight-statements.js';
 import { sql } from './statements.js';
@@ -18,6 +20,7 @@ export function keepTidy<S extends Kind>(scope: Scope<S>, user: object): void {
     if (busy) return;
     busy = true;
     await expireAll(scope).catch(nothing);
+    await removeTrash(scope).catch(nothing);
     busy = false;
   };
   const timer = outside(() =>
@@ -37,6 +40,23 @@ async function expireAll<S extends Kind>(scope: Scope<S>): Promise<void> {
   if (!(await scope.read(nothing, hasExpired))) return;
   let removed = await scope.soon(begin);
   while (removed > 0) removed = await scope.soon(expireSome);
+}
+
+/** The values of entries that others have removed, and have not got to remove before they ended. */
+async function removeTrash<S extends Kind>(scope: Scope<S>): Promise<void> {
+  const { files } = scope;
+  const statement = files === undefined ? chunks.trash : sql.trash;
+  if (
+    !(await scope.one(
+      statement,
+      nothing,
+      () => [1],
+      (row) => row !== undefined,
+    ))
+  )
+    return;
+  if (files !== undefined) files.sweep();
+  else while ((await scope.soon(removeSome)) > 0);
 }
 
 function* begin(structure: number): Script<number> {

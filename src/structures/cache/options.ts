@@ -1,4 +1,5 @@
 import {
+  abortSignal,
   boolean,
   byteSize,
   finiteNumber,
@@ -43,6 +44,11 @@ export interface CacheOptions extends CacheLimits {
   readonly ttl?: Duration | undefined;
   /** Whether hits and misses are counted, for {@link Cache.stats}, by this object. @defaultValue `false` */
   readonly statistics?: boolean | undefined;
+  /**
+   * How many bytes a value has at most that lies in the database. A larger one is a file beside it, for what is stored by this object. On a server only what {@link Cache.write} stores is kept apart
+   * when it is larger. @defaultValue `'64KiB'`
+   */
+  readonly fileThreshold?: Size | undefined;
 }
 
 /** How an entry is stored. */
@@ -51,6 +57,24 @@ export interface SetOptions {
   readonly ttl?: Duration | undefined;
   /** By which it can be found, and removed with others: strings of 1 to 512 characters. @defaultValue none */
   readonly tags?: Iterable<string> | undefined;
+}
+
+/** Options of {@link Cache.write}. */
+export interface WriteOptions extends SetOptions {
+  /** Ends it: the call rejects with the signal's reason, and nothing is stored. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @param ttl - What holds where none is given; `closing` ends it, too. */
+export function resolveWrite(
+  given: WriteOptions = {},
+  ttl: number | null,
+  closing: AbortSignal,
+): { readonly keeping: Keeping; readonly signals: readonly AbortSignal[] } {
+  const { signal } = given;
+  const keeping = resolveSet(given, ttl, ['signal']);
+  abortSignal('signal', signal);
+  return { keeping, signals: signal === undefined ? [closing] : [closing, signal] };
 }
 
 /** Options of {@link Cache.getOrSet}. */
@@ -118,6 +142,12 @@ export interface CacheKeysOptions extends IterationOptions {
   readonly prefix?: string | Uint8Array | readonly Key[] | undefined;
 }
 
+/** How values are stored. */
+export interface Storing {
+  /** How many bytes a value has at most that lies in its row. */
+  readonly fileThreshold: number;
+}
+
 /** {@link SetOptions}, checked: milliseconds, or null for ever. */
 export interface Keeping {
   readonly ttl: number | null;
@@ -143,14 +173,27 @@ export const defaultLimits = {
   mostEntries: unlimited,
 } as const;
 
+const cacheKeys = ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics', 'fileThreshold'];
+
 /** {@link CacheOptions}, checked. */
-export function resolveCache(given: CacheOptions): {
+export interface ResolvedCache {
   readonly limits: StoredLimits;
+  /** Milliseconds, or null for ever. */
   readonly ttl: number | null;
   readonly statistics: boolean;
-} {
-  knownKeys('options of Cache', given, ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics']);
-  const { maxBytes, maxEntries, eviction, ttl = Infinity, statistics = false } = given;
+  readonly storing: Storing;
+}
+
+export function resolveCache(given: CacheOptions): ResolvedCache {
+  knownKeys('options of Cache', given, cacheKeys);
+  const {
+    maxBytes,
+    maxEntries,
+    eviction,
+    ttl = Infinity,
+    statistics = false,
+    fileThreshold = '64KiB',
+  } = given;
   if (eviction !== undefined) oneOf('eviction', eviction, evictions);
   boolean('statistics', statistics);
   if (maxEntries !== undefined && maxEntries !== Infinity) wholeNumber('maxEntries', maxEntries, 1);
@@ -160,7 +203,8 @@ export function resolveCache(given: CacheOptions): {
       maxBytes === undefined ? undefined : limitOf(maxBytes, (size) => byteSize('maxBytes', size, 1)),
     mostEntries: maxEntries === undefined ? undefined : limitOf(maxEntries, (entries) => entries),
   };
-  return { limits, ttl: resolveTtl(ttl), statistics };
+  const storing = { fileThreshold: limitOf(fileThreshold, (size) => byteSize('fileThreshold', size, 0)) };
+  return { limits, ttl: resolveTtl(ttl), statistics, storing };
 }
 
 function limitOf<T>(given: T, read: (given: T) => number): number {

@@ -1,11 +1,20 @@
-import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
+import {
+  Columns,
+  fileColumn,
+  fileOf,
+  keyBytes,
+  selfDescribing,
+  type ValueColumn,
+} from '../../core/columns.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
-import { all, get, lock, run, type Script } from '../../core/script.js';
+import { all, get, lock, run, undone, type Script } from '../../core/script.js';
 import { noteClock, windClock } from '../../core/steady.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
+import type { ValueFiles } from '../../core/value-files.js';
+import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
-import { defaultLimits, type Keeping, type StoredLimits } from './options.js';
+import { defaultLimits, type Keeping, type StoredLimits, type Storing } from './options.js';
 import { sql, type Eviction, type Upsert } from './statements.js';
 
 /** An entry to be stored, in its columns. */
@@ -13,6 +22,10 @@ export interface EncodedEntry extends Keeping {
   readonly key: KeyColumn;
   readonly column: ValueColumn;
   readonly bytes: number;
+  /** What names the value where it is not in the row. */
+  readonly file: string | null;
+  /** Whether the column is to go into a file. */
+  readonly isLarge: boolean;
 }
 
 /** An entry, as {@link Cache.entry} shows it. */
@@ -34,11 +47,15 @@ export interface CacheEntry<V> {
 /** What a cache does in several statements, and how its rows are read. */
 export class CacheScripts<K extends Key, V> {
   readonly #columns: Columns<K, V>;
+  readonly #files: ValueFiles | undefined;
+  readonly #most: number;
   readonly kind: Kind;
 
-  constructor(kind: Kind) {
+  constructor({ kind, files }: Pick<Scope<Kind>, 'kind' | 'files'>, { fileThreshold }: Storing) {
     this.kind = kind;
     this.#columns = new Columns(kind);
+    this.#files = files;
+    this.#most = files === undefined ? Infinity : fileThreshold;
   }
 
   key(key: K): KeyColumn {
@@ -50,7 +67,13 @@ export class CacheScripts<K extends Key, V> {
   }
 
   value([column]: readonly [column: unknown, ...rest: unknown[]]): V {
-    return this.#columns.decodeValue(column);
+    return this.#columns.decodeValue(this.loaded(column));
+  }
+
+  /** What a column says, or the file that it refers to. */
+  loaded(column: unknown): unknown {
+    const ref = fileOf(column);
+    return ref === undefined ? column : this.#files?.read(ref);
   }
 
   storedKey(column: KeyColumn): StoredKey<K> {
@@ -59,7 +82,69 @@ export class CacheScripts<K extends Key, V> {
 
   encoded(key: KeyColumn, value: V, { ttl, tags }: Keeping, what = 'value'): EncodedEntry {
     const { column, size } = this.#columns.encodeValue(value, what);
-    return { key, column, bytes: size + keyBytes(key), ttl, tags };
+    const isLarge = size > this.#most;
+    if (!isLarge) return { key, column, bytes: size + keyBytes(key), ttl, tags, file: null, isLarge };
+    const whole = selfDescribing(column);
+    return { key, column: whole, bytes: whole.byteLength + keyBytes(key), ttl, tags, file: null, isLarge };
+  }
+
+  /** The same entry, with its value in a file if it is large. The file is to be removed where the entry is not stored. */
+  filed(entry: EncodedEntry): EncodedEntry {
+    if (!entry.isLarge || this.#files === undefined) return entry;
+    const ref = this.#files.write(selfDescribing(entry.column));
+    return { ...entry, column: fileColumn(ref), file: ref.name, isLarge: false };
+  }
+
+  /** Stores an entry by `work`: see {@link keepingAll}. What is not stored though nothing is thrown, as `isStored` says, leaves no file either. */
+  keeping<S extends Kind, T>(
+    scope: Scope<S>,
+    entry: EncodedEntry,
+    work: (filed: EncodedEntry) => Result<S, T>,
+    isStored: (outcome: T) => boolean = () => true,
+  ): Result<S, T> {
+    if (!entry.isLarge) return work(entry);
+    return this.keepingAll([entry], ([filed = entry]) =>
+      scope.after(work(filed), (outcome) => {
+        if (!isStored(outcome)) this.unfile([filed]);
+        return outcome;
+      }),
+    );
+  }
+
+  /** Stores entries by `work`, which takes the write lock: the values of large ones are written into files before, and removed should it throw. */
+  keepingAll<R>(entries: readonly EncodedEntry[], work: (filed: readonly EncodedEntry[]) => R): R {
+    const filed: EncodedEntry[] = [];
+    // Only an embedded store has files, and it throws.
+    try {
+      for (const entry of entries) filed.push(this.filed(entry));
+      return work(filed);
+    } catch (error) {
+      this.unfile(filed);
+      throw error;
+    }
+  }
+
+  /** The same as {@link keeping} for `work` that takes its time, and tells whether it has stored the entry. */
+  async keepingSoon(entry: EncodedEntry, work: (filed: EncodedEntry) => Promise<boolean>): Promise<void> {
+    const filed = this.filed(entry);
+    let isStored = false;
+    try {
+      isStored = await work(filed);
+    } finally {
+      if (!isStored) this.unfile([filed]);
+    }
+  }
+
+  /** Removes the files of entries that are not stored. */
+  unfile(entries: readonly EncodedEntry[]): void {
+    for (const { file } of entries) if (file !== null) this.#files?.remove(file);
+  }
+
+  /** The same in a transaction, for a value that is known only there. */
+  *#inFile(entry: EncodedEntry): Script<EncodedEntry> {
+    const filed = this.filed(entry);
+    if (filed.file !== null) yield* undone(() => this.unfile([filed]));
+    return filed;
   }
 
   entries(entries: Iterable<readonly [K, V]>, keeping: Keeping): EncodedEntry[] {
@@ -68,8 +153,8 @@ export class CacheScripts<K extends Key, V> {
     );
   }
 
-  row(structure: number, { key, column, bytes, ttl }: EncodedEntry): Upsert {
-    return [structure, structure, bytes, key, column, bytes, ttl, structure];
+  row(structure: number, { key, column, bytes, ttl, file }: EncodedEntry): Upsert {
+    return [structure, structure, bytes, key, column, bytes, ttl, structure, file];
   }
 
   /** Stores what belongs to the data, and makes the ranks anew if they are others. */
@@ -116,7 +201,7 @@ export class CacheScripts<K extends Key, V> {
     old: readonly [id: number, bytes: number, tagged: number | null] | undefined,
   ): Script<void> {
     if (old !== undefined && old[2] !== null) yield* run(sql.removeTags, old[0]);
-    yield* run(sql.set, ...this.row(structure, entry));
+    yield* run(sql.set, ...this.row(structure, yield* this.#inFile(entry)));
     if (entry.ttl !== null) yield* noteClock();
     if (entry.tags.length === 0 && (old === undefined || old[2] === null)) return;
     const id = old?.[0] ?? (yield* get(sql.old, structure, entry.key))?.[0] ?? 0;
@@ -164,17 +249,22 @@ export class CacheScripts<K extends Key, V> {
 
   *delete(structure: number, keys: readonly KeyColumn[]): Script<number> {
     yield* lock(structure);
+    yield* cancel(structure, keys);
     let deleted = 0;
-    for (const key of keys) deleted += yield* run(sql.delete, structure, key);
+    for (const key of keys) {
+      const live = yield* run(sql.delete, structure, key);
+      if (live === 0) yield* run(sql.removeKey, structure, key);
+      deleted += live;
+    }
     return deleted;
   }
 
   *pop(structure: number, key: KeyColumn): Script<V | undefined> {
     yield* lock(structure);
+    yield* cancel(structure, [key]);
     const row = yield* get(sql.get, structure, key);
-    if (row === undefined) return undefined;
-    yield* run(sql.delete, structure, key);
-    return this.value(row);
+    yield* run(sql.removeKey, structure, key);
+    return row && this.value(row);
   }
 
   /**
@@ -192,7 +282,8 @@ export class CacheScripts<K extends Key, V> {
     const row = yield* get(sql.get, structure, key);
     const value = change(row && this.value(row));
     if (value === undefined) {
-      if (row !== undefined) yield* run(sql.delete, structure, key);
+      yield* cancel(structure, [key]);
+      yield* run(sql.removeKey, structure, key);
       return { value };
     }
     const entry = this.encoded(key, value, keeping);
@@ -200,10 +291,12 @@ export class CacheScripts<K extends Key, V> {
     return done && { value };
   }
 
-  *#change(structure: number, { key, column, bytes }: EncodedEntry): Script<true | undefined> {
+  *#change(structure: number, entry: EncodedEntry): Script<true | undefined> {
+    const { key, bytes } = entry;
     const [id, before] = (yield* get(sql.old, structure, key)) ?? [0, 0];
     if (!(yield* evict(structure, { id, bytes: bytes - before, entries: 0 }, bytes))) return undefined;
-    yield* run(sql.change, column, bytes, structure, key);
+    const { column, file } = yield* this.#inFile(entry);
+    yield* run(sql.change, column, bytes, file, structure, key);
     return true;
   }
 

@@ -1,13 +1,13 @@
 import type { ValueColumn } from '../../core/columns.js';
 import type { KeyColumn } from '../../core/key.js';
 import { placeMask, places } from '../../core/schema.js';
-import { listed, Statement } from '../../core/statement.js';
+import { listed, Statement, type Row, type StatementOptions, type Value } from '../../core/statement.js';
 import { steady } from '../../core/steady.js';
 
 /** Which entries go first when a cache is full. */
 export type Eviction = 'least-recently-stored' | 'least-recently-used' | 'least-frequently-used' | 'none';
 
-/** What an upsert is given; the structure three times, the bytes twice. `ttl` is in milliseconds, null for ever. */
+/** What an upsert is given; the structure three times, the bytes twice. `ttl` is in milliseconds, null for ever; `file` names the value where it is not in the row. */
 export type Upsert = [
   structure: number,
   structure: number,
@@ -17,6 +17,7 @@ export type Upsert = [
   bytes: number,
   ttl: number | null,
   structure: number,
+  file: string | null,
 ];
 
 /** An entry, as `entry()` shows it: times in milliseconds of the wall clock. */
@@ -49,9 +50,9 @@ const live = `(e.expires IS NULL OR coalesce(e.fresh, e.expires) > ${steady})`;
 /** Behind all that were stored or used before; or used once, from when the last one was evicted. */
 const rankOf = (c: string): string =>
   `CASE ${c}eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN ${c}aged + 1 ELSE ${steady} END`;
-const target = 'INTO cached_entries AS e (id, structure, key, value, bytes, stored, expires, rank)';
+const target = 'INTO cached_entries AS e (id, structure, key, value, bytes, stored, expires, rank, file)';
 const overwriting =
-  'value = excluded.value, bytes = excluded.bytes, stored = excluded.stored, expires = excluded.expires, rank = excluded.rank, used = NULL, hits = 0, fresh = NULL, took = NULL';
+  'value = excluded.value, bytes = excluded.bytes, stored = excluded.stored, expires = excluded.expires, rank = excluded.rank, file = excluded.file, used = NULL, hits = 0, fresh = NULL, took = NULL';
 
 /**
  * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none, even without
@@ -69,13 +70,32 @@ function upsert(room: boolean, condition: string): Statement<Upsert> {
   return new Statement(
     `INSERT OR IGNORE ${target} VALUES (${next},
        (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? ${fits}),
-       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?)) ${conflict}`,
+       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?), ?) ${conflict}`,
     `WITH s AS (SELECT st.id, ${rankOf('c.')} AS rank FROM structures st JOIN caches c ON c.structure = st.id WHERE st.id = ? AND st.id = ? ${fitsThere} FOR KEY SHARE OF st)
-     INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint), wall(), ${steady} + CAST(? AS double precision), s.rank
-     FROM s WHERE s.id = CAST(? AS bigint) ${conflict}`,
+     INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint), wall(), ${steady} + CAST(? AS double precision), s.rank, f.file
+     FROM s CROSS JOIN LATERAL (SELECT CAST(? AS bigint) AS structure, CAST(? AS text) AS file) f WHERE s.id = f.structure ${conflict}`,
   );
 }
 
+/** On a server a value that was streamed is put together again: in a file beside the database it is for the engine to read. */
+export const valueOf = {
+  sqlite: 'e.value',
+  postgres: `CASE WHEN e.file IS NULL THEN e.value ELSE (SELECT string_agg(v.data, ''::bytea ORDER BY v.place) FROM value_chunks v WHERE v.file = e.file) END`,
+} as const;
+
+/** A statement that reads values. */
+export function reading<P extends readonly Value[], R extends Row>(
+  text: (value: string) => string,
+  options?: StatementOptions,
+): Statement<P, R> {
+  return new Statement(text(valueOf.sqlite), text(valueOf.postgres), options);
+}
+
+/** That nobody works out the value of the key. */
+const grounded =
+  'NOT EXISTS (SELECT 1 FROM cache_flights f WHERE f.structure = e.structure AND f.key = e.key)';
+const deleteWhere = (condition: string): string =>
+  `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${condition}`;
 /** The entry of a key. */
 const found = 'FROM cached_entries e WHERE e.structure = ? AND e.key = ?';
 const filling = (size: string, bytes: string): string =>
@@ -85,12 +105,13 @@ const tallied = (column: string): string =>
 const wallOfExpiry = `CAST(coalesce(e.fresh, e.expires) - ${steady} + wall() AS double precision)`;
 
 export const sql = {
-  get: new Statement<[structure: number, key: KeyColumn], [value: unknown]>(
-    `SELECT e.value ${found} AND ${live}`,
+  get: reading<[structure: number, key: KeyColumn], [value: unknown]>(
+    (value) => `SELECT ${value} ${found} AND ${live}`,
   ),
   has: new Statement<[structure: number, key: KeyColumn], [one: number]>(`SELECT 1 ${found} AND ${live}`),
-  entry: new Statement<[structure: number, key: KeyColumn], EntryRow>(
-    `SELECT e.value, e.bytes, e.stored, ${wallOfExpiry}, e.used, e.hits, e.id ${found} AND ${live}`,
+  entry: reading<[structure: number, key: KeyColumn], EntryRow>(
+    (value) =>
+      `SELECT ${value}, e.bytes, e.stored, ${wallOfExpiry}, e.used, e.hits, e.id ${found} AND ${live}`,
   ),
   /** Where there is room, and what is there has no tags: else it does nothing. */
   setQuickly: upsert(true, 'e.tagged IS NULL'),
@@ -111,14 +132,23 @@ export const sql = {
     'SELECT tag FROM cache_tags WHERE entry = ? ORDER BY tag',
   ),
   /** Another value, and all else as it was. */
-  change: new Statement<[value: ValueColumn, bytes: number, structure: number, key: KeyColumn]>(
-    `UPDATE cached_entries SET value = ?, bytes = ?, stored = wall() WHERE structure = ? AND key = ?`,
+  change: new Statement<
+    [value: ValueColumn, bytes: number, file: string | null, structure: number, key: KeyColumn]
+  >(
+    `UPDATE cached_entries SET value = ?, bytes = ?, file = ?, stored = wall() WHERE structure = ? AND key = ?`,
   ),
   touch: new Statement<[ttl: number | null, structure: number, key: KeyColumn]>(
     `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision), fresh = NULL WHERE e.structure = ? AND e.key = ? AND ${live}`,
   ),
-  delete: new Statement<[structure: number, key: KeyColumn]>(
-    `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${live}`,
+  /** Where its value is not being worked out. A user's transaction on a server could not see whether it is. */
+  deleteQuickly: new Statement<[structure: number, key: KeyColumn]>(
+    deleteWhere(`${live} AND ${grounded}`),
+    deleteWhere(`${live} AND ${grounded} AND current_setting('transaction_isolation') = 'read committed'`),
+  ),
+  delete: new Statement<[structure: number, key: KeyColumn]>(deleteWhere(live)),
+  /** Also what has expired, and may be served all the same. */
+  removeKey: new Statement<[structure: number, key: KeyColumn]>(
+    'DELETE FROM cached_entries WHERE structure = ? AND key = ?',
   ),
   /** Also one that has expired. */
   remove: new Statement<[id: number]>('DELETE FROM cached_entries WHERE id = ?'),
@@ -188,6 +218,8 @@ export const sql = {
   keep: new Statement<[structure: number, interval: number]>(
     `UPDATE caches SET kept = ${steady} WHERE structure = ? AND kept <= ${steady} - CAST(? AS double precision)`,
   ),
+  /** Files of values that are gone. */
+  trash: new Statement<[most: number], [file: string]>('SELECT file FROM value_trash LIMIT ?'),
   /** All ranks anew, as the policy wants them. */
   rerank: new Statement<[structure: number]>(
     `UPDATE cached_entries AS e SET rank = (SELECT CASE c.eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN c.aged + e.hits + 1
@@ -201,9 +233,9 @@ export type ListedRow = [place: number | bigint, key: KeyColumn, value: unknown]
 
 /** Keys beyond 2^53 are exact only as bigints. */
 const bigints = { bigints: true };
-const allColumns = `e.id & ${placeMask}, e.key, e.value`;
+const listedColumns = (value: string): string => `e.id & ${placeMask}, e.key, ${value}`;
 /** Without the values, which may be large. */
-const keyColumns = `e.id & ${placeMask}, e.key, ''`;
+const keyColumns = listedColumns("''");
 const at = `CAST(? AS bigint) * ${places} + CAST(? AS bigint)`;
 
 type ByPlace = Statement<[structure: number, place: number, structure: number, limit: number], ListedRow>;
@@ -213,16 +245,16 @@ type ByTag = Statement<
 >;
 type ByPrefix = Statement<[structure: number, low: KeyColumn, high: KeyColumn, limit: number], ListedRow>;
 
-const after = (columns: string): ByPlace =>
-  new Statement(
-    `SELECT ${columns} FROM cached_entries e WHERE e.id > ${at} AND e.id < (CAST(? AS bigint) + 1) * ${places} AND ${live} ORDER BY e.id LIMIT ?`,
-    undefined,
+const after = (valueWanted: boolean): ByPlace =>
+  reading(
+    (value) =>
+      `SELECT ${listedColumns(valueWanted ? value : "''")} FROM cached_entries e WHERE e.id > ${at} AND e.id < (CAST(? AS bigint) + 1) * ${places} AND ${live} ORDER BY e.id LIMIT ?`,
     bigints,
   );
-const before = (columns: string): ByPlace =>
-  new Statement(
-    `SELECT ${columns} FROM cached_entries e WHERE e.id < ${at} AND e.id >= CAST(? AS bigint) * ${places} AND ${live} ORDER BY e.id DESC LIMIT ?`,
-    undefined,
+const before = (valueWanted: boolean): ByPlace =>
+  reading(
+    (value) =>
+      `SELECT ${listedColumns(valueWanted ? value : "''")} FROM cached_entries e WHERE e.id < ${at} AND e.id >= CAST(? AS bigint) * ${places} AND ${live} ORDER BY e.id DESC LIMIT ?`,
     bigints,
   );
 const byTag = (comparison: string, order: string): ByTag =>
@@ -241,8 +273,8 @@ const byPrefix = (above: string, below: string, order: string): ByPrefix =>
 
 /** Entries behind a place in the order of insertion, or before it in reverse; the keys of a tag in that order, those with a prefix in the order of keys. */
 export const lists = {
-  entries: { forward: after(allColumns), reverse: before(allColumns) },
-  keys: { forward: after(keyColumns), reverse: before(keyColumns) },
+  entries: { forward: after(true), reverse: before(true) },
+  keys: { forward: after(false), reverse: before(false) },
   tag: { forward: byTag('>', ''), reverse: byTag('<', 'DESC') },
   prefix: {
     first: { forward: byPrefix('>=', '<', ''), reverse: byPrefix('>=', '<', 'DESC') },

@@ -1,0 +1,97 @@
+import { PassThrough, Readable, type Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { isRaw } from './columns.js';
+import { shown } from './options.js';
+import { refuseAborted } from './signals.js';
+
+/** A stream of Node, of bytes. It is to be read to its end, or destroyed. */
+export type Stream = Readable;
+
+/** Bytes that come piece by piece: a stream of Node or of the web, or any iterable. A string stands for its UTF-8. */
+export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
+
+/** Refuses what gives no pieces: also what could be stored at once. */
+export function byteSource(what: string, value: unknown): asserts value is ByteSource {
+  const isOne = typeof value === 'string' || ArrayBuffer.isView(value);
+  if (typeof value === 'object' && value !== null && !isOne)
+    if (Symbol.asyncIterator in value || Symbol.iterator in value) return;
+  throw new TypeError(
+    `${what} must be a stream, or another iterable of bytes, not ${isOne ? 'a value that set() stores' : shown(value)}`,
+  );
+}
+
+/**
+ * Has `prefix`, and all of a source, go through `transform` to `sink`, at the speed of the slowest. Rejects with what the source throws, with the reason of a signal that aborts, and with a
+ * `TypeError` where a piece is neither bytes nor a string; the source is closed then.
+ */
+export async function pump(
+  prefix: Uint8Array,
+  source: ByteSource,
+  transform: Duplex | undefined,
+  sink: (pieces: AsyncIterable<Uint8Array>) => Promise<void>,
+  signals: readonly AbortSignal[],
+): Promise<void> {
+  refuseAborted(signals);
+  const signal = AbortSignal.any([...signals]);
+  const first = Readable.from(bytesOf(prefix, source), { objectMode: false });
+  let failure: { readonly error: unknown } | undefined;
+  // The pipeline may call it an abort.
+  const end = (pieces: AsyncIterable<Uint8Array>): Promise<void> =>
+    sink(pieces).catch((error: unknown) => {
+      failure ??= { error };
+      throw error;
+    });
+  const done = pipeline(first, transform ?? new PassThrough(), end, { signal });
+  let stop: (() => void) | undefined;
+  // A source that gives nothing can't be interrupted, and would keep the pipeline from ending.
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    await Promise.race([done, aborted]);
+    refuseAborted(signals);
+  } catch (error) {
+    done.catch(() => undefined);
+    if (source instanceof Readable) source.destroy();
+    refuseAborted(signals);
+    throw failure === undefined ? error : failure.error;
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop);
+  }
+}
+
+async function* bytesOf(prefix: Uint8Array, source: ByteSource): AsyncGenerator<Uint8Array> {
+  yield prefix;
+  let count = 0;
+  for await (const piece of source) {
+    const bytes: unknown = typeof piece === 'string' ? Buffer.from(piece) : piece;
+    if (!(bytes instanceof Uint8Array))
+      throw new TypeError(`piece ${count} of the source must be bytes or a string, not ${shown(bytes)}`);
+    count++;
+    if (bytes.byteLength > 0) yield bytes;
+  }
+}
+
+/** A stream of bytes, and then of what `next` gives, until that is `undefined`. */
+export function streamOf(
+  first: Uint8Array,
+  next: () => Promise<Uint8Array | undefined> = () => Promise.resolve(undefined),
+): Stream {
+  return Readable.from(following(first, next), { objectMode: false });
+}
+
+async function* following(
+  first: Uint8Array,
+  next: () => Promise<Uint8Array | undefined>,
+): AsyncGenerator<Uint8Array> {
+  for (let piece: Uint8Array | undefined = first; piece !== undefined; piece = await next())
+    if (piece.byteLength > 0) yield piece;
+}
+
+/** A stream of a value, given what its column begins with, and what comes behind that. @throws `TypeError` where the value is neither bytes nor text */
+export function opened({ head, rest }: { readonly head: number; readonly rest: Readable }): Stream {
+  if (isRaw(head)) return rest;
+  rest.destroy();
+  throw new TypeError('the value is neither bytes nor a string, and can’t be read as a stream: use get()');
+}

@@ -1,0 +1,341 @@
+import type { ByteSource, Stream } from '../../core/byte-streams.js';
+import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
+import { finiteNumber, resolveReverse, type Duration, type IterationOptions } from '../../core/options.js';
+import { get, run, type Script } from '../../core/script.js';
+import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
+import { Flights, type Produce } from './flights.js';
+import { keepTidy } from './keeper.js';
+import {
+  resolveKeys,
+  resolveSet,
+  resolveStats,
+  resolveTags,
+  type CacheKeysOptions,
+  type CacheStats,
+  type GetOrSetOptions,
+  type IncrementOptions,
+  type Keeping,
+  type ResolvedCache,
+  type SetOptions,
+  type WriteOptions,
+} from './options.js';
+import { insertionPages, prefixPages, tagPages } from './reader.js';
+import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
+import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
+import { emptyFill, sql, type FillRow, type ListedRow } from './statements.js';
+import { Streams } from './streams.js';
+import { Uses, writeUses } from './uses.js';
+
+/** Makes the scope of a cache in one database; `setup` stores what belongs to the data. */
+export type ScopeMaker<S extends Kind> = (setup: (structure: number) => Script<void>) => Scope<S>;
+
+/** What a cache does in one database. {@link Cache} says what each method is for. */
+export class Shard<S extends Kind, V, K extends Key> {
+  readonly #scope: Scope<S>;
+  readonly #uses: Uses<S>;
+  readonly #scripts: CacheScripts<Key, V>;
+  readonly #listing: CacheScripts<K, V>;
+  readonly #numbers: CacheScripts<Key, number>;
+  readonly #ttl: number | null;
+  readonly #flights: Flights<S, V, Key>;
+  readonly #streams: Streams<S, V>;
+
+  constructor(scopeWith: ScopeMaker<S>, { limits, ttl, statistics, storing }: ResolvedCache) {
+    const setup = function* (structure: number): Script<void> {
+      uses.eviction = yield* scripts.setUp(structure, limits);
+    };
+    const scope = scopeWith(setup);
+    const scripts = new CacheScripts<Key, V>(scope, storing);
+    const uses = new Uses(scope, statistics);
+    keepTidy(scope, uses);
+    this.#scope = scope;
+    this.#uses = uses;
+    this.#scripts = scripts;
+    this.#listing = new CacheScripts(scope, storing);
+    this.#numbers = new CacheScripts(scope, storing);
+    this.#ttl = ttl;
+    this.#flights = new Flights({ scope, scripts, uses }, ttl);
+    this.#streams = new Streams({ scope, scripts, uses }, ttl, storing);
+  }
+
+  get size(): Result<S, number> {
+    return this.#fill(([, , , , entries]) => entries);
+  }
+
+  get bytes(): Result<S, number> {
+    return this.#fill(([, , , bytes]) => bytes);
+  }
+
+  get(key: Key): Result<S, V | undefined> {
+    let column: KeyColumn = '';
+    return this.#scope.one(
+      sql.get,
+      () => (column = this.#scripts.key(key)),
+      (structure) => [structure, column],
+      (row) => (this.#found(column, row) ? this.#scripts.value(row) : undefined),
+    );
+  }
+
+  has(key: Key): Result<S, boolean> {
+    return this.#scope.one(
+      sql.has,
+      () => this.#scripts.key(key),
+      (structure, column) => [structure, column],
+      (row) => row !== undefined,
+    );
+  }
+
+  getMany(keys: Iterable<Key>): Result<S, (V | undefined)[]> {
+    return this.#scope.read(
+      () => this.#scripts.keys(keys),
+      (structure, columns) =>
+        this.#scripts.getMany(structure, columns, (column, row) => this.#found(column, row)),
+    );
+  }
+
+  entry(key: Key): Result<S, CacheEntry<V> | undefined> {
+    return this.#scope.read(
+      () => this.#scripts.key(key),
+      (structure, column) => this.#scripts.entry(structure, column),
+    );
+  }
+
+  stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
+    return this.#scope.write(
+      () => ({ reset: resolveStats(options), taken: this.#uses.take() }),
+      function* (structure, { reset, taken }): Script<CacheStats> {
+        yield* writeUses(structure, taken);
+        const [hits, misses, evictions, expirations] = (yield* get(sql.counts, structure)) ?? [0, 0, 0, 0];
+        if (reset) yield* run(sql.resetCounts, structure);
+        return { hits, misses, evictions, expirations };
+      },
+    );
+  }
+
+  expire(): Result<S, number> {
+    return this.#removeAll(expireSome);
+  }
+
+  cull(): Result<S, number> {
+    return this.#removeAll(cullSome);
+  }
+
+  invalidate(tags: string | Iterable<string>): Result<S, number> {
+    return this.#scope.repeat(
+      () => resolveTags(typeof tags === 'string' ? [tags] : tags),
+      (structure, state: Removal | undefined, all) => invalidateSome(structure, state, all),
+      (state) => state?.count ?? 0,
+    );
+  }
+
+  clear(): Result<S, number> {
+    return this.#scope.repeat(
+      nothing,
+      (structure, state: Removal | undefined) => clearSome(structure, state),
+      (state) => state?.count ?? 0,
+    );
+  }
+
+  keys(options?: CacheKeysOptions): Sequence<S, StoredKey<K>> {
+    const { reverse, tag, prefix } = resolveKeys(options);
+    const read = ([, key]: ListedRow): StoredKey<K> => this.#listing.storedKey(key);
+    if (prefix !== undefined) return this.#scope.pages(prefixPages(prefix, reverse, this.#scope.kind), read);
+    return this.#scope.pages(
+      tag === undefined ? insertionPages('keys', reverse) : tagPages(tag, reverse),
+      read,
+    );
+  }
+
+  values(options?: IterationOptions): Sequence<S, V> {
+    const pages = insertionPages('entries', resolveReverse(options));
+    return this.#scope.pages(pages, ([, , value]) => this.#scripts.value([value]));
+  }
+
+  entries(options?: IterationOptions): Sequence<S, [StoredKey<K>, V]> {
+    const pages = insertionPages('entries', resolveReverse(options));
+    return this.#scope.pages(pages, ([, key, value]): [StoredKey<K>, V] => [
+      this.#listing.storedKey(key),
+      this.#scripts.value([value]),
+    ]);
+  }
+
+  set(key: Key, value: V, options?: SetOptions): Result<S, void> {
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
+  }
+
+  setMany(entries: Iterable<readonly [Key, V]>, options?: SetOptions): Result<S, void> {
+    const scope = this.#scope;
+    const scripts = this.#scripts;
+    const encoded = scope.settled(() => scripts.entries(entries, resolveSet(options, this.#ttl)));
+    return scope.chain(encoded, (all) =>
+      scripts.keepingAll(all, (filed) =>
+        scope.write(nothing, (structure) => scripts.putAll(structure, filed)),
+      ),
+    );
+  }
+
+  add(key: Key, value: V, options?: SetOptions): Result<S, boolean> {
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#add(entry));
+  }
+
+  touch(key: Key, ttl?: Duration): Result<S, boolean> {
+    return this.#scope.write(
+      () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
+      function* (structure, { column, keeping }): Script<boolean> {
+        return (yield* run(sql.touch, keeping.ttl, structure, column)) > 0;
+      },
+    );
+  }
+
+  pop(key: Key): Result<S, V | undefined> {
+    return this.#scope.write(
+      () => this.#scripts.key(key),
+      (structure, column) => this.#scripts.pop(structure, column),
+    );
+  }
+
+  delete(key: Key): Result<S, boolean> {
+    const scripts = this.#scripts;
+    return this.#scope.quick(
+      sql.delete,
+      () => scripts.key(key),
+      (structure, column) => [structure, column],
+      () => true,
+      function* (): Script<boolean> {
+        return false;
+      },
+    );
+  }
+
+  deleteMany(keys: Iterable<Key>): Result<S, number> {
+    return this.#scope.write(
+      () => this.#scripts.keys(keys),
+      (structure, columns) => this.#scripts.delete(structure, columns),
+    );
+  }
+
+  increment(key: Key, by = 1, options?: IncrementOptions): Result<S, number> {
+    return this.#change(
+      this.#numbers,
+      () => {
+        finiteNumber('by', by);
+        const initial = options?.initial ?? 0;
+        finiteNumber('initial', initial);
+        return {
+          column: this.#scripts.key(key),
+          keeping: resolveSet(options, this.#ttl, ['initial']),
+          initial,
+        };
+      },
+      ({ initial }) =>
+        (current) =>
+          increased(current, by, initial),
+      (value = 0) => value,
+    );
+  }
+
+  update(
+    key: Key,
+    change: (current: V | undefined) => V | undefined,
+    options?: SetOptions,
+  ): Result<S, V | undefined> {
+    return this.#change(
+      this.#scripts,
+      () => ({ column: this.#scripts.key(key), keeping: resolveSet(options, this.#ttl) }),
+      () => change,
+      (value) => value,
+    );
+  }
+
+  getOrSet(key: Key, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
+    return this.#flights.getOrSet(key, produce, options);
+  }
+
+  getOrSetNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
+    return this.#flights.getOrSetNow(key, produce, options);
+  }
+
+  write(key: Key, source: ByteSource, options?: WriteOptions): Promise<void> {
+    return this.#streams.write(key, source, options);
+  }
+
+  read(key: Key): Result<S, Stream | undefined> {
+    return this.#streams.read(key);
+  }
+
+  #fill<T>(read: (row: FillRow) => T): Result<S, T> {
+    return this.#scope.one(
+      sql.fill,
+      nothing,
+      (structure) => [structure],
+      (row) => read(row ?? emptyFill),
+    );
+  }
+
+  #found<R>(key: KeyColumn, row: R | undefined): row is R {
+    if (row === undefined) this.#uses.miss();
+    else this.#uses.hit(key);
+    return row !== undefined;
+  }
+
+  #removeAll(some: (structure: number) => Script<number>): Result<S, number> {
+    return this.#scope.repeat(
+      nothing,
+      function* (structure, count: number | undefined): Script<number | undefined> {
+        const removed = yield* some(structure);
+        return removed === 0 ? undefined : (count ?? 0) + removed;
+      },
+      (count) => count ?? 0,
+    );
+  }
+
+  #encoded(key: Key, value: V, options: SetOptions | undefined): Result<S, EncodedEntry> {
+    return this.#scope.settled(() =>
+      this.#scripts.encoded(this.#scripts.key(key), value, resolveSet(options, this.#ttl)),
+    );
+  }
+
+  #set(entry: EncodedEntry): Result<S, void> {
+    const scripts = this.#scripts;
+    if (entry.tags.length > 0 || entry.isLarge) return this.#put(entry);
+    const stored = this.#scope.quick(
+      sql.setQuickly,
+      () => entry,
+      (structure) => scripts.row(structure, entry),
+      (): true | undefined => true,
+      (structure) => scripts.put(structure, entry),
+    );
+    return this.#scope.chain(stored, (done) => (done ? this.#scope.settled(nothing) : this.#put(entry)));
+  }
+
+  #put(entry: EncodedEntry): Result<S, void> {
+    return this.#scripts.keeping(this.#scope, entry, (filed) =>
+      untilDone(this.#scope, nothing, (structure) => this.#scripts.put(structure, filed), nothing),
+    );
+  }
+
+  #add(entry: EncodedEntry): Result<S, boolean> {
+    const add = (filed: EncodedEntry): Result<S, boolean> =>
+      untilDone(
+        this.#scope,
+        nothing,
+        (structure) => this.#scripts.add(structure, filed),
+        (added) => added === true,
+      );
+    return this.#scripts.keeping(this.#scope, entry, add, (added) => added);
+  }
+
+  #change<W, A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
+    scripts: CacheScripts<Key, W>,
+    prepare: () => A,
+    change: (prepared: A) => (current: W | undefined) => W | undefined,
+    read: (value: W | undefined) => T,
+  ): Result<S, T> {
+    return untilDone(
+      this.#scope,
+      prepare,
+      (structure, prepared) => scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
+      (outcome) => read(outcome?.value),
+    );
+  }
+}
