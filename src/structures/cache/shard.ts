@@ -188,12 +188,12 @@ export class Shard<S extends Kind, V, K extends Key> {
   delete(key: Key): Result<S, boolean> {
     const scripts = this.#scripts;
     return this.#scope.quick(
-      sql.delete,
+      sql.deleteQuickly,
       () => scripts.key(key),
       (structure, column) => [structure, column],
       () => true,
-      function* (): Script<boolean> {
-        return false;
+      function* (structure, column): Script<boolean> {
+        return (yield* scripts.delete(structure, [column])) > 0;
       },
     );
   }
@@ -244,6 +244,14 @@ export class Shard<S extends Kind, V, K extends Key> {
 
   getOrSetNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
     return this.#flights.getOrSetNow(key, produce, options);
+  }
+
+  renew(key: Key, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
+    return this.#flights.renew(key, produce, options);
+  }
+
+  renewNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
+    return this.#flights.renewNow(key, produce, options);
   }
 
   #fill<T>(read: (row: FillRow) => T): Result<S, T> {
