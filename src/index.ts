@@ -27,7 +27,13 @@ export type {
   WriteOptions,
 } from './structures/cache/options.js';
 export type { ByteSource, Stream } from './core/byte-streams.js';
-export type { Memoized, MemoizeOptions } from './structures/cache/memoize.js';
+export type {
+  DecorateAsync,
+  DecorateAtOnce,
+  MemoizeDecorator,
+  Memoized,
+  MemoizeOptions,
+} from './structures/cache/memoize.js';
 export type { Produce } from './structures/cache/flights.js';
 export type { CacheEntry } from './structures/cache/scripts.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';

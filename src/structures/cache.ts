@@ -15,7 +15,14 @@ import {
   type SyncSequence,
 } from '../core/store.js';
 import type { Produce } from './cache/flights.js';
-import { memoize, type Memoized, type MemoizeOptions } from './cache/memoize.js';
+import {
+  decorate,
+  memoize,
+  type Memoized,
+  type MemoizeDecorator,
+  type MemoizeOptions,
+  type Memory,
+} from './cache/memoize.js';
 import {
   resolveCache,
   type CacheKeysOptions,
@@ -141,7 +148,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
    */
   set(key: K, value: V, options?: SetOptions): Result<S, void> {
-    return this.#set(key, value, options);
+    return this.#shards.at(key, (shard) => shard.set(key, value, options));
   }
 
   /** Stores many entries, all or none, like {@link set}. */
@@ -258,33 +265,40 @@ class CacheOf<S extends Kind, V, K extends Key> {
     fn: (this: T, ...args: A) => V,
     options?: MemoizeOptions<A>,
   ): Memoized<S, T, A, Result<S, V>>;
+  /**
+   * Decorates a method with the same: `this` is kept, and no part of the key. The default name is that of the method, without its class, so that methods of one name share their results in a cache, those of
+   * other classes too: where there are several, each needs a `name`. A private method has its `#` in it. A class that inherits the method shares its results. The decorated method, on the prototype, has `key`, `forget`, `refresh` and `original`.
+   *
+   * @throws `TypeError` or `RangeError` as above, when the class is defined.
+   * @example
+   * class Shop {
+   *   \@prices.memoize({ name: 'Shop.price', ttl: '5m' })
+   *   async price(item: string): Promise<number> {
+   *     return this.ask(item);
+   *   }
+   * }
+   */
+  memoize<Args extends unknown[] = []>(options?: MemoizeOptions<Args>): MemoizeDecorator<S, V, Args>;
   memoize<T, A extends unknown[]>(
-    fn: (this: T, ...args: A) => V | Promise<V>,
+    first?: ((this: T, ...args: A) => V | Promise<V>) | MemoizeOptions<A>,
     options?: MemoizeOptions<A>,
-  ): Memoized<S, T, A, Promise<V> | Result<S, V>> {
-    const scope = this.#scope;
-    return memoize<S, V, T, A>(
-      {
-        kind: scope.kind,
-        getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
-        getOrSetNow: (key, produce, given) =>
-          this.#shards.at(key, (shard) => shard.getOrSetNow(key, produce, given)),
-        keep: (key, value, given) => scope.after(this.#set(key, value, given), () => value),
-        keepSoon: async (key, value, given) => {
-          const there = await value;
-          await this.#set(key, there, given);
-          return there;
-        },
-        forget: (key) =>
-          scope.chain(scope.settled(key), (one) => this.#shards.at(one, (shard) => shard.delete(one))),
-      },
-      fn,
-      options,
-    );
+  ): unknown {
+    return typeof first === 'function'
+      ? memoize(this.#memory(), first, options)
+      : decorate<S, V, T, A>(this.#memory(), first);
   }
 
-  #set(key: Key, value: V, options: SetOptions | undefined): Result<S, void> {
-    return this.#shards.at(key, (shard) => shard.set(key, value, options));
+  #memory(): Memory<S, V> {
+    const scope = this.#scope;
+    const shards = this.#shards;
+    return {
+      kind: scope.kind,
+      getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
+      getOrSetNow: (key, produce, given) => shards.at(key, (shard) => shard.getOrSetNow(key, produce, given)),
+      renew: (key, produce, given) => shards.atSoon(key, (shard) => shard.renew(key, produce, given)),
+      renewNow: (key, produce, given) => shards.at(key, (shard) => shard.renewNow(key, produce, given)),
+      forget: (key) => scope.chain(scope.settled(key), (one) => shards.at(one, (shard) => shard.delete(one))),
+    };
   }
 
   #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {

@@ -9,7 +9,7 @@ import {
   nameString,
 } from '../../core/options.js';
 import type { Kind, Result } from '../../core/store.js';
-import type { GetOrSetOptions, SetOptions } from './options.js';
+import type { GetOrSetOptions } from './options.js';
 
 /** Options of {@link Cache.memoize}; `A` are the arguments of the function. */
 export interface MemoizeOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'timeout' | 'signal'> {
@@ -28,7 +28,7 @@ export interface Memoized<S extends Kind, T, A extends unknown[], R> {
   key(...args: A): Key;
   /** Removes the result of these arguments; tells whether there was one. */
   forget(...args: A): Result<S, boolean>;
-  /** Calls the function, and stores what it returns. */
+  /** Calls the function, and stores what it returns, unless that is removed meanwhile. */
   readonly refresh: (this: T, ...args: A) => R;
   /** The function itself. */
   readonly original: (this: T, ...args: A) => unknown;
@@ -40,10 +40,10 @@ export interface Memory<S extends Kind, V> {
   getOrSet(key: Key, produce: () => V | PromiseLike<V>, options: GetOrSetOptions): Promise<V>;
   /** The same at once, for what is worked out without waiting: by each who finds none. */
   getOrSetNow(key: Key, produce: () => V, options: GetOrSetOptions): Result<S, V>;
-  /** Stores a value, and gives it back. */
-  keep(key: Key, value: V, options: SetOptions): Result<S, V>;
-  /** The same once the value is there. */
-  keepSoon(key: Key, value: V | PromiseLike<V>, options: SetOptions): Promise<V>;
+  /** Works a value out and stores it, whatever is there. */
+  renew(key: Key, produce: () => V | PromiseLike<V>, options: GetOrSetOptions): Promise<V>;
+  /** The same at once. */
+  renewNow(key: Key, produce: () => V, options: GetOrSetOptions): Result<S, V>;
   /** Deletes an entry; tells whether there was one. */
   forget(key: () => Key): Result<S, boolean>;
 }
@@ -62,7 +62,6 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
   nameString('name', name);
   boolean('async', isAsync);
   if (partsOf !== undefined) functionOf('key', partsOf);
-  const { ttl, tags } = options;
   const keyOf = (...args: A): Key => argumentKey(name, partsOf === undefined ? args : partsOf(...args));
   const waits = isAsync || memory.kind === 'server';
 
@@ -71,12 +70,56 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
     return (async () => memory.getOrSet(keyOf(...args), () => fn.apply(this, args), options))();
   }
   function refresh(this: T, ...args: A): Promise<V> | Result<S, V> {
-    if (!waits) return memory.keep(keyOf(...args), atOnce(fn.apply(this, args), name), { ttl, tags });
-    return (async () => memory.keepSoon(keyOf(...args), fn.apply(this, args), { ttl, tags }))();
+    if (!waits) return memory.renewNow(keyOf(...args), () => atOnce(fn.apply(this, args), name), options);
+    return (async () => memory.renew(keyOf(...args), () => fn.apply(this, args), options))();
   }
   const forget = (...args: A): Result<S, boolean> => memory.forget(() => keyOf(...args));
   Object.defineProperty(memoized, 'name', { value: name });
   return Object.assign(memoized, { key: keyOf, forget, refresh, original: fn });
+}
+
+/**
+ * Decorates methods: `method` is one whose results are to be cached. It may have more parameters than `key` takes, `Args`.
+ *
+ * On a server only what returns promises: the type of a method can't become another.
+ */
+export type MemoizeDecorator<S extends Kind, V, Args extends unknown[]> = {
+  embedded: DecorateAsync<'embedded', V, Args> & DecorateAtOnce<V, Args>;
+  server: DecorateAsync<'server', V, Args>;
+}[S];
+
+/** Decorates what returns promises. */
+export type DecorateAsync<S extends Kind, V, Args extends unknown[]> = <
+  T,
+  A extends [...Args, ...unknown[]],
+  R extends V,
+>(
+  method: (this: T, ...args: A) => Promise<R>,
+  context: ClassMethodDecoratorContext<T, (this: T, ...args: A) => Promise<R>>,
+) => Memoized<S, T, A, Promise<R>>;
+
+/** Decorates what does not. */
+export type DecorateAtOnce<V, Args extends unknown[]> = <T, A extends [...Args, ...unknown[]], R extends V>(
+  method: (this: T, ...args: A) => R,
+  context: ClassMethodDecoratorContext<T, (this: T, ...args: A) => R>,
+) => Memoized<'embedded', T, A, R>;
+
+/** Decorates a method: {@link memoize} of it, by default under its own name. @throws `TypeError` for what is no method, and for options that don't exist */
+export function decorate<S extends Kind, V, T, A extends unknown[]>(
+  memory: Memory<S, V>,
+  given: MemoizeOptions<A> = {},
+): (
+  method: (this: T, ...args: A) => V | PromiseLike<V>,
+  context: DecoratorContext,
+) => Memoized<S, T, A, Promise<V> | Result<S, V>> {
+  if (typeof given !== 'object')
+    throw new TypeError('memoize() takes a function, or options to decorate one');
+  knownKeys('options of memoize()', given, optionKeys);
+  return (method, { kind, name }) => {
+    if (kind !== 'method') throw new TypeError(`memoize() decorates methods, not a ${kind}`);
+    const own = typeof name === 'symbol' ? name.description : name;
+    return memoize(memory, method, { name: own, ...given });
+  };
 }
 
 /** @throws `TypeError` for a promise: a hit would give a value in its place. */

@@ -197,12 +197,12 @@ export class Shard<S extends Kind, V, K extends Key> {
   delete(key: Key): Result<S, boolean> {
     const scripts = this.#scripts;
     return this.#scope.quick(
-      sql.delete,
+      sql.deleteQuickly,
       () => scripts.key(key),
       (structure, column) => [structure, column],
       () => true,
-      function* (): Script<boolean> {
-        return false;
+      function* (structure, column): Script<boolean> {
+        return (yield* scripts.delete(structure, [column])) > 0;
       },
     );
   }
@@ -261,6 +261,14 @@ export class Shard<S extends Kind, V, K extends Key> {
 
   read(key: Key): Result<S, Stream | undefined> {
     return this.#streams.read(key);
+  }
+
+  renew(key: Key, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
+    return this.#flights.renew(key, produce, options);
+  }
+
+  renewNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
+    return this.#flights.renewNow(key, produce, options);
   }
 
   #fill<T>(read: (row: FillRow) => T): Result<S, T> {
