@@ -84,9 +84,12 @@ try {
 
 /** @param {string} what @param {string} url */
 async function show(what, url) {
+  const age = feeds.has(url) ? 'fresh' : 'stale';
   const [newest, ...others] = await titles(url);
   const time = new Date(clock.wall()).toISOString().slice(11, 19);
-  console.log(`${time} ${what}: ${newest}, and ${others.length} before it (${site.answered} fetched so far)`);
+  console.log(
+    `${time} ${what}: ${newest}, and ${others.length} before it (${age}; ${site.answered} fetched so far)`,
+  );
 }
 
 /** Reads on until somebody has fetched it. @param {string} url */

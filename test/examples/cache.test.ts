@@ -80,13 +80,13 @@ test('fragments of pages are rendered by one of three servers; when an article c
 
 test('a feed is fetched once a minute, whoever reads it; the old one is read meanwhile, and while its server is down', async () => {
   expect((await run('feed')).split('\n')).toEqual([
-    '09:00:00 50 readers, all at once: Ebb at Bantry, and 0 before it (1 fetched so far)',
-    '09:00:30 Half a minute later: Ebb at Bantry, and 0 before it (1 fetched so far)',
-    '09:01:30 A minute later, the old one at once: Ebb at Bantry, and 0 before it (1 fetched so far)',
-    '09:01:30 and the new one, fetched meanwhile: Flood at Galway, and 1 before it (2 fetched so far)',
-    '10:31:30 The server has been down for an hour and a half: Flood at Galway, and 1 before it (2 fetched so far)',
-    '10:31:30 It was asked in vain; still: Flood at Galway, and 1 before it (2 fetched so far)',
-    '10:31:30 It is up again: Spring tide at Cork, and 3 before it (3 fetched so far)',
+    '09:00:00 50 readers, all at once: Ebb at Bantry, and 0 before it (fresh; 1 fetched so far)',
+    '09:00:30 Half a minute later: Ebb at Bantry, and 0 before it (fresh; 1 fetched so far)',
+    '09:01:30 A minute later, the old one at once: Ebb at Bantry, and 0 before it (stale; 1 fetched so far)',
+    '09:01:30 and the new one, fetched meanwhile: Flood at Galway, and 1 before it (fresh; 2 fetched so far)',
+    '10:31:30 The server has been down for an hour and a half: Flood at Galway, and 1 before it (stale; 2 fetched so far)',
+    '10:31:30 It was asked in vain; still: Flood at Galway, and 1 before it (stale; 2 fetched so far)',
+    '10:31:30 It is up again: Spring tide at Cork, and 3 before it (fresh; 3 fetched so far)',
     '',
   ]);
 });
