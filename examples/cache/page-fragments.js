@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Cache, Index, open } from 'holdfast';
 
@@ -23,8 +23,8 @@ async function serve(directory) {
   /** @type {Cache<string>} */
   const fragments = new Cache(store, 'fragments', { ttl: '1h', maxBytes: '100MiB' });
 
-  /** A fragment, and the articles it is made of. @param {string} name @param {string[]} ids @param {() => string} render */
-  const fragment = (name, ids, render) =>
+  /** Renders a fragment, for all servers. @param {string} name @param {string[]} tags @param {() => string} render */
+  const fragment = (name, tags, render) =>
     fragments.getOrSet(
       name,
       async () => {
@@ -32,13 +32,13 @@ async function serve(directory) {
         await sleep(50);
         return render();
       },
-      { tags: ids },
+      { tags },
     );
   const page = () => {
     const ids = [...articles.keys()];
     const titles = () => ids.map((id) => articles.get(id)?.split('.')[0]);
     return Promise.all([
-      fragment('the contents', ids, () => `<nav>${titles().join(' | ')}</nav>`),
+      fragment('the contents', ['all articles'], () => `<nav>${titles().join(' | ')}</nav>`),
       ...ids.map((id) => fragment(id, [id], () => `<p>${articles.get(id)}</p>`)),
     ]);
   };
@@ -50,7 +50,7 @@ async function serve(directory) {
       // The article, and what was made of it: both at once, or neither.
       const gone = store.transaction(() => {
         articles.set(id, body);
-        return fragments.invalidate(id);
+        return fragments.invalidate([id, 'all articles']);
       });
       response.end(`${gone} fragments`);
     } else response.end((await page()).join('\n'));
