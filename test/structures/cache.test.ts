@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { Cache, type AsyncCache, type AsyncStore, type CacheOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import {
+  checkTables,
   collect,
   pause,
+  rawConnection,
   refused,
   rolledBack,
   strangeValues,
@@ -134,7 +136,9 @@ forEachEngine((engine) => {
   });
 
   test('entries are removed by their tags', async () => {
-    const cache = await newCache<number>();
+    const store = await engine.open();
+    const cache = cacheOf<number>(store);
+    const raw = await rawConnection(engine, store);
     await cache.set('a', 1, { tags: ['x', 'y', 'x'] });
     await cache.set('b', 2, { tags: ['y'] });
     await cache.set('c', 3, { tags: ['z'] });
@@ -143,11 +147,14 @@ forEachEngine((engine) => {
     expect(await collect(cache.keys({ tag: 'y' }))).toEqual(['a', 'b']);
     expect(await collect(cache.keys({ tag: 'y', reverse: true }))).toEqual(['b', 'a']);
     await cache.set('b', 2, { tags: ['z'] });
+    await checkTables(raw, store);
     expect(await cache.invalidate('y')).toBe(1);
     expect(await collect(cache.keys())).toEqual(['b', 'c', 'd']);
+    await checkTables(raw, store);
     expect(await cache.invalidate(['z', 'x', 'y'])).toBe(2);
     expect(await collect(cache.keys())).toEqual(['d']);
     expect(await cache.invalidate('z')).toBe(0);
+    await checkTables(raw, store);
   });
 
   test('an entry that is set anew without tags has none', async () => {
@@ -310,6 +317,13 @@ forEachEngine((engine) => {
     const wide = cacheOf<number>(store, { maxEntries: Infinity, eviction: 'least-frequently-used' });
     for (const key of ['d', 'e', 'f']) await wide.set(key, 1);
     expect(await cache.size).toBe(4);
+    const raw = await rawConnection(engine, store);
+    await checkTables(raw, store);
+    const full = cacheOf<number>(store, { eviction: 'none' });
+    expect(await full.size).toBe(4);
+    await checkTables(raw, store);
+    await full.set('g', 1);
+    await checkTables(raw, store);
   });
 
   test('clear removes everything, and counts it', async () => {
@@ -331,6 +345,8 @@ forEachEngine((engine) => {
       yield cache.set('c', 1);
       yield cache.set('b', 2, { tags: ['t'] });
     });
+    const raw = await rawConnection(engine, store);
+    await checkTables(raw, store);
     expect(await collect(cache.entries())).toEqual([
       ['a', 1],
       ['b', 1],
@@ -340,6 +356,7 @@ forEachEngine((engine) => {
       yield cache.set('c', 1);
     });
     expect(await collect(cache.keys())).toEqual(['b', 'c']);
+    await checkTables(raw, store);
   });
 
   test('what was expired long ago is removed by itself, though nobody writes', async () => {
