@@ -113,6 +113,14 @@ forEachEngine((engine) => {
     expect(await cache.get('big')).toBe(Number.MAX_VALUE);
   });
 
+  test('a stored null is no number to be increased', async () => {
+    const store = await engine.open();
+    const cache = cacheOf<null>(store);
+    await cache.set('a', null);
+    await refused(store, () => cache.increment('a', 1, { initial: 5 }), expect.any(TypeError));
+    expect(await cache.entry('a')).toMatchObject({ value: null });
+  });
+
   test('update replaces a value by what is made of it, and deletes it for undefined', async () => {
     const cache = await newCache<string[]>();
     expect(await cache.update('a', (list = []) => [...list, 'x'], { tags: ['t'] })).toEqual(['x']);
