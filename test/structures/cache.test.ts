@@ -213,6 +213,18 @@ forEachEngine((engine) => {
     expect((await cache.stats()).evictions).toBe(3);
   });
 
+  test.each(['least-recently-stored', 'least-recently-used'] as const)(
+    '%s: what was increased or updated was stored then, and stays',
+    async (eviction) => {
+      const cache = await newCache<number>({ maxEntries: 3, eviction });
+      for (const key of ['a', 'b', 'c']) await cache.set(key, 1);
+      await cache.increment('a');
+      await cache.update('b', (n = 0) => n + 1);
+      await cache.set('d', 1);
+      expect(await collect(cache.keys())).toEqual(['a', 'b', 'd']);
+    },
+  );
+
   test('so many entries go as take the bytes that a new one needs', async () => {
     const store = await engine.open();
     const size = async (length: number): Promise<number> => {
