@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { Cache, type AsyncCache, type AsyncStore, type CacheOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import {
+  checkTables,
   collect,
   pause,
+  rawConnection,
   refused,
   rolledBack,
   strangeValues,
@@ -111,6 +113,14 @@ forEachEngine((engine) => {
     expect(await cache.get('big')).toBe(Number.MAX_VALUE);
   });
 
+  test('a stored null is no number to be increased', async () => {
+    const store = await engine.open();
+    const cache = cacheOf<null>(store);
+    await cache.set('a', null);
+    await refused(store, () => cache.increment('a', 1, { initial: 5 }), expect.any(TypeError));
+    expect(await cache.entry('a')).toMatchObject({ value: null });
+  });
+
   test('update replaces a value by what is made of it, and deletes it for undefined', async () => {
     const cache = await newCache<string[]>();
     expect(await cache.update('a', (list = []) => [...list, 'x'], { tags: ['t'] })).toEqual(['x']);
@@ -134,7 +144,9 @@ forEachEngine((engine) => {
   });
 
   test('entries are removed by their tags', async () => {
-    const cache = await newCache<number>();
+    const store = await engine.open();
+    const cache = cacheOf<number>(store);
+    const raw = await rawConnection(engine, store);
     await cache.set('a', 1, { tags: ['x', 'y', 'x'] });
     await cache.set('b', 2, { tags: ['y'] });
     await cache.set('c', 3, { tags: ['z'] });
@@ -143,11 +155,14 @@ forEachEngine((engine) => {
     expect(await collect(cache.keys({ tag: 'y' }))).toEqual(['a', 'b']);
     expect(await collect(cache.keys({ tag: 'y', reverse: true }))).toEqual(['b', 'a']);
     await cache.set('b', 2, { tags: ['z'] });
+    await checkTables(raw, store);
     expect(await cache.invalidate('y')).toBe(1);
     expect(await collect(cache.keys())).toEqual(['b', 'c', 'd']);
+    await checkTables(raw, store);
     expect(await cache.invalidate(['z', 'x', 'y'])).toBe(2);
     expect(await collect(cache.keys())).toEqual(['d']);
     expect(await cache.invalidate('z')).toBe(0);
+    await checkTables(raw, store);
   });
 
   test('an entry that is set anew without tags has none', async () => {
@@ -197,6 +212,18 @@ forEachEngine((engine) => {
     expect(await collect(cache.keys())).toEqual(['d', 'e', 'f']);
     expect((await cache.stats()).evictions).toBe(3);
   });
+
+  test.each(['least-recently-stored', 'least-recently-used'] as const)(
+    '%s: what was increased or updated was stored then, and stays',
+    async (eviction) => {
+      const cache = await newCache<number>({ maxEntries: 3, eviction });
+      for (const key of ['a', 'b', 'c']) await cache.set(key, 1);
+      await cache.increment('a');
+      await cache.update('b', (n = 0) => n + 1);
+      await cache.set('d', 1);
+      expect(await collect(cache.keys())).toEqual(['a', 'b', 'd']);
+    },
+  );
 
   test('so many entries go as take the bytes that a new one needs', async () => {
     const store = await engine.open();
@@ -310,6 +337,13 @@ forEachEngine((engine) => {
     const wide = cacheOf<number>(store, { maxEntries: Infinity, eviction: 'least-frequently-used' });
     for (const key of ['d', 'e', 'f']) await wide.set(key, 1);
     expect(await cache.size).toBe(4);
+    const raw = await rawConnection(engine, store);
+    await checkTables(raw, store);
+    const full = cacheOf<number>(store, { eviction: 'none' });
+    expect(await full.size).toBe(4);
+    await checkTables(raw, store);
+    await full.set('g', 1);
+    await checkTables(raw, store);
   });
 
   test('clear removes everything, and counts it', async () => {
@@ -331,6 +365,8 @@ forEachEngine((engine) => {
       yield cache.set('c', 1);
       yield cache.set('b', 2, { tags: ['t'] });
     });
+    const raw = await rawConnection(engine, store);
+    await checkTables(raw, store);
     expect(await collect(cache.entries())).toEqual([
       ['a', 1],
       ['b', 1],
@@ -340,6 +376,7 @@ forEachEngine((engine) => {
       yield cache.set('c', 1);
     });
     expect(await collect(cache.keys())).toEqual(['b', 'c']);
+    await checkTables(raw, store);
   });
 
   test('what was expired long ago is removed by itself, though nobody writes', async () => {

@@ -151,16 +151,36 @@ export async function waiting(raw: Raw): Promise<number> {
   return Number((await raw('SELECT count(*) AS n FROM waiters'))[0]?.['n']);
 }
 
+/** Rows of caches that belong to nothing, or contradict others: there must be none. */
+const cacheMisfits: Readonly<Record<string, string>> = {
+  'an entry of no cache': `SELECT e.id FROM cached_entries e WHERE NOT EXISTS
+    (SELECT 1 FROM caches c JOIN structures s ON s.id = c.structure AND s.kind = 'cache' WHERE c.structure = e.structure)`,
+  'an entry whose place is another cache’s': `SELECT id FROM cached_entries WHERE id / ${places} <> structure`,
+  'a tag of no entry': `SELECT t.entry AS id FROM cache_tags t WHERE NOT EXISTS
+    (SELECT 1 FROM cached_entries e WHERE e.id = t.entry AND e.structure = t.structure)`,
+  'it has tags and does not say so, or the other way round': `SELECT e.id FROM cached_entries e WHERE (e.tagged IS NOT NULL) <>
+    EXISTS (SELECT 1 FROM cache_tags t WHERE t.entry = e.id)`,
+  'it has a rank where nothing is evicted, or none elsewhere': `SELECT e.id FROM cached_entries e JOIN caches c ON c.structure = e.structure
+    WHERE (e.rank IS NULL) <> (c.eviction = 'none')`,
+  'it is fresh for longer than it is there': `SELECT id FROM cached_entries WHERE fresh IS NOT NULL AND (expires IS NULL OR expires < fresh)`,
+  'a flight that is over without an error, or goes on with one': `SELECT id FROM cache_flights
+    WHERE (owner IS NULL) <> (error IS NOT NULL) OR (owner IS NULL) <> (until IS NOT NULL)`,
+  'a flight of no cache': `SELECT f.id FROM cache_flights f WHERE NOT EXISTS (SELECT 1 FROM caches c WHERE c.structure = f.structure)`,
+};
+
 /**
  * What must hold of the tables at any time: sizes and bytes as listed are those of the rows; the places of a deque are
- * consecutive, and its running totals add up; waiters are counted.
+ * consecutive, and its running totals add up; waiters are counted; what belongs to a cache fits together.
  */
 export async function checkTables(raw: Raw, store: AsyncStore, message = ''): Promise<void> {
   const ids = await raw('SELECT id, kind, name, waiting, bytes FROM structures');
   const listed = await store.structures();
   const entries = await raw(
-    'SELECT structure, count(*) AS n, sum(bytes) AS bytes FROM entries GROUP BY structure',
+    `SELECT structure, count(*) AS n, sum(bytes) AS bytes FROM
+     (SELECT structure, bytes FROM entries UNION ALL SELECT structure, bytes FROM cached_entries) AS rows GROUP BY structure`,
   );
+  for (const [what, sql] of Object.entries(cacheMisfits))
+    expect(await raw(sql), `${what} ${message}`).toEqual([]);
   const items = await raw(
     `SELECT id / ${places} AS structure, id % ${places} AS place, bytes, span, upto FROM items ORDER BY id`,
   );

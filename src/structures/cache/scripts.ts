@@ -308,7 +308,7 @@ export class CacheScripts<K extends Key, V> {
 
 /** What a number becomes that is to be increased. */
 export function increased(current: unknown, by: number, initial: number): number {
-  const from = current ?? initial;
+  const from = current === undefined ? initial : current;
   if (typeof from !== 'number') throw new TypeError('the value is no number: it can’t be incremented');
   const next = from + by;
   if (!Number.isFinite(next)) throw new RangeError(`${from} + ${by} is more than a number can hold`);

@@ -182,7 +182,7 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#scope.write(
       () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
       function* (structure, { column, keeping }): Script<boolean> {
-        return (yield* run(sql.touch, keeping.ttl, structure, column)) > 0;
+        return (yield* run(sql.touch, keeping.ttl, keeping.ttl, structure, column)) > 0;
       },
     );
   }

@@ -131,14 +131,17 @@ export const sql = {
   tags: new Statement<[entry: number], [tag: string]>(
     'SELECT tag FROM cache_tags WHERE entry = ? ORDER BY tag',
   ),
-  /** Another value, and all else as it was. */
+  /** Another value, that was stored now; its time, its tags and its uses are as they were. */
   change: new Statement<
     [value: ValueColumn, bytes: number, file: string | null, structure: number, key: KeyColumn]
   >(
-    `UPDATE cached_entries SET value = ?, bytes = ?, file = ?, stored = wall() WHERE structure = ? AND key = ?`,
+    `UPDATE cached_entries AS e SET value = ?, bytes = ?, file = ?, stored = wall(), rank = (SELECT CASE WHEN c.eviction IN ('none', 'least-frequently-used')
+       THEN e.rank ELSE ${steady} END FROM caches c WHERE c.structure = e.structure) WHERE e.structure = ? AND e.key = ?`,
   ),
-  touch: new Statement<[ttl: number | null, structure: number, key: KeyColumn]>(
-    `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision), fresh = NULL WHERE e.structure = ? AND e.key = ? AND ${live}`,
+  /** It may be served stale for as long as before. */
+  touch: new Statement<[ttl: number | null, ttl: number | null, structure: number, key: KeyColumn]>(
+    `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision) + coalesce(e.expires - e.fresh, 0),
+       fresh = CASE WHEN e.fresh IS NULL THEN NULL ELSE ${steady} + CAST(? AS double precision) END WHERE e.structure = ? AND e.key = ? AND ${live}`,
   ),
   /** Where its value is not being worked out. A user's transaction on a server could not see whether it is. */
   deleteQuickly: new Statement<[structure: number, key: KeyColumn]>(
@@ -223,7 +226,7 @@ export const sql = {
   /** All ranks anew, as the policy wants them. */
   rerank: new Statement<[structure: number]>(
     `UPDATE cached_entries AS e SET rank = (SELECT CASE c.eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN c.aged + e.hits + 1
-       WHEN 'least-recently-used' THEN coalesce(e.used, e.stored) - wall() + ${steady} ELSE e.stored - wall() + ${steady} END FROM caches c WHERE c.structure = e.structure)
+       WHEN 'least-recently-used' THEN (CASE WHEN e.used > e.stored THEN e.used ELSE e.stored END) - wall() + ${steady} ELSE e.stored - wall() + ${steady} END FROM caches c WHERE c.structure = e.structure)
      WHERE e.structure = ?`,
   ),
 };
