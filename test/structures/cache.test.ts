@@ -72,8 +72,8 @@ forEachEngine((engine) => {
     const { expiresAt } = (await cache.entry('long')) ?? {};
     expect(Math.abs(Number(expiresAt) - Date.now() - 3_600_000)).toBeLessThan(60_000);
     expect((await cache.entry('ever'))?.expiresAt).toBeUndefined();
-    expect(await cache.size).toBe(3);
-    expect(await cache.expire()).toBe(1);
+    // Unless it was removed by itself by now.
+    expect(await cache.expire()).toBeLessThanOrEqual(1);
     expect(await cache.size).toBe(2);
     expect(await cache.stats()).toMatchObject({ expirations: 1, evictions: 0 });
   });
