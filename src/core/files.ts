@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -90,6 +91,19 @@ export function createPrivateFile(path: string): void {
     throw translated(error, path);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** Has what was added to a directory on the disk. Windows knows no such thing. */
+export function syncDirectory(path: string): void {
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } catch (error) {
+    throw translated(error, path);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -40,6 +40,7 @@ const lockShortly = "SET LOCAL lock_timeout = '200ms';";
 /** The server engine as one structure sees it. */
 export class ServerScope implements Scope<'server'> {
   readonly kind = 'server';
+  readonly inner = undefined;
   readonly #engine: ServerEngine;
   readonly #ref: StructureRef;
   #setup: ScopeOptions['setup'];
@@ -284,8 +285,8 @@ export class ServerScope implements Scope<'server'> {
     });
   }
 
-  refuseInTransaction(what: string): void {
-    refuseInTransaction(this.#engine.sessions.open, what);
+  refuseInTransaction(what: string, why?: string): void {
+    refuseInTransaction(this.#engine.sessions.open, what, why);
   }
 
   requireTransaction(what: string): void {

@@ -1,4 +1,5 @@
 import type { StructureRef } from './catalog.js';
+import type { Guard, InnerStores } from './inner.js';
 import type { WaitOptions } from './options.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
@@ -37,12 +38,18 @@ export class EmbeddedScope implements Scope<'embedded'> {
   readonly kind = 'embedded';
   readonly #engine: EmbeddedEngine;
   readonly #ref: StructureRef;
+  readonly #guard: Guard | undefined;
   #setup: ScopeOptions['setup'];
 
-  constructor(engine: EmbeddedEngine, ref: StructureRef, setup: ScopeOptions['setup']) {
+  constructor(engine: EmbeddedEngine, ref: StructureRef, { setup, guard }: Partial<ScopeOptions>) {
     this.#engine = engine;
     this.#ref = ref;
+    this.#guard = guard;
     this.#setup = engine.readonly ? undefined : setup;
+  }
+
+  get inner(): InnerStores<'embedded'> {
+    return this.#engine.inner;
   }
 
   one<A, P extends readonly Value[], R extends Row, T>(
@@ -51,7 +58,11 @@ export class EmbeddedScope implements Scope<'embedded'> {
     params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): T {
-    return read(this.#engine.get(statement, params(this.#find(), prepare())));
+    const prepared = prepare();
+    if (this.#guard?.always === true) this.#guard.check(false);
+    const row = this.#engine.get(statement, params(this.#find(), prepared));
+    if (row === undefined && this.#guard?.always === false) this.#guard.check(false);
+    return read(row);
   }
 
   change<A, P extends readonly Value[], R extends Row, T>(
@@ -91,7 +102,13 @@ export class EmbeddedScope implements Scope<'embedded'> {
     otherwise: (structure: number, prepared: A) => Script<T>,
   ): T {
     const prepared = prepare();
-    const changes = this.#engine.run(statement, params(this.#find(), prepared));
+    const ask = (structure: number): number => this.#engine.run(statement, params(structure, prepared));
+    if (this.#guard?.always === true)
+      return this.#guarded((structure) => {
+        const changes = ask(structure);
+        return changes > 0 ? done(changes) : this.#engine.drive(otherwise(structure, prepared));
+      });
+    const changes = ask(this.#find());
     return changes > 0 ? done(changes) : this.#run((structure) => otherwise(structure, prepared));
   }
 
@@ -110,7 +127,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     this.#engine.check(true);
     // Set up before, since inside a read nothing can be written.
     this.#find();
-    return this.#engine.transactions.read(() => this.#engine.drive(script(this.#find(), prepared)));
+    return this.#engine.transactions.read(() => {
+      this.#guard?.check(false);
+      return this.#engine.drive(script(this.#find(), prepared));
+    });
   }
 
   write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): T {
@@ -168,6 +188,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
     for (let left = most; left > 0;) {
       const version = this.#engine.dataVersion();
       const { writes } = this.#engine;
+      this.#guard?.check(false);
       // A page is one statement, which needs no transaction.
       const page = this.#engine.drive(next(this.#find(), cursor, Math.min(limit, left)));
       if (page.length === 0) return;
@@ -215,7 +236,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   soon<T>(script: (structure: number) => Script<T>, wanted: () => void = nothing): Promise<T> {
-    return this.#soon(script, wanted);
+    return this.#soon((structure) => {
+      this.#guard?.check(true);
+      return script(structure);
+    }, wanted);
   }
 
   async quickSoon<P extends readonly Value[], T>(
@@ -256,8 +280,8 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return this.#engine.onClose(() => this.#run(script));
   }
 
-  refuseInTransaction(what: string): void {
-    refuseInTransaction(this.#engine.transactions.open, what);
+  refuseInTransaction(what: string, why?: string): void {
+    refuseInTransaction(this.#engine.transactions.open, what, why);
   }
 
   requireTransaction(what: string): void {
@@ -295,7 +319,15 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   #run<T>(script: (structure: number) => Script<T>): T {
-    return this.#transact(() => this.#engine.drive(script(this.#ensure())));
+    return this.#guarded((structure) => this.#engine.drive(script(structure)));
+  }
+
+  #guarded<T>(work: (structure: number) => T): T {
+    return this.#transact(() => {
+      const structure = this.#ensure();
+      this.#guard?.check(true);
+      return work(structure);
+    });
   }
 
   #transact<T>(work: () => T): T {

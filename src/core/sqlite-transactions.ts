@@ -17,6 +17,9 @@ function needStack(frames = framesNeeded): number {
   return frames === 0 ? 0 : 1 + needStack(frames - 1);
 }
 
+/** Nothing has gone wrong. */
+class RolledBack extends Error {}
+
 /** The transactions of one connection: nesting, and what is to follow a commit or a rollback. */
 export class Transactions {
   readonly #connection: Connection;
@@ -87,12 +90,34 @@ export class Transactions {
    * nobody waits any more, it is tried until then; without, for `busyTimeout`.
    */
   async writeSoon<T>(work: () => T, stillOpen: () => void, wanted?: () => void): Promise<T> {
+    await this.#beginSoon(stillOpen, wanted);
+    return this.#outermost(work);
+  }
+
+  /** Begins a transaction that stays open until {@link end}, without blocking the event loop. */
+  async hold(wanted: () => void): Promise<void> {
+    await this.#beginSoon(wanted, wanted);
+    this.#depth = 1;
+  }
+
+  /** Ends what {@link hold} has begun. */
+  end(commits: boolean): void {
+    try {
+      this.#outermost(() => {
+        if (!commits) throw new RolledBack();
+      });
+    } catch (error) {
+      if (!(error instanceof RolledBack)) throw error;
+    }
+  }
+
+  async #beginSoon(stillOpen: () => void, wanted: (() => void) | undefined): Promise<void> {
     // Called inside a transaction, which runs at once, it is to come after that.
     if (this.open) await Promise.resolve();
     const start = performance.now();
     for (;;) {
       stillOpen();
-      if (this.#begun()) return this.#outermost(work);
+      if (this.#begun()) return;
       if (wanted === undefined && performance.now() - start > this.#busyTimeout)
         throw this.#connection.busy();
       await this.#pause;

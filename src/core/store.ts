@@ -1,3 +1,4 @@
+import type { Guard, InnerStores } from './inner.js';
 import type { Script } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
 import { nameString, type WaitOptions } from './options.js';
@@ -331,7 +332,7 @@ export interface Scope<K extends Kind> {
    */
   onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
-  refuseInTransaction(what: string): void;
+  refuseInTransaction(what: string, why?: string): void;
   /** @throws `TypeError` outside of a transaction of this store. */
   requireTransaction(what: string): void;
   /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
@@ -340,6 +341,8 @@ export interface Scope<K extends Kind> {
   readonly owner: number | undefined;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */
   readonly closing: AbortSignal;
+  /** The stores inside this one; a server has none. */
+  readonly inner: InnerStores<K> | undefined;
 }
 
 /** What stands behind a store. */
@@ -355,6 +358,7 @@ export interface ScopeOptions {
   readonly places?: boolean;
   /** Runs once, in a transaction before the first call, unless the store is read-only: stores what belongs to the data. */
   readonly setup?: ((structure: number) => Script<void>) | undefined;
+  readonly guard?: Guard | undefined;
 }
 
 const engines = new WeakMap<object, Engine<Kind>>();

@@ -16,11 +16,19 @@ import { keyId, type Uses } from './uses.js';
 /** What works out the value of a key. `signal` is aborted when the store closes. */
 export type Produce<V> = (context: { readonly signal: AbortSignal }) => V | PromiseLike<V>;
 
+/** What stores a value that was worked out while the cache was moved to other shards. */
+export interface Elsewhere<V> {
+  /** Whether it is for that that something has failed. */
+  hasMoved(error: unknown): boolean;
+  keep(column: KeyColumn, value: V, producing: Producing, took: number): Promise<unknown>;
+}
+
 /** What a cache works with. */
 interface CacheParts<S extends Kind, V, K extends Key> {
   readonly scope: Scope<S>;
   readonly scripts: CacheScripts<K, V>;
   readonly uses: Uses<S>;
+  readonly elsewhere: Elsewhere<V>;
 }
 
 /** What comes of asking for a value that is to be worked out. */
@@ -41,15 +49,17 @@ export class Flights<S extends Kind, V, K extends Key> {
   readonly #scope: Scope<S>;
   readonly #scripts: CacheScripts<K, V>;
   readonly #uses: Uses<S>;
+  readonly #elsewhere: Elsewhere<V>;
   readonly #ttl: number | null;
   readonly #errors: Columns<Key, StoredError>;
   /** Those that this object leads or follows, by key. */
   readonly #flights = new Map<KeyColumn, Promise<unknown>>();
 
-  constructor({ scope, scripts, uses }: CacheParts<S, V, K>, ttl: number | null) {
+  constructor({ scope, scripts, uses, elsewhere }: CacheParts<S, V, K>, ttl: number | null) {
     this.#scope = scope;
     this.#scripts = scripts;
     this.#uses = uses;
+    this.#elsewhere = elsewhere;
     this.#ttl = ttl;
     this.#errors = new Columns(scope.kind);
   }
@@ -110,10 +120,11 @@ export class Flights<S extends Kind, V, K extends Key> {
       if (row === undefined) throw error;
       return this.#scope.settled(() => this.#scripts.value(row));
     }
-    return this.#keep(column, value, producing, performance.now() - began);
+    return this.keep(column, value, producing, performance.now() - began);
   }
 
-  #keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
+  /** Stores what was worked out, and gives it back, a copy. */
+  keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
     const entry = this.#scripts.encoded(column, value, keeping);
     return untilDone(
       this.#scope,
@@ -179,31 +190,31 @@ export class Flights<S extends Kind, V, K extends Key> {
     return { lead: (yield* get(sql.flight, structure, column))?.[0] ?? 0 };
   }
 
-  async #lead(
-    id: number,
-    column: KeyColumn,
-    produce: Produce<V>,
-    { keeping, staleFor, errorTtl }: Producing,
-  ): Promise<unknown> {
+  async #lead(id: number, column: KeyColumn, produce: Produce<V>, producing: Producing): Promise<unknown> {
     const began = performance.now();
     try {
       const value = await produce({ signal: this.#scope.closing });
       const took = performance.now() - began;
-      const entry = this.#scripts.encoded(column, value, keeping);
+      const entry = this.#scripts.encoded(column, value, producing.keeping);
       const store = function* (this: Flights<S, V, K>, structure: number): Script<boolean> {
         // Others may have taken this store for dead, and work it out themselves.
         yield* lock(structure);
         if ((yield* get(sql.flight, structure, column))?.[0] !== id) return true;
-        if ((yield* this.#put(structure, entry, staleFor, took)) === undefined) return false;
+        if ((yield* this.#put(structure, entry, producing.staleFor, took)) === undefined) return false;
         yield* run(sql.remove, structure, column);
         yield* announce(structure, [column]);
         return true;
       };
-      while (!(await this.#scope.soon((structure) => store.call(this, structure))));
+      try {
+        while (!(await this.#scope.soon((structure) => store.call(this, structure))));
+      } catch (error) {
+        if (!this.#elsewhere.hasMoved(error)) throw error;
+        await this.#elsewhere.keep(column, value, producing, took);
+      }
       return copied(entry.column);
     } catch (error) {
       await this.#scope
-        .soon((structure) => this.#fail(structure, id, column, error, errorTtl))
+        .soon((structure) => this.#fail(structure, id, column, error, producing.errorTtl))
         .catch(nothing);
       throw error;
     }

@@ -1,30 +1,27 @@
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
-import { finiteNumber, resolveReverse, type Duration, type IterationOptions } from '../../core/options.js';
+import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
-import { Flights, type Produce } from './flights.js';
+import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
 import {
-  resolveKeys,
   resolveSet,
   resolveStats,
-  resolveTags,
-  type CacheKeysOptions,
   type CacheStats,
   type GetOrSetOptions,
   type IncrementOptions,
   type Keeping,
+  type Producing,
   type ResolvedCache,
+  type ResolvedKeys,
   type SetOptions,
 } from './options.js';
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
-import { emptyFill, sql, type FillRow, type ListedRow } from './statements.js';
+import { Moved } from './sharding.js';
+import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
 import { Uses, writeUses } from './uses.js';
-
-/** Makes the scope of a cache in one database; `setup` stores what belongs to the data. */
-export type ScopeMaker<S extends Kind> = (setup: (structure: number) => Script<void>) => Scope<S>;
 
 /** What a cache does in one database. {@link Cache} says what each method is for. */
 export class Shard<S extends Kind, V, K extends Key> {
@@ -36,11 +33,7 @@ export class Shard<S extends Kind, V, K extends Key> {
   readonly #ttl: number | null;
   readonly #flights: Flights<S, V, Key>;
 
-  constructor(scopeWith: ScopeMaker<S>, { limits, ttl, statistics }: ResolvedCache) {
-    const setup = function* (structure: number): Script<void> {
-      uses.eviction = yield* scripts.setUp(structure, limits);
-    };
-    const scope = scopeWith(setup);
+  constructor(scope: Scope<S>, { ttl, statistics }: ResolvedCache, elsewhere: Elsewhere<V>) {
     const scripts = new CacheScripts<Key, V>(scope.kind);
     const uses = new Uses(scope, statistics);
     keepTidy(scope, uses);
@@ -50,7 +43,17 @@ export class Shard<S extends Kind, V, K extends Key> {
     this.#listing = new CacheScripts(scope.kind);
     this.#numbers = new CacheScripts(scope.kind);
     this.#ttl = ttl;
-    this.#flights = new Flights({ scope, scripts, uses }, ttl);
+    this.#flights = new Flights({ scope, scripts, uses, elsewhere }, ttl);
+  }
+
+  /** As it is stored. */
+  set eviction(eviction: Eviction) {
+    this.#uses.eviction = eviction;
+  }
+
+  /** Has what belongs to the data stored. */
+  prepare(): void {
+    void this.#scope.after(this.size, nothing);
   }
 
   get size(): Result<S, number> {
@@ -80,11 +83,9 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  getMany(keys: Iterable<Key>): Result<S, (V | undefined)[]> {
-    return this.#scope.read(
-      () => this.#scripts.keys(keys),
-      (structure, columns) =>
-        this.#scripts.getMany(structure, columns, (column, row) => this.#found(column, row)),
+  getMany(columns: () => readonly KeyColumn[]): Result<S, (V | undefined)[]> {
+    return this.#scope.read(columns, (structure, all) =>
+      this.#scripts.getMany(structure, all, (column, row) => this.#found(column, row)),
     );
   }
 
@@ -115,9 +116,9 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#removeAll(cullSome);
   }
 
-  invalidate(tags: string | Iterable<string>): Result<S, number> {
+  invalidate(tags: () => readonly string[]): Result<S, number> {
     return this.#scope.repeat(
-      () => resolveTags(typeof tags === 'string' ? [tags] : tags),
+      tags,
       (structure, state: Removal | undefined, all) => invalidateSome(structure, state, all),
       (state) => state?.count ?? 0,
     );
@@ -131,8 +132,7 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  keys(options?: CacheKeysOptions): Sequence<S, StoredKey<K>> {
-    const { reverse, tag, prefix } = resolveKeys(options);
+  keys({ reverse, tag, prefix }: ResolvedKeys): Sequence<S, StoredKey<K>> {
     const read = ([, key]: ListedRow): StoredKey<K> => this.#listing.storedKey(key);
     if (prefix !== undefined) return this.#scope.pages(prefixPages(prefix, reverse, this.#scope.kind), read);
     return this.#scope.pages(
@@ -141,13 +141,13 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  values(options?: IterationOptions): Sequence<S, V> {
-    const pages = insertionPages('entries', resolveReverse(options));
+  values(reverse: boolean): Sequence<S, V> {
+    const pages = insertionPages('entries', reverse);
     return this.#scope.pages(pages, ([, , value]) => this.#scripts.value([value]));
   }
 
-  entries(options?: IterationOptions): Sequence<S, [StoredKey<K>, V]> {
-    const pages = insertionPages('entries', resolveReverse(options));
+  entries(reverse: boolean): Sequence<S, [StoredKey<K>, V]> {
+    const pages = insertionPages('entries', reverse);
     return this.#scope.pages(pages, ([, key, value]): [StoredKey<K>, V] => [
       this.#listing.storedKey(key),
       this.#scripts.value([value]),
@@ -158,11 +158,13 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
   }
 
-  setMany(entries: Iterable<readonly [Key, V]>, options?: SetOptions): Result<S, void> {
-    return this.#scope.write(
-      () => this.#scripts.entries(entries, resolveSet(options, this.#ttl)),
-      (structure, all) => this.#scripts.putAll(structure, all),
-    );
+  /** Entries that were given, as {@link setMany} takes them. */
+  encodedEntries(entries: Iterable<readonly [Key, V]>, options: SetOptions | undefined): EncodedEntry[] {
+    return this.#scripts.entries(entries, resolveSet(options, this.#ttl));
+  }
+
+  setMany(entries: () => readonly EncodedEntry[]): Result<S, void> {
+    return this.#scope.write(entries, (structure, all) => this.#scripts.putAll(structure, all));
   }
 
   add(key: Key, value: V, options?: SetOptions): Result<S, boolean> {
@@ -198,11 +200,8 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  deleteMany(keys: Iterable<Key>): Result<S, number> {
-    return this.#scope.write(
-      () => this.#scripts.keys(keys),
-      (structure, columns) => this.#scripts.delete(structure, columns),
-    );
+  deleteMany(columns: () => readonly KeyColumn[]): Result<S, number> {
+    return this.#scope.write(columns, (structure, all) => this.#scripts.delete(structure, all));
   }
 
   increment(key: Key, by = 1, options?: IncrementOptions): Result<S, number> {
@@ -223,6 +222,11 @@ export class Shard<S extends Kind, V, K extends Key> {
           increased(current, by, initial),
       (value = 0) => value,
     );
+  }
+
+  /** Stores what was worked out. */
+  keep(column: KeyColumn, value: V, producing: Producing, took: number): Result<S, V> {
+    return this.#flights.keep(column, value, producing, took);
   }
 
   update(
@@ -251,7 +255,11 @@ export class Shard<S extends Kind, V, K extends Key> {
       sql.fill,
       nothing,
       (structure) => [structure],
-      (row) => read(row ?? emptyFill),
+      (row = emptyFill) => {
+        // The row stays in the main database when the entries have gone.
+        if (row[5] > 1) throw new Moved();
+        return read(row);
+      },
     );
   }
 
