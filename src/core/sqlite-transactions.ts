@@ -90,14 +90,12 @@ export class Transactions {
    * nobody waits any more, it is tried until then; without, for `busyTimeout`.
    */
   async writeSoon<T>(work: () => T, stillOpen: () => void, wanted?: () => void): Promise<T> {
-    await this.#beginSoon(stillOpen, wanted);
-    return this.#outermost(work);
+    return this.#beginSoon(() => this.#outermost(work), stillOpen, wanted);
   }
 
   /** Begins a transaction that stays open until {@link end}, without blocking the event loop. */
   async hold(wanted: () => void): Promise<void> {
-    await this.#beginSoon(wanted, wanted);
-    this.#depth = 1;
+    return this.#beginSoon(() => void (this.#depth = 1), wanted, wanted);
   }
 
   /** Ends what {@link hold} has begun. */
@@ -111,13 +109,14 @@ export class Transactions {
     }
   }
 
-  async #beginSoon(stillOpen: () => void, wanted: (() => void) | undefined): Promise<void> {
+  /** @param next - Runs at once: others of this connection must find the transaction known. */
+  async #beginSoon<T>(next: () => T, stillOpen: () => void, wanted: (() => void) | undefined): Promise<T> {
     // Called inside a transaction, which runs at once, it is to come after that.
     if (this.open) await Promise.resolve();
     const start = performance.now();
     for (;;) {
       stillOpen();
-      if (this.#begun()) return;
+      if (this.#begun()) return next();
       if (wanted === undefined && performance.now() - start > this.#busyTimeout)
         throw this.#connection.busy();
       await this.#pause;
