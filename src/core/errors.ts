@@ -52,6 +52,8 @@ export type ErrorCode =
   | 'ERR_READONLY'
   /** The store was written by a newer version of this library. It was left untouched. */
   | 'ERR_SCHEMA_TOO_NEW'
+  /** A cache has another number of shards than was given; or it got another while it was iterated over. Nothing was changed. */
+  | 'ERR_SHARDS'
   /** The thread in which a job ran ended: it exited, threw outside of the handler, or used up its memory. See `cause`. */
   | 'ERR_THREAD'
   /** The time given as `timeout` ran out: of a call that waits, or of an attempt of a job. */

@@ -2,7 +2,9 @@ import {
   accessSync,
   closeSync,
   constants,
+  copyFileSync,
   existsSync,
+  fsyncSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -12,6 +14,16 @@ import {
 import { dirname } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, driverCode, translated } from './errors.js';
+
+/** What file systems say that have no hard links, or not there. */
+const linkless: ReadonlySet<string> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EXDEV',
+  'EMLINK',
+]);
 
 /** Creates a directory that its owner alone can enter, and its parents. One that exists is left as it is. */
 export function createDirectory(path: string): void {
@@ -93,6 +105,45 @@ export function createPrivateFile(path: string): void {
   }
 }
 
+/** Has a file under another path as well, which may be there already; where it can't be linked, a copy, which is on the disk then. */
+export function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    const code = driverCode(error);
+    if (code === 'EEXIST') return;
+    if (!linkless.has(code ?? '')) throw translated(error, from);
+    copyDurably(from, to);
+  }
+}
+
+function copyDurably(from: string, to: string): void {
+  try {
+    copyFileSync(from, to);
+    const descriptor = openSync(to, 'r+');
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw translated(error, to);
+  }
+}
+
+/** Has what was added to a directory on the disk. Windows knows no such thing. */
+export function syncDirectory(path: string): void {
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } catch (error) {
+    throw translated(error, path);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 function linkOrCreate(temporary: string, path: string): void {
   try {
     linkSync(temporary, path);
@@ -100,7 +151,7 @@ function linkOrCreate(temporary: string, path: string): void {
     const code = driverCode(error);
     if (code === 'EEXIST') return;
     // File systems without hard links. Only threads of this process that create the same store at once could be harmed.
-    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') {
+    if (linkless.has(code ?? '')) {
       if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
       return;
     }

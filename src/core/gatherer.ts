@@ -1,5 +1,33 @@
 import { outside } from './outside.js';
-import { mostTogether } from './store.js';
+import type { Script } from './script.js';
+import type { Row, Statement, Value } from './statement.js';
+
+/** One statement that does what a call is to do on an embedded store; or what several are to, on a server. */
+export interface Gathering<A, P extends readonly Value[], R extends Row, T> {
+  /** What is asked on an embedded store; where that has no row, or can't do it, the script does. */
+  readonly quick: (structure: number, prepared: A) => Quick<T> | undefined;
+  /** Asked outside of a transaction. It does all or nothing. */
+  readonly statement: Statement<P, R>;
+  /** Whether the statement can do it; else the script does. */
+  readonly fits: (prepared: A) => boolean;
+  /** How many rows, say, a call adds to those of others; {@link mostTogether} at most go together. */
+  readonly weight: (prepared: A) => number;
+  readonly params: (structure: number, all: readonly A[]) => P;
+  /** What comes of each call; `undefined` where the statement has done nothing, and scripts are to. */
+  readonly read: (row: R | undefined, all: readonly A[]) => readonly T[] | undefined;
+}
+
+/** See {@link Gathering.quick}. */
+export interface Quick<T> {
+  readonly statement: Statement;
+  readonly params: readonly Value[];
+  readonly read: (row: Row) => T;
+  /** What is to follow, if anything: once it is committed, unless a transaction is open. */
+  readonly next: (row: Row) => Script<void> | undefined;
+}
+
+/** How much goes together at most, by {@link Gathering.weight}, unless it is of one call. */
+export const mostTogether = 1_000;
 
 /** A call that waits for its turn. */
 interface Call<A, T> {

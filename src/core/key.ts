@@ -1,4 +1,5 @@
 import { isUint8Array } from 'node:util/types';
+import { crc32 } from 'node:zlib';
 import { HoldfastError } from './errors.js';
 import { checkNumber, checkString, describe, keyToBytes, narrowNumber, tags, type Key } from './key-bytes.js';
 import { bytesToKey } from './key-parse.js';
@@ -173,6 +174,11 @@ function intersect(bounds: KeyBounds, prefix: { low: KeyColumn; high: KeyColumn 
     high: highStays ? bounds.high : prefix.high,
     highInclusive: highStays ? bounds.highInclusive : false,
   };
+}
+
+/** 32 bits of a key, the same in each process and version; of keys that are one, say 1 and 1n, too. Throws what {@link encodeKey} throws. */
+export function hashOfKey(key: Key): number {
+  return crc32(keyToBytes(key, 'key'));
 }
 
 /** Compares two columns as the database does: negative, zero or positive. */

@@ -94,6 +94,10 @@ const oldestSqlite = [3, 51, 3];
 export function open(directory: string | URL, options: OpenOptions = {}): Store {
   const resolved = resolveOptions(directory, options);
   checkSqlite();
+  return embeddedStore(resolved.directory, openEngine(resolved));
+}
+
+function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
   const path = prepareFiles(resolved);
   const connection = new Connection(path, resolved.readonly, resolved.busyTimeout, resolved.clock);
   try {
@@ -104,10 +108,18 @@ export function open(directory: string | URL, options: OpenOptions = {}): Store 
     connection.close();
     throw error;
   }
-  return embeddedStore(
-    resolved.directory,
-    new EmbeddedEngine({ ...resolved, connection, durable: resolved.durability === 'power' }),
-  );
+  const openInside = (inside: string): EmbeddedEngine =>
+    openEngine({
+      ...resolved,
+      create: !resolved.readonly && inside !== '',
+      directory: join(resolved.directory, inside),
+    });
+  return new EmbeddedEngine({
+    ...resolved,
+    connection,
+    durable: resolved.durability === 'power',
+    openInside,
+  });
 }
 
 /** The files, made or checked; gives back the path of the database. */

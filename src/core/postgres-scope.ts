@@ -1,6 +1,6 @@
 import type { StructureRef } from './catalog.js';
 import { HoldfastError, isUnanswered } from './errors.js';
-import { Gatherer } from './gatherer.js';
+import { Gatherer, type Gathering } from './gatherer.js';
 import type { WaitOptions } from './options.js';
 import type { ServerEngine } from './postgres.js';
 import type { Script } from './script.js';
@@ -9,7 +9,6 @@ import {
   firstPage,
   largestPage,
   nothing,
-  type Gathering,
   type Observation,
   type Page,
   type QuickTake,
@@ -41,6 +40,7 @@ const lockShortly = "SET LOCAL lock_timeout = '200ms';";
 export class ServerScope implements Scope<'server'> {
   readonly kind = 'server';
   readonly files = undefined;
+  readonly inner = undefined;
   readonly #engine: ServerEngine;
   readonly #ref: StructureRef;
   #setup: ScopeOptions['setup'];
@@ -285,8 +285,8 @@ export class ServerScope implements Scope<'server'> {
     });
   }
 
-  refuseInTransaction(what: string): void {
-    refuseInTransaction(this.#engine.sessions.open, what);
+  refuseInTransaction(what: string, why?: string): void {
+    refuseInTransaction(this.#engine.sessions.open, what, why);
   }
 
   requireTransaction(what: string): void {

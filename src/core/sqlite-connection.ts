@@ -113,6 +113,8 @@ export class Connection {
   onWritten: (() => void) | undefined;
   /** What the statement that ran last has given to the function `seen`. */
   #seen: unknown;
+  /** Whether to wait for the write lock would be in vain. */
+  held = false;
 
   /** @param busyTimeout - Milliseconds. */
   constructor(path: string, readonly: boolean, busyTimeout: number, clock: Clock) {
@@ -333,6 +335,7 @@ export class Connection {
       return attempt();
     } catch (error) {
       if (!isBusy(error)) throw translated(error, this.#path);
+      if (this.held) throw this.busy(error);
       const answer = withoutStackTraces(() => this.#pauseAndTry(attempt));
       if (answer === undefined) throw this.busy(error);
       if ('failure' in answer) throw translated(answer.failure, this.#path);
@@ -355,7 +358,9 @@ export class Connection {
   busy(cause?: unknown): HoldfastError {
     return new HoldfastError(
       'ERR_BUSY',
-      `${this.#path}: another process held the write lock for ${this.#busyTimeout} ms; try again`,
+      this.held
+        ? `${this.#path}: this process holds the write lock for something that takes long; try again later`
+        : `${this.#path}: another process held the write lock for ${this.#busyTimeout} ms; try again`,
       { cause },
     );
   }

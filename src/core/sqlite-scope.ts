@@ -1,10 +1,11 @@
 import type { StructureRef } from './catalog.js';
+import type { Guard, InnerStores } from './inner.js';
+import type { Gathering } from './gatherer.js';
 import type { WaitOptions } from './options.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import type { Row, Statement, Value } from './statement.js';
 import {
-  type Gathering,
   firstPage,
   largestPage,
   nothing,
@@ -24,7 +25,7 @@ import {
   waitForTurn,
   type Waitable,
 } from './waiting.js';
-import { MissingFile, type ValueFiles } from './value-files.js';
+import { missingOf, rereading, type ValueFiles } from './value-files.js';
 import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
@@ -33,34 +34,23 @@ const freshness = 0.02;
 /** How often whoever is first in line asks whether those who hold live, in milliseconds. To ask takes 50 µs. */
 const probing = 10;
 
-/** The file that is missing; throws what else it is, and where it is the same again: then it is lost. */
-function differs(error: unknown, missing: unknown): string {
-  if (error instanceof MissingFile && error.file !== missing) return error.file;
-  throw error;
-}
-
-/** Reads again where the file of a value was removed since its row was read. */
-function rereading<T>(read: () => T): T {
-  for (let missing: unknown; ;) {
-    try {
-      return read();
-    } catch (error) {
-      missing = differs(error, missing);
-    }
-  }
-}
-
 /** The embedded engine as one structure sees it. */
 export class EmbeddedScope implements Scope<'embedded'> {
   readonly kind = 'embedded';
   readonly #engine: EmbeddedEngine;
   readonly #ref: StructureRef;
+  readonly #guard: Guard | undefined;
   #setup: ScopeOptions['setup'];
 
-  constructor(engine: EmbeddedEngine, ref: StructureRef, setup: ScopeOptions['setup']) {
+  constructor(engine: EmbeddedEngine, ref: StructureRef, { setup, guard }: Partial<ScopeOptions>) {
     this.#engine = engine;
     this.#ref = ref;
+    this.#guard = guard;
     this.#setup = engine.readonly ? undefined : setup;
+  }
+
+  get inner(): InnerStores<'embedded'> {
+    return this.#engine.inner;
   }
 
   one<A, P extends readonly Value[], R extends Row, T>(
@@ -69,9 +59,14 @@ export class EmbeddedScope implements Scope<'embedded'> {
     params: (structure: number, prepared: A) => P,
     read: (row: R | undefined) => T,
   ): T {
-    const structure = this.#find();
-    const values = params(structure, prepare());
-    return rereading(() => read(this.#engine.get(statement, values)));
+    const prepared = prepare();
+    if (this.#guard?.always === true) this.#guard.check(false);
+    const values = params(this.#find(), prepared);
+    return rereading(() => {
+      const row = this.#engine.get(statement, values);
+      if (row === undefined && this.#guard?.always === false) this.#guard.check(false);
+      return read(row);
+    });
   }
 
   change<A, P extends readonly Value[], R extends Row, T>(
@@ -111,7 +106,13 @@ export class EmbeddedScope implements Scope<'embedded'> {
     otherwise: (structure: number, prepared: A) => Script<T>,
   ): T {
     const prepared = prepare();
-    const changes = this.#engine.run(statement, params(this.#find(), prepared));
+    const ask = (structure: number): number => this.#engine.run(statement, params(structure, prepared));
+    if (this.#guard?.always === true)
+      return this.#guarded((structure) => {
+        const changes = ask(structure);
+        return changes > 0 ? done(changes) : this.#engine.drive(otherwise(structure, prepared));
+      });
+    const changes = ask(this.#find());
     return changes > 0 ? done(changes) : this.#run((structure) => otherwise(structure, prepared));
   }
 
@@ -131,7 +132,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     // Set up before, since inside a read nothing can be written.
     this.#find();
     return rereading(() =>
-      this.#engine.transactions.read(() => this.#engine.drive(script(this.#find(), prepared))),
+      this.#engine.transactions.read(() => {
+        this.#guard?.check(false);
+        return this.#engine.drive(script(this.#find(), prepared));
+      }),
     );
   }
 
@@ -191,6 +195,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
     for (let left = most; left > 0;) {
       const version = this.#engine.dataVersion();
       const { writes } = this.#engine;
+      this.#guard?.check(false);
       // A page is one statement, which needs no transaction.
       const page = this.#engine.drive(next(this.#find(), cursor, Math.min(limit, left)));
       if (page.length === 0) return;
@@ -208,7 +213,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
         try {
           item = read(row);
         } catch (error) {
-          missing = differs(error, missing);
+          missing = missingOf(error, missing);
           fresh = false;
           break;
         }
@@ -246,7 +251,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   soon<T>(script: (structure: number) => Script<T>, wanted: () => void = nothing): Promise<T> {
-    return this.#soon(script, wanted);
+    return this.#soon((structure) => {
+      this.#guard?.check(true);
+      return script(structure);
+    }, wanted);
   }
 
   async quickSoon<P extends readonly Value[], T>(
@@ -287,8 +295,8 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return this.#engine.onClose(() => this.#run(script));
   }
 
-  refuseInTransaction(what: string): void {
-    refuseInTransaction(this.#engine.transactions.open, what);
+  refuseInTransaction(what: string, why?: string): void {
+    refuseInTransaction(this.#engine.transactions.open, what, why);
   }
 
   requireTransaction(what: string): void {
@@ -330,7 +338,15 @@ export class EmbeddedScope implements Scope<'embedded'> {
   }
 
   #run<T>(script: (structure: number) => Script<T>): T {
-    return this.#transact(() => this.#engine.drive(script(this.#ensure())));
+    return this.#guarded((structure) => this.#engine.drive(script(structure)));
+  }
+
+  #guarded<T>(work: (structure: number) => T): T {
+    return this.#transact(() => {
+      const structure = this.#ensure();
+      this.#guard?.check(true);
+      return work(structure);
+    });
   }
 
   #transact<T>(work: () => T): T {

@@ -17,6 +17,9 @@ function needStack(frames = framesNeeded): number {
   return frames === 0 ? 0 : 1 + needStack(frames - 1);
 }
 
+/** Nothing has gone wrong. */
+class RolledBack extends Error {}
+
 /** The transactions of one connection: nesting, and what is to follow a commit or a rollback. */
 export class Transactions {
   readonly #connection: Connection;
@@ -87,12 +90,33 @@ export class Transactions {
    * nobody waits any more, it is tried until then; without, for `busyTimeout`.
    */
   async writeSoon<T>(work: () => T, stillOpen: () => void, wanted?: () => void): Promise<T> {
+    return this.#beginSoon(() => this.#outermost(work), stillOpen, wanted);
+  }
+
+  /** Begins a transaction that stays open until {@link end}, without blocking the event loop. */
+  async hold(wanted: () => void): Promise<void> {
+    return this.#beginSoon(() => void (this.#depth = 1), wanted, wanted);
+  }
+
+  /** Ends what {@link hold} has begun. */
+  end(commits: boolean): void {
+    try {
+      this.#outermost(() => {
+        if (!commits) throw new RolledBack();
+      });
+    } catch (error) {
+      if (!(error instanceof RolledBack)) throw error;
+    }
+  }
+
+  /** @param next - Runs at once: others of this connection must find the transaction known. */
+  async #beginSoon<T>(next: () => T, stillOpen: () => void, wanted: (() => void) | undefined): Promise<T> {
     // Called inside a transaction, which runs at once, it is to come after that.
     if (this.open) await Promise.resolve();
     const start = performance.now();
     for (;;) {
       stillOpen();
-      if (this.#begun()) return this.#outermost(work);
+      if (this.#begun()) return next();
       if (wanted === undefined && performance.now() - start > this.#busyTimeout)
         throw this.#connection.busy();
       await this.#pause;

@@ -2,7 +2,9 @@ import { isAsyncFunction, isGeneratorFunction } from 'node:util/types';
 import { catalog, checkNumber, structureInfo, StructureRefs, type StructureRef } from './catalog.js';
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
+import { syncDirectory } from './files.js';
 import { isThenable } from './options.js';
+import { Inner } from './sqlite-inner.js';
 import type { Script, Step } from './script.js';
 import type { Connection } from './sqlite-connection.js';
 import { EmbeddedPresence } from './sqlite-presence.js';
@@ -23,6 +25,8 @@ export interface EmbeddedParts {
   readonly clock: Clock;
   /** Whether what is committed survives the loss of power. */
   readonly durable: boolean;
+  /** Opens a store of its own in a directory below this one, with the same options; this one once more for ''. */
+  readonly openInside: (path: string) => EmbeddedEngine;
 }
 
 /** The engine on SQLite: every answer is at hand when the call returns. */
@@ -32,6 +36,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   readonly presence: EmbeddedPresence;
   readonly files: ValueFiles;
   readonly trash: Trash;
+  /** The stores inside this one. */
+  readonly inner: Inner;
   readonly #connection: Connection;
   readonly #directory: string;
   readonly #closing = new AbortController();
@@ -40,7 +46,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   #closed = false;
   #writes = 0;
 
-  constructor({ directory, connection, readonly, busyTimeout, clock, durable }: EmbeddedParts) {
+  constructor({ directory, connection, readonly, busyTimeout, clock, durable, openInside }: EmbeddedParts) {
     this.readonly = readonly;
     this.transactions = new Transactions(connection, directory, busyTimeout);
     this.#directory = directory;
@@ -57,6 +63,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     });
     this.trash = new Trash(this, this.files);
     connection.onWritten = () => this.trash.written();
+    this.inner = new Inner(this, directory, openInside);
   }
 
   /** Aborted when the store closes. */
@@ -64,8 +71,12 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return this.#closing.signal;
   }
 
-  scope({ kind, name, places = true, setup }: ScopeOptions): Scope<'embedded'> {
-    return new EmbeddedScope(this, this.#refs.of(kind, name, places), setup);
+  scope(options: ScopeOptions): Scope<'embedded'> {
+    return new EmbeddedScope(this, this.refOf(options), options);
+  }
+
+  refOf({ kind, name, places = true }: ScopeOptions): StructureRef {
+    return this.#refs.of(kind, name, places);
   }
 
   /** Has `action` done when the store closes, until the function that is returned is called. */
@@ -196,10 +207,22 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.#writes++;
   }
 
+  /** Whether somebody else of this process holds the write lock, and needs the event loop to let go of it: to wait, blocking that, would be in vain. */
+  set held(held: boolean) {
+    this.#connection.held = held;
+  }
+
+  /** Has all that was committed on the disk, whatever the durability. */
+  settle(): void {
+    this.#connection.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    syncDirectory(this.#directory);
+  }
+
   close(): void {
     if (this.#closed) return;
     if (this.transactions.open)
       throw new HoldfastError('ERR_IN_TRANSACTION', 'a store cannot be closed inside a transaction');
+    this.inner.close();
     for (const action of [...this.#onClose].reverse()) {
       try {
         action();

@@ -1,3 +1,5 @@
+import type { Guard, InnerStores } from './inner.js';
+import type { Gathering } from './gatherer.js';
 import type { Script } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
 import { nameString, type WaitOptions } from './options.js';
@@ -177,33 +179,6 @@ export interface Observation<R, T> {
   show(state: R): T;
 }
 
-/** One statement that does what a call is to do on an embedded store; or what several are to, on a server. */
-export interface Gathering<A, P extends readonly Value[], R extends Row, T> {
-  /** What is asked on an embedded store; where that has no row, or can't do it, the script does. */
-  readonly quick: (structure: number, prepared: A) => Quick<T> | undefined;
-  /** Asked outside of a transaction. It does all or nothing. */
-  readonly statement: Statement<P, R>;
-  /** Whether the statement can do it; else the script does. */
-  readonly fits: (prepared: A) => boolean;
-  /** How many rows, say, a call adds to those of others; {@link mostTogether} at most go together. */
-  readonly weight: (prepared: A) => number;
-  readonly params: (structure: number, all: readonly A[]) => P;
-  /** What comes of each call; `undefined` where the statement has done nothing, and scripts are to. */
-  readonly read: (row: R | undefined, all: readonly A[]) => readonly T[] | undefined;
-}
-
-/** See {@link Gathering.quick}. */
-export interface Quick<T> {
-  readonly statement: Statement;
-  readonly params: readonly Value[];
-  readonly read: (row: Row) => T;
-  /** What is to follow, if anything: once it is committed, unless a transaction is open. */
-  readonly next: (row: Row) => Script<void> | undefined;
-}
-
-/** How much goes together at most, by {@link Gathering.weight}, unless it is of one call. */
-export const mostTogether = 1_000;
-
 /** For a call that has nothing to prepare. */
 export const nothing = (): void => undefined;
 
@@ -332,7 +307,7 @@ export interface Scope<K extends Kind> {
    */
   onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
-  refuseInTransaction(what: string): void;
+  refuseInTransaction(what: string, why?: string): void;
   /** @throws `TypeError` outside of a transaction of this store. */
   requireTransaction(what: string): void;
   /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
@@ -343,6 +318,8 @@ export interface Scope<K extends Kind> {
   readonly owner: number | undefined;
   /** Aborted, with `ERR_CLOSED`, when the store closes. */
   readonly closing: AbortSignal;
+  /** The stores inside this one; a server has none. */
+  readonly inner: InnerStores<K> | undefined;
 }
 
 /** What stands behind a store. */
@@ -358,6 +335,7 @@ export interface ScopeOptions {
   readonly places?: boolean;
   /** Runs once, in a transaction before the first call, unless the store is read-only: stores what belongs to the data. */
   readonly setup?: ((structure: number) => Script<void>) | undefined;
+  readonly guard?: Guard | undefined;
 }
 
 const engines = new WeakMap<object, Engine<Kind>>();

@@ -8,3 +8,6 @@ export function startTimer(time: number, callback: () => void): NodeJS.Timeout |
 
 /** Resolves after `milliseconds`. */
 export { setTimeout as pause } from 'node:timers/promises';
+
+/** Resolves when the event loop has seen to everything else once. */
+export { setImmediate as nextTurn } from 'node:timers/promises';

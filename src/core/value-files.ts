@@ -11,10 +11,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { HoldfastError, driverCode, translated, translating } from './errors.js';
-import { createDirectory } from './files.js';
+import { createDirectory, linkOrCopy, syncDirectory } from './files.js';
 
 /** The most bytes that Node reads into memory at once. */
 const mostAtOnce = 2 ** 31 - 1;
@@ -39,6 +39,23 @@ export class MissingFile extends HoldfastError {
       `${path}: the file of a stored value is missing, or was cut short; check({ repair: true }) removes its entry`,
       { cause },
     );
+  }
+}
+
+/** The file that is missing; throws what else it is, and where it is the same again: then it is lost. */
+export function missingOf(error: unknown, missing: unknown): string {
+  if (error instanceof MissingFile && error.file !== missing) return error.file;
+  throw error;
+}
+
+/** Reads again where the file of a value was removed since its row was read. */
+export function rereading<T>(read: () => T): T {
+  for (let missing: unknown; ;) {
+    try {
+      return read();
+    } catch (error) {
+      missing = missingOf(error, missing);
+    }
   }
 }
 
@@ -72,6 +89,7 @@ export class ValueFiles {
   readonly #directory: string;
   readonly #keeper: FileKeeper;
   #count = 0;
+  readonly #adopted: string[] = [];
 
   constructor(storeDirectory: string, keeper: FileKeeper) {
     this.#directory = join(storeDirectory, 'values');
@@ -144,6 +162,29 @@ export class ValueFiles {
     throw new MissingFile(name, path, undefined);
   }
 
+  /** Has a file of another store here as well, under its name: no two files have the same. It is to be settled, or disowned. */
+  adopt(name: string, from: ValueFiles): void {
+    const path = this.#path(name);
+    createDirectory(dirname(path));
+    this.#keeper.used();
+    this.#adopted.push(name);
+    linkOrCopy(from.#path(name), path);
+  }
+
+  /** Has the files that were adopted on the disk, whatever the durability. */
+  settle(): void {
+    if (this.#adopted.length === 0) return;
+    for (const folder of new Set(this.#adopted.map((name) => dirname(this.#path(name)))))
+      syncDirectory(folder);
+    syncDirectory(this.#directory);
+    this.#adopted.length = 0;
+  }
+
+  /** Removes the files that were adopted. */
+  disown(): void {
+    for (const name of this.#adopted.splice(0)) this.remove(name);
+  }
+
   /** Removes the files of values that are gone, soon: those that others have left. */
   sweep(): void {
     this.#keeper.sweep();
@@ -184,16 +225,8 @@ export class ValueFiles {
     return join(this.#directory, name);
   }
 
-  /** Else the name of the file may be lost with the power, though its bytes are not. Windows can't, and need not. */
+  /** Else the name of the file may be lost with the power, though its bytes are not. */
   #syncFolders(folder: string): void {
-    if (process.platform === 'win32') return;
-    for (const path of [folder, this.#directory, join(this.#directory, '..')]) {
-      const handle = openSync(path, 'r');
-      try {
-        fsyncSync(handle);
-      } finally {
-        closeSync(handle);
-      }
-    }
+    for (const path of [folder, this.#directory, join(this.#directory, '..')]) syncDirectory(path);
   }
 }

@@ -124,13 +124,12 @@ export function* takeNow<T>(turn: Turn<T>, structure: number): Script<{ readonly
   }
 }
 
+const waits = 'it waits for what others commit, or takes what outlives the transaction';
+
 /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` when the caller is inside one. */
-export function refuseInTransaction(open: boolean, what: string): void {
+export function refuseInTransaction(open: boolean, what: string, why = waits): void {
   if (!open) return;
-  throw new HoldfastError(
-    'ERR_IN_TRANSACTION',
-    `${what} can’t be called inside a transaction: it waits for what others commit, or takes what outlives the transaction`,
-  );
+  throw new HoldfastError('ERR_IN_TRANSACTION', `${what} can’t be called inside a transaction: ${why}`);
 }
 
 /** @throws `TypeError` when the caller is not inside one. */

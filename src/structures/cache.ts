@@ -1,6 +1,6 @@
 import type { ByteSource, Stream } from '../core/byte-streams.js';
 import type { Key, StoredKey } from '../core/key.js';
-import type { Duration, IterationOptions } from '../core/options.js';
+import { resolveReverse, type Duration, type IterationOptions } from '../core/options.js';
 import {
   asyncSequence,
   scopeOf,
@@ -25,6 +25,8 @@ import {
 } from './cache/memoize.js';
 import {
   resolveCache,
+  resolveKeys,
+  resolveTags,
   type CacheKeysOptions,
   type CacheOptions,
   type CacheStats,
@@ -34,7 +36,8 @@ import {
   type WriteOptions,
 } from './cache/options.js';
 import type { CacheEntry } from './cache/scripts.js';
-import { Shards } from './cache/shards.js';
+import type { ReshardOptions } from './cache/resharding.js';
+import { once, Shards } from './cache/shards.js';
 
 /** What {@link Cache} and {@link AsyncCache} have in common: each call goes to the shards that it is about. */
 class CacheOf<S extends Kind, V, K extends Key> {
@@ -78,7 +81,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
   getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
-    return this.#shards.only.getMany(keys);
+    return this.#shards.getMany(keys);
   }
 
   /** What is known of the entry of `key`; `undefined` when there is none, or it has expired. It does not count as reading it. */
@@ -88,27 +91,31 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /** What was counted since the counts were reset. @throws `TypeError` for options that don't exist. */
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
-    return this.#shards.only.stats(options);
+    return this.#scope.after(
+      this.#shards.all((shard) => shard.stats(options)),
+      summed,
+    );
   }
 
   /** Removes what has expired; tells how many entries that were. It is done by itself, too, a few seconds later. Many are removed in batches, each a transaction of its own. */
   expire(): Result<S, number> {
-    return this.#shards.sum((shard) => shard.expire());
+    return this.#shards.count((shard) => shard.expire());
   }
 
   /** Removes what has expired, and what there is too much of, say since the limits are lower now; tells how many entries that were. In batches, like {@link expire}. */
   cull(): Result<S, number> {
-    return this.#shards.sum((shard) => shard.cull());
+    return this.#shards.count((shard) => shard.cull());
   }
 
   /** Removes the entries that have one of some tags; tells how many there were. In batches, like {@link expire}. */
   invalidate(tags: string | Iterable<string>): Result<S, number> {
-    return this.#shards.sum((shard) => shard.invalidate(tags));
+    const all = once(() => resolveTags(typeof tags === 'string' ? [tags] : tags));
+    return this.#shards.count((shard) => shard.invalidate(all));
   }
 
   /** Removes all entries that are there when it begins; tells how many there were. In batches, like {@link expire}. */
   clear(): Result<S, number> {
-    return this.#shards.sum((shard) => shard.clear());
+    return this.#shards.count((shard) => shard.clear());
   }
 
   /**
@@ -118,17 +125,19 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * @throws `TypeError` when both a tag and a prefix are given.
    */
   keys(options?: CacheKeysOptions): Sequence<S, StoredKey<K>> {
-    return this.#shards.only.keys(options);
+    return this.#shards.keys(resolveKeys(options));
   }
 
   /** Iterates over the values, like {@link keys}. */
   values(options?: IterationOptions): Sequence<S, V> {
-    return this.#shards.only.values(options);
+    const reverse = resolveReverse(options);
+    return this.#shards.sequence((shard) => shard.values(reverse));
   }
 
   /** Iterates over the entries, like {@link keys}. */
   entries(options?: IterationOptions): Sequence<S, [StoredKey<K>, V]> {
-    return this.#shards.only.entries(options);
+    const reverse = resolveReverse(options);
+    return this.#shards.sequence((shard) => shard.entries(reverse));
   }
 
   /** Iterates over the entries. On a server store: with `for await`. */
@@ -153,7 +162,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /** Stores many entries, all or none, like {@link set}. */
   setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Result<S, void> {
-    return this.#shards.only.setMany(entries, options);
+    return this.#shards.setMany(entries, options);
   }
 
   /** Stores `value` under `key` unless there is an entry that has not expired; tells whether it did. Of many processes that do so at once, one does. @throws What {@link set} throws. */
@@ -178,7 +187,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /** Deletes many entries, all or none; tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
-    return this.#shards.only.deleteMany(keys);
+    return this.#shards.deleteMany(keys);
   }
 
   /**
@@ -234,7 +243,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * await files.write('video', createReadStream('video.mp4'), { ttl: '1d' });
    */
   write(key: K, source: ByteSource, options?: WriteOptions): Promise<void> {
-    return this.#shards.atSoon(key, (shard) => shard.write(key, source, options));
+    return this.#shards.atOnce(key, (shard) => shard.write(key, source, options));
   }
 
   /**
@@ -301,9 +310,33 @@ class CacheOf<S extends Kind, V, K extends Key> {
     };
   }
 
+  /**
+   * Moves everything to so many shards. Others can read meanwhile; those who write to the cache wait, as long as their `busyTimeout` says, and those of this store get `ERR_BUSY` at once. From one shard, or to one, that holds for all
+   * that is in the store. It may be interrupted at any point, also by a kill or a loss of power: then nothing has been moved, and what it leaves behind goes with the next time. Iterations that are under way end with `ERR_SHARDS`; a value that is being worked out by
+   * {@link getOrSet} may be worked out once more. The order of insertion holds within each shard; in one that others were moved to they follow each other.
+   *
+   * On a server it does nothing.
+   *
+   * @param shards - 1 to 64.
+   * @throws `TypeError`, `RangeError` for another number, or options that don't exist; the signal's reason when that aborts; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction, `ERR_FULL` when the disk has no room for both, `ERR_READONLY`.
+   */
+  reshard(shards: number, options?: ReshardOptions): Promise<void> {
+    return this.#shards.reshard(shards, options);
+  }
+
   #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
     return this.#shards.atSoon(key, (shard) => shard.getOrSet(key, produce, options));
   }
+}
+
+function summed(all: readonly CacheStats[]): CacheStats {
+  const total = (name: keyof CacheStats): number => all.reduce((sum, one) => sum + one[name], 0);
+  return {
+    hits: total('hits'),
+    misses: total('misses'),
+    evictions: total('evictions'),
+    expirations: total('expirations'),
+  };
 }
 
 /** A cache in an embedded store. */

@@ -75,13 +75,18 @@ export class FlightScripts<V, K extends Key> {
   ): Script<boolean | undefined> {
     const standing = yield* this.#standing(structure, lead, entry.key);
     if (standing === 'cancelled') return false;
-    if (standing === 'alone') {
-      if ((yield* this.#scripts.put(structure, entry)) === undefined) return undefined;
-      yield* run(sql.produced, staleFor, took, structure, entry.key);
-    }
+    if (standing === 'alone' && (yield* this.store(structure, entry, staleFor, took)) === undefined)
+      return undefined;
     yield* run(sql.remove, structure, entry.key);
     yield* announce(structure, [entry.key]);
     return standing === 'alone';
+  }
+
+  /** Stores what was worked out; `undefined` where there is more to be removed first. */
+  *store(structure: number, entry: EncodedEntry, staleFor: number, took: number): Script<true | undefined> {
+    if ((yield* this.#scripts.put(structure, entry)) === undefined) return undefined;
+    yield* run(sql.produced, staleFor, took, structure, entry.key);
+    return true;
   }
 
   *fail(structure: number, lead: Lead, column: KeyColumn, error: unknown, sticky: number): Script<void> {

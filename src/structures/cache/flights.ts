@@ -8,17 +8,25 @@ import { resolvePatience } from '../../core/waiting.js';
 import { FlightScripts, type Asking, type Claim, type Lead, type Progress } from './flight-scripts.js';
 import { sql, type ServedRow } from './flight-statements.js';
 import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
-import { untilDone, type CacheScripts } from './scripts.js';
+import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
 import { keyId, type Uses } from './uses.js';
 
 /** What works out the value of a key. `signal` is aborted when the store closes. */
 export type Produce<V> = (context: { readonly signal: AbortSignal }) => V | PromiseLike<V>;
+
+/** What stores a value that was worked out while the cache was moved to other shards. */
+export interface Elsewhere<V> {
+  /** Whether it is for that that something has failed. */
+  hasMoved(error: unknown): boolean;
+  keep(column: KeyColumn, value: V, producing: Producing, took: number): Promise<unknown>;
+}
 
 /** What a cache works with. */
 export interface CacheParts<S extends Kind, V, K extends Key> {
   readonly scope: Scope<S>;
   readonly scripts: CacheScripts<K, V>;
   readonly uses: Uses<S>;
+  readonly elsewhere: Elsewhere<V>;
 }
 
 /** A value that this object works out, or waits for. */
@@ -36,15 +44,17 @@ export class Flights<S extends Kind, V, K extends Key> {
   readonly #scope: Scope<S>;
   readonly #scripts: CacheScripts<K, V>;
   readonly #uses: Uses<S>;
+  readonly #elsewhere: Elsewhere<V>;
   readonly #ttl: number | null;
   readonly #steps: FlightScripts<V, K>;
   /** The newest of each key. */
   readonly #flights = new Map<KeyColumn, Flight>();
 
-  constructor({ scope, scripts, uses }: CacheParts<S, V, K>, ttl: number | null) {
+  constructor({ scope, scripts, uses, elsewhere }: CacheParts<S, V, K>, ttl: number | null) {
     this.#scope = scope;
     this.#scripts = scripts;
     this.#uses = uses;
+    this.#elsewhere = elsewhere;
     this.#ttl = ttl;
     this.#steps = new FlightScripts(scripts);
   }
@@ -114,6 +124,20 @@ export class Flights<S extends Kind, V, K extends Key> {
         return row && { row, value: this.#scripts.value(row) };
       },
     );
+  }
+
+  /** Stores what was worked out, and gives it back, a copy. */
+  keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
+    const entry = this.#scripts.encoded(column, value, keeping);
+    const kept = this.#scripts.keeping(this.#scope, entry, (filed) =>
+      untilDone(
+        this.#scope,
+        nothing,
+        (structure) => this.#steps.store(structure, filed, staleFor, took),
+        nothing,
+      ),
+    );
+    return this.#scope.after(kept, () => this.#scripts.value([copied(entry.column)]));
   }
 
   /** Its column, when it was counted already. */
@@ -198,31 +222,34 @@ export class Flights<S extends Kind, V, K extends Key> {
     return undefined;
   }
 
-  async #lead(
-    lead: Lead,
-    column: KeyColumn,
-    produce: Produce<V>,
-    { keeping, staleFor, errorTtl }: Producing,
-  ): Promise<unknown> {
+  async #lead(lead: Lead, column: KeyColumn, produce: Produce<V>, producing: Producing): Promise<unknown> {
     const began = performance.now();
     try {
       const value = await produce({ signal: this.#scope.closing });
       const took = performance.now() - began;
-      const entry = this.#scripts.encoded(column, value, keeping);
-      await this.#scripts.keepingSoon(entry, async (filed) => {
-        const land = (structure: number) => this.#steps.land(structure, lead, filed, staleFor, took);
-        for (;;) {
-          const isStored = await this.#scope.soon(land);
-          if (isStored !== undefined) return isStored;
-        }
-      });
+      const entry = this.#scripts.encoded(column, value, producing.keeping);
+      try {
+        await this.#scripts.keepingSoon(entry, (filed) => this.#land(lead, filed, producing.staleFor, took));
+      } catch (error) {
+        if (!this.#elsewhere.hasMoved(error)) throw error;
+        await this.#elsewhere.keep(column, value, producing, took);
+      }
       // Also what was cancelled is for those who had asked before: worked out again, it might be cancelled again, and so on.
       return copied(entry.column);
     } catch (error) {
       await this.#scope
-        .soon((structure) => this.#steps.fail(structure, lead, column, error, errorTtl))
+        .soon((structure) => this.#steps.fail(structure, lead, column, error, producing.errorTtl))
         .catch(nothing);
       throw error;
+    }
+  }
+
+  async #land(lead: Lead, entry: EncodedEntry, staleFor: number, took: number): Promise<boolean> {
+    for (;;) {
+      const isStored = await this.#scope.soon((structure) =>
+        this.#steps.land(structure, lead, entry, staleFor, took),
+      );
+      if (isStored !== undefined) return isStored;
     }
   }
 

@@ -42,6 +42,13 @@ export interface CacheLimits {
 export interface CacheOptions extends CacheLimits {
   /** How long entries are kept that are stored without a `ttl` of their own: up to 100 years. It belongs to this object, not to the data. @defaultValue `Infinity` */
   readonly ttl?: Duration | undefined;
+  /**
+   * Over how many databases the entries are spread, each a file of its own, so that so many processes can write at once: 1 to 64. It is stored with the cache, and given at first use; later it may be left out, and another number is
+   * refused: see {@link Cache.reshard}. Each holds its part of `maxBytes` and `maxEntries`, so that an entry may be as large as such a part at most, and others may go before all of the cache is full. With more than one shard nothing can be written
+   * inside a transaction of the store. A server is not asked for it: there, processes can always write at once.
+   * @defaultValue what is stored; 1 for a new cache
+   */
+  readonly shards?: number | undefined;
   /** Whether hits and misses are counted, for {@link Cache.stats}, by this object. @defaultValue `false` */
   readonly statistics?: boolean | undefined;
   /**
@@ -164,7 +171,7 @@ export interface StoredLimits {
 const evictions = ['least-recently-stored', 'least-recently-used', 'least-frequently-used', 'none'] as const;
 
 /** Unlimited, as it is stored. */
-const unlimited = Number.MAX_SAFE_INTEGER;
+export const unlimited = Number.MAX_SAFE_INTEGER;
 
 /** What holds where nothing was stored yet. */
 export const defaultLimits = {
@@ -173,7 +180,7 @@ export const defaultLimits = {
   mostEntries: unlimited,
 } as const;
 
-const cacheKeys = ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics', 'fileThreshold'];
+const cacheKeys = ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics', 'fileThreshold', 'shards'];
 
 /** {@link CacheOptions}, checked. */
 export interface ResolvedCache {
@@ -182,7 +189,13 @@ export interface ResolvedCache {
   readonly ttl: number | null;
   readonly statistics: boolean;
   readonly storing: Storing;
+  readonly shards: number | undefined;
+  /** Whether something of this is to be stored with the cache. */
+  readonly isForAll: boolean;
 }
+
+/** More files than that, and more processes that write at once, no machine is made for. */
+export const mostShards = 64;
 
 export function resolveCache(given: CacheOptions): ResolvedCache {
   knownKeys('options of Cache', given, cacheKeys);
@@ -193,7 +206,9 @@ export function resolveCache(given: CacheOptions): ResolvedCache {
     ttl = Infinity,
     statistics = false,
     fileThreshold = '64KiB',
+    shards,
   } = given;
+  if (shards !== undefined) wholeNumber('shards', shards, 1, mostShards);
   if (eviction !== undefined) oneOf('eviction', eviction, evictions);
   boolean('statistics', statistics);
   if (maxEntries !== undefined && maxEntries !== Infinity) wholeNumber('maxEntries', maxEntries, 1);
@@ -203,8 +218,14 @@ export function resolveCache(given: CacheOptions): ResolvedCache {
       maxBytes === undefined ? undefined : limitOf(maxBytes, (size) => byteSize('maxBytes', size, 1)),
     mostEntries: maxEntries === undefined ? undefined : limitOf(maxEntries, (entries) => entries),
   };
-  const storing = { fileThreshold: limitOf(fileThreshold, (size) => byteSize('fileThreshold', size, 0)) };
-  return { limits, ttl: resolveTtl(ttl), statistics, storing };
+  return {
+    limits,
+    ttl: resolveTtl(ttl),
+    statistics,
+    storing: { fileThreshold: limitOf(fileThreshold, (size) => byteSize('fileThreshold', size, 0)) },
+    shards,
+    isForAll: [shards, ...Object.values(limits)].some((one) => one !== undefined),
+  };
 }
 
 function limitOf<T>(given: T, read: (given: T) => number): number {
@@ -235,11 +256,14 @@ export function resolveTags(given: Iterable<string>): readonly string[] {
   return tags;
 }
 
-export function resolveKeys(given: CacheKeysOptions = {}): {
+/** {@link CacheKeysOptions}, checked. */
+export interface ResolvedKeys {
   readonly reverse: boolean;
   readonly tag: string | undefined;
   readonly prefix: CacheKeysOptions['prefix'];
-} {
+}
+
+export function resolveKeys(given: CacheKeysOptions = {}): ResolvedKeys {
   knownKeys('options of keys()', given, ['reverse', 'tag', 'prefix']);
   const { tag, prefix, reverse } = given;
   if (tag !== undefined) nameString('tag', tag);

@@ -15,6 +15,7 @@ import type { ValueFiles } from '../../core/value-files.js';
 import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
 import { defaultLimits, type Keeping, type StoredLimits, type Storing } from './options.js';
+import { checkShards } from './sharding.js';
 import { sql, type Eviction, type Upsert } from './statements.js';
 
 /** An entry to be stored, in its columns. */
@@ -158,10 +159,11 @@ export class CacheScripts<K extends Key, V> {
   }
 
   /** Stores what belongs to the data, and makes the ranks anew if they are others. */
-  *setUp(structure: number, given: StoredLimits): Script<Eviction> {
+  *setUp(structure: number, given: StoredLimits, shards: number | undefined): Script<Eviction> {
     yield* windClock();
     yield* lock(structure);
     const row = yield* get(sql.fill, structure);
+    if (row !== undefined) checkShards(shards, row[5]);
     const [eviction, mostBytes, mostEntries] = row ?? [
       defaultLimits.eviction,
       defaultLimits.mostBytes,
@@ -174,7 +176,7 @@ export class CacheScripts<K extends Key, V> {
     ] as const;
     if (row !== undefined && next[0] === eviction && next[1] === mostBytes && next[2] === mostEntries)
       return eviction;
-    yield* run(sql.configure, structure, ...next);
+    yield* run(sql.configure, structure, ...next, shards ?? 1);
     if (row !== undefined && next[0] !== eviction) yield* run(sql.rerank, structure);
     return next[0];
   }

@@ -1,33 +1,30 @@
 import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
-import { finiteNumber, resolveReverse, type Duration, type IterationOptions } from '../../core/options.js';
+import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
-import { Flights, type Produce } from './flights.js';
+import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
 import {
-  resolveKeys,
   resolveSet,
   resolveStats,
-  resolveTags,
-  type CacheKeysOptions,
   type CacheStats,
   type GetOrSetOptions,
   type IncrementOptions,
   type Keeping,
+  type Producing,
   type ResolvedCache,
+  type ResolvedKeys,
   type SetOptions,
   type WriteOptions,
 } from './options.js';
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
-import { emptyFill, sql, type FillRow, type ListedRow } from './statements.js';
+import { Moved } from './sharding.js';
+import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
 import { Streams } from './streams.js';
 import { Uses, writeUses } from './uses.js';
-
-/** Makes the scope of a cache in one database; `setup` stores what belongs to the data. */
-export type ScopeMaker<S extends Kind> = (setup: (structure: number) => Script<void>) => Scope<S>;
 
 /** What a cache does in one database. {@link Cache} says what each method is for. */
 export class Shard<S extends Kind, V, K extends Key> {
@@ -40,11 +37,7 @@ export class Shard<S extends Kind, V, K extends Key> {
   readonly #flights: Flights<S, V, Key>;
   readonly #streams: Streams<S, V>;
 
-  constructor(scopeWith: ScopeMaker<S>, { limits, ttl, statistics, storing }: ResolvedCache) {
-    const setup = function* (structure: number): Script<void> {
-      uses.eviction = yield* scripts.setUp(structure, limits);
-    };
-    const scope = scopeWith(setup);
+  constructor(scope: Scope<S>, { ttl, statistics, storing }: ResolvedCache, elsewhere: Elsewhere<V>) {
     const scripts = new CacheScripts<Key, V>(scope, storing);
     const uses = new Uses(scope, statistics);
     keepTidy(scope, uses);
@@ -54,8 +47,18 @@ export class Shard<S extends Kind, V, K extends Key> {
     this.#listing = new CacheScripts(scope, storing);
     this.#numbers = new CacheScripts(scope, storing);
     this.#ttl = ttl;
-    this.#flights = new Flights({ scope, scripts, uses }, ttl);
-    this.#streams = new Streams({ scope, scripts, uses }, ttl, storing);
+    this.#flights = new Flights({ scope, scripts, uses, elsewhere }, ttl);
+    this.#streams = new Streams({ scope, scripts, uses, elsewhere }, ttl, storing);
+  }
+
+  /** As it is stored. */
+  set eviction(eviction: Eviction) {
+    this.#uses.eviction = eviction;
+  }
+
+  /** Has what belongs to the data stored. */
+  prepare(): void {
+    void this.#scope.after(this.size, nothing);
   }
 
   get size(): Result<S, number> {
@@ -85,11 +88,9 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  getMany(keys: Iterable<Key>): Result<S, (V | undefined)[]> {
-    return this.#scope.read(
-      () => this.#scripts.keys(keys),
-      (structure, columns) =>
-        this.#scripts.getMany(structure, columns, (column, row) => this.#found(column, row)),
+  getMany(columns: () => readonly KeyColumn[]): Result<S, (V | undefined)[]> {
+    return this.#scope.read(columns, (structure, all) =>
+      this.#scripts.getMany(structure, all, (column, row) => this.#found(column, row)),
     );
   }
 
@@ -120,9 +121,9 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#removeAll(cullSome);
   }
 
-  invalidate(tags: string | Iterable<string>): Result<S, number> {
+  invalidate(tags: () => readonly string[]): Result<S, number> {
     return this.#scope.repeat(
-      () => resolveTags(typeof tags === 'string' ? [tags] : tags),
+      tags,
       (structure, state: Removal | undefined, all) => invalidateSome(structure, state, all),
       (state) => state?.count ?? 0,
     );
@@ -136,8 +137,7 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  keys(options?: CacheKeysOptions): Sequence<S, StoredKey<K>> {
-    const { reverse, tag, prefix } = resolveKeys(options);
+  keys({ reverse, tag, prefix }: ResolvedKeys): Sequence<S, StoredKey<K>> {
     const read = ([, key]: ListedRow): StoredKey<K> => this.#listing.storedKey(key);
     if (prefix !== undefined) return this.#scope.pages(prefixPages(prefix, reverse, this.#scope.kind), read);
     return this.#scope.pages(
@@ -146,13 +146,13 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  values(options?: IterationOptions): Sequence<S, V> {
-    const pages = insertionPages('entries', resolveReverse(options));
+  values(reverse: boolean): Sequence<S, V> {
+    const pages = insertionPages('entries', reverse);
     return this.#scope.pages(pages, ([, , value]) => this.#scripts.value([value]));
   }
 
-  entries(options?: IterationOptions): Sequence<S, [StoredKey<K>, V]> {
-    const pages = insertionPages('entries', resolveReverse(options));
+  entries(reverse: boolean): Sequence<S, [StoredKey<K>, V]> {
+    const pages = insertionPages('entries', reverse);
     return this.#scope.pages(pages, ([, key, value]): [StoredKey<K>, V] => [
       this.#listing.storedKey(key),
       this.#scripts.value([value]),
@@ -163,11 +163,15 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
   }
 
-  setMany(entries: Iterable<readonly [Key, V]>, options?: SetOptions): Result<S, void> {
+  /** Entries that were given, as {@link setMany} takes them. */
+  encodedEntries(entries: Iterable<readonly [Key, V]>, options: SetOptions | undefined): EncodedEntry[] {
+    return this.#scripts.entries(entries, resolveSet(options, this.#ttl));
+  }
+
+  setMany(entries: () => readonly EncodedEntry[]): Result<S, void> {
     const scope = this.#scope;
     const scripts = this.#scripts;
-    const encoded = scope.settled(() => scripts.entries(entries, resolveSet(options, this.#ttl)));
-    return scope.chain(encoded, (all) =>
+    return scope.chain(scope.settled(entries), (all) =>
       scripts.keepingAll(all, (filed) =>
         scope.write(nothing, (structure) => scripts.putAll(structure, filed)),
       ),
@@ -207,11 +211,8 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  deleteMany(keys: Iterable<Key>): Result<S, number> {
-    return this.#scope.write(
-      () => this.#scripts.keys(keys),
-      (structure, columns) => this.#scripts.delete(structure, columns),
-    );
+  deleteMany(columns: () => readonly KeyColumn[]): Result<S, number> {
+    return this.#scope.write(columns, (structure, all) => this.#scripts.delete(structure, all));
   }
 
   increment(key: Key, by = 1, options?: IncrementOptions): Result<S, number> {
@@ -232,6 +233,11 @@ export class Shard<S extends Kind, V, K extends Key> {
           increased(current, by, initial),
       (value = 0) => value,
     );
+  }
+
+  /** Stores what was worked out. */
+  keep(column: KeyColumn, value: V, producing: Producing, took: number): Result<S, V> {
+    return this.#flights.keep(column, value, producing, took);
   }
 
   update(
@@ -276,7 +282,11 @@ export class Shard<S extends Kind, V, K extends Key> {
       sql.fill,
       nothing,
       (structure) => [structure],
-      (row) => read(row ?? emptyFill),
+      (row = emptyFill) => {
+        // The row stays in the main database when the entries have gone.
+        if (row[5] > 1) throw new Moved();
+        return read(row);
+      },
     );
   }
 

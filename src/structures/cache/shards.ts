@@ -1,29 +1,364 @@
-import type { Key } from '../../core/key.js';
-import { scopeOf, type Kind, type Result, type StoreOf } from '../../core/store.js';
-import type { ResolvedCache } from './options.js';
+import { HoldfastError } from '../../core/errors.js';
+import type { Guard } from '../../core/inner.js';
+import { compareColumns, type Key, type KeyColumn, type StoredKey } from '../../core/key.js';
+import { get, type Script } from '../../core/script.js';
+import {
+  nothing,
+  scopeOf,
+  type Kind,
+  type Result,
+  type Scope,
+  type Sequence,
+  type StoreOf,
+} from '../../core/store.js';
+import type { Elsewhere } from './flights.js';
+import type { ResolvedCache, ResolvedKeys, SetOptions } from './options.js';
+import { reshard, type ReshardOptions } from './resharding.js';
+import { CacheScripts } from './scripts.js';
 import { Shard } from './shard.js';
+import {
+  byShard,
+  checkShards,
+  directoryOf,
+  isSame,
+  Moved,
+  partOf,
+  pathOf,
+  sharding,
+  shardOf,
+  shardOfColumn,
+  unstored,
+  type Layout,
+} from './sharding.js';
+import { sql, type FillRow } from './statements.js';
 
-/** The shards of a cache, and which of them a call is about. */
+/** A layout, with the shards of it that were used here. */
+interface Parts<S extends Kind, V, K extends Key> extends Layout {
+  readonly parts: Shard<S, V, K>[];
+}
+
+/** The shards of a cache, and which of them a call is about. On a server there is one. */
 export class Shards<S extends Kind, V, K extends Key> {
-  /** The one there is. */
-  readonly only: Shard<S, V, K>;
+  /** Of the main database, and not guarded: where it is asked how many shards there are. */
+  readonly #scope: Scope<S>;
+  readonly #name: string;
+  readonly #settings: ResolvedCache;
+  readonly #main: Shard<S, V, K>;
+  readonly #scripts: CacheScripts<Key, V>;
+  #layout: Parts<S, V, K> | undefined;
+  #isChecked = false;
+  /** Whether all shards are to be made, and to be given their part of the limits. */
+  #spreads = false;
 
-  constructor(store: StoreOf<S>, name: string, resolved: ResolvedCache) {
-    this.only = new Shard((setup) => scopeOf(store, { kind: 'cache', name, setup }), resolved);
+  constructor(store: StoreOf<S>, name: string, settings: ResolvedCache) {
+    this.#name = name;
+    this.#settings = settings;
+    const setup = (structure: number): Script<void> => this.#setUp(structure);
+    const scope = scopeOf(store, { kind: 'cache', name, setup });
+    this.#scope = scope;
+    this.#scripts = new CacheScripts(scope, settings.storing);
+    const guard: Guard = { always: false, check: () => this.#check(unstored) };
+    const guarded = scope.inner === undefined ? scope : scopeOf(store, { kind: 'cache', name, guard });
+    this.#main = new Shard(guarded, settings, this.#elsewhere(unstored));
   }
 
   /** What the shard of a key answers. */
-  at<T>(_key: Key, ask: (shard: Shard<S, V, K>) => Result<S, T>): Result<S, T> {
-    return ask(this.only);
+  at<T>(key: Key, ask: (shard: Shard<S, V, K>) => Result<S, T>): Result<S, T> {
+    return this.#following((all) =>
+      ask(all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards))),
+    );
   }
 
   /** The same of what waits. */
-  atSoon<T>(_key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
-    return ask(this.only);
+  async atSoon<T>(key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
+    if (this.#scope.inner === undefined) return ask(this.#main);
+    this.#scope.refuseInTransaction('getOrSet()');
+    for (;;) {
+      const all = this.#now(this.#known());
+      try {
+        return await ask(all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards)));
+      } catch (error) {
+        if (!this.#hasMoved(all, error)) throw error;
+      }
+    }
   }
 
-  /** What all of them answer, together. */
-  sum(ask: (shard: Shard<S, V, K>) => Result<S, number>): Result<S, number> {
-    return ask(this.only);
+  /** The same of what can't be asked again: what it was given has been used up by then. */
+  async atOnce<T>(key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
+    if (this.#scope.inner === undefined) return ask(this.#main);
+    this.#scope.refuseInTransaction('write()');
+    const all = this.#now(this.#known());
+    try {
+      return await ask(all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards)));
+    } catch (error) {
+      if (this.#hasMoved(all, error)) throw new Moved();
+      throw error;
+    }
   }
+
+  /** What all of them answer. */
+  all<T>(ask: (shard: Shard<S, V, K>) => Result<S, T>): Result<S, readonly T[]> {
+    return this.#following((all) => this.#each(this.#partsOf(all), ask));
+  }
+
+  /** What they answer together. */
+  sum(ask: (shard: Shard<S, V, K>) => Result<S, number>): Result<S, number> {
+    return this.#scope.after(this.all(ask), (numbers) => numbers.reduce((a, b) => a + b, 0));
+  }
+
+  /** How much they have done together: also before they were found to have been moved. */
+  count(ask: (shard: Shard<S, V, K>) => Result<S, number>): Result<S, number> {
+    let count = 0;
+    const counted = this.all((shard) => this.#scope.after(ask(shard), (more) => (count += more)));
+    return this.#scope.after(counted, () => count);
+  }
+
+  getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
+    const columns = once(() => this.#scripts.keys(keys));
+    return this.#following((all) => {
+      if (all.shards === 1) return this.#main.getMany(columns);
+      const groups = byShard(columns(), (key) => key, all.shards);
+      const values: (V | undefined)[] = columns().map(() => undefined);
+      const asked = this.#each([...groups.entries()], ([i, { items, places }]) =>
+        this.#scope.after(
+          items.length === 0 ? this.#none() : this.#part(all, i).getMany(() => items),
+          (found) => {
+            for (const [j, place] of places.entries()) values[place] = found[j];
+          },
+        ),
+      );
+      return this.#scope.after(asked, () => values);
+    });
+  }
+
+  setMany(given: Iterable<readonly [K, V]>, options: SetOptions | undefined): Result<S, void> {
+    const entries = once(() => this.#main.encodedEntries(given, options));
+    const stored = this.#many(
+      entries,
+      (entry) => entry.key,
+      (shard, some) => this.#scope.after(shard.setMany(some), () => 0),
+    );
+    return this.#scope.after(stored, nothing);
+  }
+
+  deleteMany(keys: Iterable<K>): Result<S, number> {
+    const columns = once(() => this.#scripts.keys(keys));
+    return this.#many(
+      columns,
+      (key) => key,
+      (shard, some) => shard.deleteMany(some),
+    );
+  }
+
+  /** @param options - Checked, since they are used later. */
+  keys(options: ResolvedKeys): Sequence<S, StoredKey<K>> {
+    const sign = options.reverse ? -1 : 1;
+    const compare = (a: StoredKey<K>, b: StoredKey<K>): number =>
+      sign * compareColumns(this.#scripts.key(a), this.#scripts.key(b), 'embedded');
+    return this.sequence((shard) => shard.keys(options), options.prefix === undefined ? undefined : compare);
+  }
+
+  sequence<T>(
+    ask: (shard: Shard<S, V, K>) => Sequence<S, T>,
+    compare?: (a: T, b: T) => number,
+  ): Sequence<S, T> {
+    const { inner } = this.#scope;
+    if (inner === undefined) return ask(this.#main);
+    return inner.joined(() => {
+      this.#forget();
+      return this.#partsOf(this.#now(this.#known())).map(ask);
+    }, compare);
+  }
+
+  async reshard(shards: number, options: ReshardOptions | undefined): Promise<void> {
+    await reshard(
+      {
+        inner: this.#scope.inner,
+        ref: { kind: 'cache', name: this.#name },
+        closing: this.#scope.closing,
+        refuseInTransaction: () => this.#scope.refuseInTransaction('reshard()'),
+        // Those that are open here are told that they are held.
+        layout: () => {
+          this.#forget();
+          const all = this.#now(this.#known());
+          this.#partsOf(all);
+          return all;
+        },
+      },
+      shards,
+      options,
+    );
+    this.#forget();
+  }
+
+  /** Does something with each shard's part of what is given; with all of it again where it was moved meanwhile. */
+  #many<T>(
+    items: () => readonly T[],
+    keyOf: (item: T) => KeyColumn,
+    ask: (shard: Shard<S, V, K>, items: () => readonly T[]) => Result<S, number>,
+  ): Result<S, number> {
+    let count = 0;
+    const asked = this.#following((all): Result<S, unknown> => {
+      const add = (shard: Shard<S, V, K>, some: () => readonly T[]): Result<S, unknown> =>
+        this.#scope.after(ask(shard, some), (more) => (count += more));
+      if (all.shards === 1) return add(this.#main, items);
+      const groups = [...byShard(items(), keyOf, all.shards).entries()].filter(
+        ([, group]) => group.items.length > 0,
+      );
+      return this.#each(groups, ([i, group]) => add(this.#part(all, i), () => group.items));
+    });
+    return this.#scope.after(asked, () => count);
+  }
+
+  /** Asks about each, one after the other. */
+  #each<I, T>(
+    items: readonly I[],
+    ask: (item: I) => Result<S, T>,
+    answers: readonly T[] = [],
+  ): Result<S, readonly T[]> {
+    const [first, ...others] = items;
+    if (first === undefined) return this.#scope.settled(() => answers);
+    return this.#scope.chain(ask(first), (answer) => this.#each(others, ask, [...answers, answer]));
+  }
+
+  #none(): Result<S, (V | undefined)[]> {
+    return this.#scope.settled(() => []);
+  }
+
+  /** Works on the shards as they are, and again should they turn out to have been moved. */
+  #following<T>(work: (all: Parts<S, V, K>) => Result<S, T>): Result<S, T> {
+    if (this.#scope.inner === undefined) return work({ ...unstored, parts: [this.#main] });
+    return this.#scope.chain(this.#known(), (all) => {
+      try {
+        return work(all);
+      } catch (error) {
+        if (!this.#hasMoved(all, error)) throw error;
+        return this.#following(work);
+      }
+    });
+  }
+
+  #known(): Result<S, Parts<S, V, K>> {
+    const known = this.#layout;
+    if (known !== undefined && !this.#spreads) return this.#scope.settled(() => known);
+    return this.#scope.after(this.#stored(), (stored) => {
+      if (!this.#isChecked && stored.structure !== 0) checkShards(this.#settings.shards, stored.shards);
+      this.#isChecked = true;
+      const all = { ...stored, parts: stored.shards === 1 ? [this.#main] : [] };
+      if (this.#spreads) for (const shard of this.#partsOf(all)) shard.prepare();
+      this.#spreads = false;
+      this.#layout = all;
+      return all;
+    });
+  }
+
+  #forget(): void {
+    this.#layout = undefined;
+  }
+
+  #stored(): Result<S, Layout> {
+    return this.#scope.one(
+      sharding,
+      nothing,
+      (structure) => [structure],
+      (row) => {
+        if (row === undefined) return unstored;
+        const [structure, shards, generation] = row;
+        return { structure, shards, generation };
+      },
+    );
+  }
+
+  #setUp = function* (this: Shards<S, V, K>, structure: number): Script<void> {
+    const { limits, shards } = this.#settings;
+    const isSharded = this.#scope.inner !== undefined;
+    this.#main.eviction = yield* this.#scripts.setUp(structure, limits, isSharded ? shards : undefined);
+    this.#spreads = isSharded && this.#settings.isForAll;
+  };
+
+  #partsOf(all: Parts<S, V, K>): readonly Shard<S, V, K>[] {
+    return Array.from({ length: all.shards }, (_, i) => this.#part(all, i));
+  }
+
+  #part(all: Parts<S, V, K>, i: number): Shard<S, V, K> {
+    return (all.parts[i] ??= this.#open(all, i));
+  }
+
+  #open(all: Layout, i: number): Shard<S, V, K> {
+    const scripts = this.#scripts;
+    const setup = function* (this: Shards<S, V, K>, structure: number): Script<void> {
+      const limits = partOf(this.#now(this.#limits()), all.shards);
+      shard.eviction = yield* scripts.setUp(structure, limits, undefined);
+    };
+    const guard: Guard = {
+      always: true,
+      check: (writes) => {
+        if (writes)
+          this.#scope.refuseInTransaction(
+            'what writes to a cache with shards',
+            'they are files of their own, and not part of it',
+          );
+        this.#check(all);
+      },
+    };
+    const { inner } = this.#scope;
+    if (inner === undefined) return this.#main;
+    const scope = inner.scope(pathOf(all, i), {
+      kind: 'cache',
+      name: this.#name,
+      setup: (structure) => setup.call(this, structure),
+      guard,
+    });
+    const shard: Shard<S, V, K> = new Shard(scope, this.#settings, this.#elsewhere(all));
+    return shard;
+  }
+
+  /** The limits of the whole cache, as they are stored now. */
+  #limits(): Result<S, FillRow> {
+    return this.#scope.read(nothing, function* (structure): Script<FillRow> {
+      const row = yield* get(sql.fill, structure);
+      if (row === undefined) throw new Moved();
+      return row;
+    });
+  }
+
+  #check(layout: Layout): void {
+    if (!isSame(this.#now(this.#stored()), layout)) throw new Moved();
+  }
+
+  /** Whether it is since the data were moved that something has failed. What is left of where they were then goes. */
+  #hasMoved(layout: Layout, error: unknown): boolean {
+    if (!(error instanceof HoldfastError) || this.#scope.closing.aborted) return false;
+    const stored = this.#now(this.#stored());
+    if (isSame(stored, layout)) return false;
+    this.#forget();
+    if (layout.shards > 1 && stored.generation > layout.generation)
+      this.#scope.inner?.remove(directoryOf(layout));
+    return true;
+  }
+
+  #elsewhere(layout: Layout): Elsewhere<V> {
+    return {
+      hasMoved: (error) => this.#hasMoved(layout, error),
+      keep: async (column, value, producing, took) =>
+        this.#following((all) =>
+          this.#part(all, shardOfColumn(column, all.shards)).keep(column, value, producing, took),
+        ),
+    };
+  }
+
+  /** What is there at once: only an embedded store has several shards. */
+  #now<T>(result: Result<S, T>): T {
+    const answers: T[] = [];
+    void this.#scope.after(result, (value) => answers.push(value));
+    const [answer] = answers;
+    if (answer === undefined) throw new TypeError('a server answers later');
+    return answer;
+  }
+}
+
+/** What makes something of what can be read once only. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }

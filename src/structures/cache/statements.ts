@@ -38,10 +38,11 @@ export type FillRow = [
   mostEntries: number,
   bytes: number,
   entries: number,
+  shards: number,
 ];
 
 /** Of a cache that nothing was stored in. */
-export const emptyFill: FillRow = ['none', 0, 0, 0, 0];
+export const emptyFill: FillRow = ['none', 0, 0, 0, 0, 1];
 
 export type CountRow = [hits: number, misses: number, evictions: number, expirations: number];
 
@@ -56,7 +57,7 @@ const overwriting =
 
 /**
  * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none, even without
- * what it overwrites; nor where an entry is there that fails `condition`.
+ * what it overwrites; nor where an entry is there that fails `condition`; nor where the entries are in shards elsewhere.
  */
 function upsert(room: boolean, condition: string): Statement<Upsert> {
   const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE ${condition}`;
@@ -69,7 +70,7 @@ function upsert(room: boolean, condition: string): Statement<Upsert> {
     : 'AND CAST(? AS bigint) > 0';
   return new Statement(
     `INSERT OR IGNORE ${target} VALUES (${next},
-       (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? ${fits}),
+       (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? AND c.shards = 1 ${fits}),
        ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?), ?) ${conflict}`,
     `WITH s AS (SELECT st.id, ${rankOf('c.')} AS rank FROM structures st JOIN caches c ON c.structure = st.id WHERE st.id = ? AND st.id = ? ${fitsThere} FOR KEY SHARE OF st)
      INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint), wall(), ${steady} + CAST(? AS double precision), s.rank, f.file
@@ -99,7 +100,7 @@ const deleteWhere = (condition: string): string =>
 /** The entry of a key. */
 const found = 'FROM cached_entries e WHERE e.structure = ? AND e.key = ?';
 const filling = (size: string, bytes: string): string =>
-  `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size} FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
+  `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size}, c.shards FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
 const tallied = (column: string): string =>
   `(SELECT CAST(coalesce(sum(t.${column}), 0) AS bigint) FROM tallies t WHERE t.structure = c.structure)`;
 const wallOfExpiry = `CAST(coalesce(e.fresh, e.expires) - ${steady} + wall() AS double precision)`;
@@ -163,8 +164,10 @@ export const sql = {
     filling('s.size', 's.bytes'),
     filling(tallied('size'), tallied('bytes')),
   ),
-  configure: new Statement<[structure: number, eviction: Eviction, mostBytes: number, mostEntries: number]>(
-    `INSERT INTO caches (structure, eviction, most_bytes, most_entries) VALUES (?, ?, ?, ?)
+  configure: new Statement<
+    [structure: number, eviction: Eviction, mostBytes: number, mostEntries: number, shards: number]
+  >(
+    `INSERT INTO caches (structure, eviction, most_bytes, most_entries, shards) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (structure) DO UPDATE SET eviction = excluded.eviction, most_bytes = excluded.most_bytes, most_entries = excluded.most_entries`,
   ),
   /** Those that come first, in their order. */

@@ -1,7 +1,7 @@
 import type { ValueColumn } from '../../core/columns.js';
 import type { Script } from '../../core/script.js';
 import type { Row } from '../../core/statement.js';
-import type { Gathering } from '../../core/store.js';
+import type { Gathering } from '../../core/gatherer.js';
 import { isPlain, mostInline, type EncodedJob } from './adding.js';
 import { sql, type JobsAtOnce, type QuickJob } from './at-once-statements.js';
 import { isTraced } from './recording.js';

@@ -1,0 +1,44 @@
+import type { Script } from './script.js';
+import type { Kind, Scope, ScopeOptions, Sequence } from './store.js';
+import type { ValueFiles } from './value-files.js';
+
+/** Watches over a structure that may have been moved into another database, for the scope of it that is there. */
+export interface Guard {
+  /**
+   * Throws where it has been. Called in each transaction when it has its lock, also in one that only reads; and where a statement by itself has found nothing.
+   *
+   * @param writes - Whether something is to be changed.
+   */
+  check(writes: boolean): void;
+  /** Whether a statement needs it as well that finds something, or changes something, by itself. Without it, such a statement must find and change nothing where the structure was moved. */
+  readonly always: boolean;
+}
+
+/** Stores in directories below a store's own: each a whole one, with the options of that. */
+export interface InnerStores<K extends Kind> {
+  /** A structure in the store at `path`, which is opened, and made where it is missing, and closed with the outer one. */
+  scope(path: string, options: ScopeOptions): Scope<K>;
+  /** A connection of its own to the store at `path`, which is made where it is missing; without a path to the outer one. */
+  hold(options: ScopeOptions, path?: string): Held;
+  /** The names in a directory; none where there is none. */
+  list(path: string): string[];
+  /** Removes a directory with all that is in it. What the system does not let go stays. */
+  remove(path: string): void;
+  /** One sequence behind the other; with `compare`, in that order, if each is. `make` is called when the first item is asked for. */
+  joined<T>(make: () => readonly Sequence<K, T>[], compare?: (a: T, b: T) => number): Sequence<K, T>;
+}
+
+/** A connection that keeps all others from writing, for longer than one turn of the event loop: it has one transaction after the other, each open until it is ended. */
+export interface Held {
+  /** Waits for the write lock without blocking the event loop, until `wanted` throws. Whoever writes in this process meanwhile, blocking, gets `ERR_BUSY` at once. */
+  begin(wanted: () => void): Promise<void>;
+  /** Files of values beside its database. Those that are adopted go again with what is not committed. */
+  readonly files: ValueFiles;
+  /** Runs a script to its end in the transaction that is open. */
+  drive<T>(script: (structure: number) => Script<T>): T;
+  end(commits: boolean): void;
+  /** Has all that was committed on the disk, whatever the durability. */
+  settle(): void;
+  /** Undoes what was not committed. */
+  close(): void;
+}

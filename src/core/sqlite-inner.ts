@@ -1,0 +1,160 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { translated, driverCode } from './errors.js';
+import { syncDirectory } from './files.js';
+import type { Held, InnerStores } from './inner.js';
+import type { Script } from './script.js';
+import type { EmbeddedEngine } from './sqlite.js';
+import type { Scope, ScopeOptions } from './store.js';
+import type { ValueFiles } from './value-files.js';
+
+/** The stores inside an embedded one, opened at first use. */
+export class Inner implements InnerStores<'embedded'> {
+  readonly #outer: EmbeddedEngine;
+  readonly #directory: string;
+  readonly #open: (path: string) => EmbeddedEngine;
+  readonly #engines = new Map<string, EmbeddedEngine>();
+
+  constructor(outer: EmbeddedEngine, directory: string, open: (path: string) => EmbeddedEngine) {
+    this.#outer = outer;
+    this.#directory = directory;
+    this.#open = open;
+  }
+
+  scope(path: string, options: ScopeOptions): Scope<'embedded'> {
+    this.#outer.check(true);
+    let engine = this.#engines.get(path);
+    if (engine === undefined) {
+      engine = this.#open(path);
+      this.#engines.set(path, engine);
+    }
+    return engine.scope(options);
+  }
+
+  hold(options: ScopeOptions, path?: string): Held {
+    this.#outer.check(false);
+    const known = path === undefined ? this.#outer : this.#engines.get(path);
+    const parents = path === undefined ? [] : parentsOf(path).map((parent) => join(this.#directory, parent));
+    return new HeldStore(this.#outer, this.#open(path ?? ''), known, options, parents);
+  }
+
+  list(path: string): string[] {
+    const directory = join(this.#directory, path);
+    try {
+      return readdirSync(directory);
+    } catch (error) {
+      if (driverCode(error) === 'ENOENT') return [];
+      throw translated(error, directory);
+    }
+  }
+
+  remove(path: string): void {
+    try {
+      rmSync(join(this.#directory, path), { recursive: true, force: true });
+    } catch {
+      // Others have files of it open, and the system is Windows; or they remove it as well.
+    }
+  }
+
+  *joined<T>(
+    make: () => readonly IterableIterator<T>[],
+    compare?: (a: T, b: T) => number,
+  ): IterableIterator<T> {
+    if (compare === undefined) for (const sequence of make()) yield* sequence;
+    else yield* merged(make(), compare);
+  }
+
+  close(): void {
+    for (const engine of this.#engines.values()) engine.close();
+    this.#engines.clear();
+  }
+}
+
+function* merged<T>(
+  sequences: readonly IterableIterator<T>[],
+  compare: (a: T, b: T) => number,
+): IterableIterator<T> {
+  const heads = sequences.flatMap((sequence) => headOf(sequence));
+  while (heads.length > 0) {
+    const [first, ...others] = heads;
+    if (first === undefined) return;
+    const least = others.reduce((a, b) => (compare(b.value, a.value) < 0 ? b : a), first);
+    yield least.value;
+    heads.splice(heads.indexOf(least), 1, ...headOf(least.sequence));
+  }
+}
+
+/** The next item of a sequence, if there is one. */
+function headOf<T>(
+  sequence: IterableIterator<T>,
+): { readonly value: T; readonly sequence: IterableIterator<T> }[] {
+  const next = sequence.next();
+  return next.done === true ? [] : [{ value: next.value, sequence }];
+}
+
+function parentsOf(path: string): string[] {
+  const parent = dirname(path);
+  return parent === path ? [] : [parent, ...parentsOf(parent)];
+}
+
+class HeldStore implements Held {
+  readonly #outer: EmbeddedEngine;
+  readonly #engine: EmbeddedEngine;
+  readonly #known: EmbeddedEngine | undefined;
+  readonly #options: ScopeOptions;
+  readonly #parents: readonly string[];
+
+  /**
+   * @param known - What others in this process use for the same store.
+   * @param parents - The directories that its own is in.
+   */
+  constructor(
+    outer: EmbeddedEngine,
+    engine: EmbeddedEngine,
+    known: EmbeddedEngine | undefined,
+    options: ScopeOptions,
+    parents: readonly string[],
+  ) {
+    this.#outer = outer;
+    this.#engine = engine;
+    this.#known = known;
+    this.#options = options;
+    this.#parents = parents;
+  }
+
+  get files(): ValueFiles {
+    return this.#engine.files;
+  }
+
+  async begin(wanted: () => void): Promise<void> {
+    await this.#engine.transactions.hold(() => {
+      this.#outer.check(false);
+      wanted();
+    });
+    if (this.#known !== undefined) this.#known.held = true;
+  }
+
+  drive<T>(script: (structure: number) => Script<T>): T {
+    return this.#engine.drive(script(this.#engine.ensure(this.#engine.refOf(this.#options))));
+  }
+
+  end(commits: boolean): void {
+    if (this.#known !== undefined) this.#known.held = false;
+    if (commits) this.#engine.files.settle();
+    this.#engine.transactions.end(commits);
+    if (!commits) this.#engine.files.disown();
+  }
+
+  settle(): void {
+    this.#engine.settle();
+    for (const parent of this.#parents) syncDirectory(parent);
+  }
+
+  close(): void {
+    try {
+      if (this.#engine.transactions.open) this.end(false);
+    } finally {
+      this.#engine.close();
+    }
+  }
+}
