@@ -72,10 +72,13 @@ forEachEngine((engine) => {
     const { expiresAt } = (await cache.entry('long')) ?? {};
     expect(Math.abs(Number(expiresAt) - Date.now() - 3_600_000)).toBeLessThan(60_000);
     expect((await cache.entry('ever'))?.expiresAt).toBeUndefined();
+    await cache.set('short', 1, { ttl: 1 });
+    await pause(20);
     // Unless it was removed by itself by now.
     expect(await cache.expire()).toBeLessThanOrEqual(1);
     expect(await cache.size).toBe(2);
-    expect(await cache.stats()).toMatchObject({ expirations: 1, evictions: 0 });
+    expect(await cache.stats()).toMatchObject({ evictions: 0 });
+    expect((await cache.stats()).expirations).toBeGreaterThanOrEqual(1);
   });
 
   test('touch gives an entry another time', async () => {
