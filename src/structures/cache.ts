@@ -124,28 +124,12 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
    * @throws `TypeError` when the value is no number, `RangeError` when a number can't hold the sum; what {@link set} throws.
    */
   increment(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.#change(
-      this.#numbers,
-      () => {
-        finiteNumber('by', by);
-        const initial = options?.initial ?? 0;
-        finiteNumber('initial', initial);
-        return {
-          column: this.#scripts.key(key),
-          keeping: resolveSet(options, this.#ttl, ['initial']),
-          initial,
-        };
-      },
-      ({ initial }) =>
-        (current) =>
-          increased(current, by, initial),
-      (value = 0) => value,
-    );
+    return this.#increase(key, by, 1, options);
   }
 
   /** Subtracts `by` from a number: see {@link increment}. */
   decrement(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.increment(key, -by, options);
+    return this.#increase(key, by, -1, options);
   }
 
   /**
@@ -218,6 +202,26 @@ class CacheOf<S extends Kind, V, K extends Key> extends CacheReading<S, V, K> {
       },
       fn,
       options,
+    );
+  }
+
+  #increase(key: K, by: number, sign: 1 | -1, options: IncrementOptions | undefined): Result<S, number> {
+    return this.#change(
+      this.#numbers,
+      () => {
+        finiteNumber('by', by);
+        const initial = options?.initial ?? 0;
+        finiteNumber('initial', initial);
+        return {
+          column: this.#scripts.key(key),
+          keeping: resolveSet(options, this.#ttl, ['initial']),
+          initial,
+        };
+      },
+      ({ initial }) =>
+        (current) =>
+          increased(current, sign * by, initial),
+      (value = 0) => value,
     );
   }
 
