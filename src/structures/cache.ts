@@ -203,7 +203,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /** Subtracts `by` from a number: see {@link increment}. */
   decrement(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.increment(key, -by, options);
+    return this.#shards.at(key, (shard) => shard.decrement(key, by, options));
   }
 
   /**

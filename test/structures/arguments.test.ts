@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Deque, Index, type AsyncDeque, type AsyncIndex } from '../../src/index.js';
+import { Cache, Deque, Index, type AsyncCache, type AsyncDeque, type AsyncIndex } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import { collect, refused } from './helpers.js';
 
@@ -41,6 +41,34 @@ forEachEngine((engine) => {
         key[0] = 'b';
         expect(await result).toEqual(expected);
         expect(await index.get(['b', 1])).toBe(2);
+      },
+    );
+
+    const cached: [string, (cache: AsyncCache<number, Tuple>, key: Tuple) => Promise<unknown>, unknown][] = [
+      ['get', (cache, key) => cache.get(key), 1],
+      ['has', (cache, key) => cache.has(key), true],
+      ['getMany', (cache, key) => cache.getMany([key]), [1]],
+      ['set', (cache, key) => cache.set(key, 5), undefined],
+      ['add', (cache, key) => cache.add(key, 5), false],
+      ['touch', (cache, key) => cache.touch(key, '1h'), true],
+      ['increment', (cache, key) => cache.increment(key), 2],
+      ['update', (cache, key) => cache.update(key, (n = 0) => n + 10), 11],
+      ['pop', (cache, key) => cache.pop(key), 1],
+      ['delete', (cache, key) => cache.delete(key), true],
+      ['deleteMany', (cache, key) => cache.deleteMany([key]), 1],
+      ['getOrSet', (cache, key) => cache.getOrSet(key, () => 7), 1],
+    ];
+
+    test.each(cached)(
+      'is what it was at the call, whatever becomes of it after: Cache.%s',
+      async (_, call, expected) => {
+        const cache = new Cache<number, Tuple>(await engine.open(), 'cached');
+        await cache.setMany([[['a', 1], 1], [['b', 1], 2]]); // prettier-ignore
+        const key: Tuple = ['a', 1];
+        const result = call(cache, key);
+        key[0] = 'b';
+        expect(await result).toEqual(expected);
+        expect(await cache.entry(['b', 1])).toMatchObject({ value: 2, expiresAt: undefined });
       },
     );
 

@@ -404,6 +404,7 @@ forEachEngine((engine) => {
       () => cache.stats({ rest: true } as never),
       () => cache.update('a', 1 as never),
       () => cache.increment('a', Number.NaN),
+      () => cache.decrement('a', '2' as never),
     ])
       await refused(store, call, expect.any(Error));
     expect(() => cache.keys({ tag: 'a', prefix: 'b' })).toThrow(TypeError);

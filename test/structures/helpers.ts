@@ -57,6 +57,20 @@ export async function rolledBack(store: AsyncStore, body: () => Steps<unknown>):
   ).rejects.toThrow(Rollback);
 }
 
+/** Runs `body` in a savepoint that is rolled back, inside a transaction that is not. */
+export async function rolledBackWithin(store: AsyncStore, body: () => Steps<unknown>): Promise<void> {
+  await transact(store, function* () {
+    try {
+      yield transact(store, function* () {
+        yield* body();
+        throw new Rollback();
+      });
+    } catch (error) {
+      if (!(error instanceof Rollback)) throw error;
+    }
+  });
+}
+
 /** All of a sequence: at once on an embedded store, also inside a transaction; a promise on a server. */
 export function collect<T>(sequence: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
   if (Symbol.iterator in sequence) return [...sequence] as unknown as Promise<T[]>;

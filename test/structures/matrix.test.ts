@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Deque, Index, type AsyncStore } from '../../src/index.js';
+import { Deque, Index } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import {
   indexReads,
   indexWrites,
   dequeReads,
   dequeWrites,
+  each,
   waits,
   type AnyDeque,
   type AnyIndex,
@@ -16,37 +17,12 @@ import {
   rawConnection,
   refused,
   rolledBack,
+  rolledBackWithin,
   Rollback,
   settled,
   transact,
   withCode,
-  type Steps,
 } from './helpers.js';
-
-/** Does the same for each of many calls; a failure names the call. */
-async function each<T>(calls: Record<string, T>, body: (call: T) => Promise<void>): Promise<void> {
-  for (const [name, call] of Object.entries(calls)) {
-    try {
-      await body(call);
-    } catch (error) {
-      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-}
-
-/** Runs `body` in a savepoint that is rolled back, inside a transaction that is not. */
-async function rolledBackWithin(store: AsyncStore, body: () => Steps<unknown>): Promise<void> {
-  await transact(store, function* () {
-    try {
-      yield transact(store, function* () {
-        yield* body();
-        throw new Rollback();
-      });
-    } catch (error) {
-      if (!(error instanceof Rollback)) throw error;
-    }
-  });
-}
 
 forEachEngine((engine) => {
   const filled = async () => {

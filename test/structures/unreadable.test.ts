@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Deque, Index, type AsyncDeque, type AsyncStore } from '../../src/index.js';
+import { Cache, Deque, Index, type AsyncDeque, type AsyncStore } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
 import {
   checkTables,
@@ -63,6 +63,28 @@ forEachEngine((engine) => {
       expect(await deque.size).toBe(4);
       expect(await deque.at(-1)).toEqual({ n: 3 });
       await refused(store, () => deque.first(), corrupt);
+      await checkTables(raw, store);
+    });
+
+    test('stays in a cache, until another value takes its place', async () => {
+      const { store, raw } = await opened();
+      const cache = new Cache<object>(store, 'cached');
+      await cache.set('a', { n: 0 });
+      await garble(store, raw, 'cached_entries', 'min');
+      for (const call of [
+        () => cache.get('a'),
+        () => cache.getMany(['a']),
+        () => cache.entry('a'),
+        () => cache.pop('a'),
+        () => cache.increment('a'),
+        () => cache.update('a', () => ({ n: 1 })),
+      ]) {
+        await refused(store, call, corrupt);
+        expect(await cache.has('a')).toBe(true);
+      }
+      await expect(cache.getOrSet('a', () => ({ n: 1 }))).rejects.toThrow(corrupt);
+      await cache.set('a', { n: 1 });
+      expect(await cache.get('a')).toEqual({ n: 1 });
       await checkTables(raw, store);
     });
 

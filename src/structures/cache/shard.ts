@@ -215,29 +215,12 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#scope.write(columns, (structure, all) => this.#scripts.delete(structure, all));
   }
 
-  increment(key: Key, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.#change(
-      this.#numbers,
-      () => {
-        finiteNumber('by', by);
-        const initial = options?.initial ?? 0;
-        finiteNumber('initial', initial);
-        return {
-          column: this.#scripts.key(key),
-          keeping: resolveSet(options, this.#ttl, ['initial']),
-          initial,
-        };
-      },
-      ({ initial }) =>
-        (current) =>
-          increased(current, by, initial),
-      (value = 0) => value,
-    );
+  increment(key: Key, by: number, options?: IncrementOptions): Result<S, number> {
+    return this.#increase(key, by, 1, options);
   }
 
-  /** Stores what was worked out. */
-  keep(column: KeyColumn, value: V, producing: Producing, took: number): Result<S, V> {
-    return this.#flights.keep(column, value, producing, took);
+  decrement(key: Key, by: number, options?: IncrementOptions): Result<S, number> {
+    return this.#increase(key, by, -1, options);
   }
 
   update(
@@ -275,6 +258,26 @@ export class Shard<S extends Kind, V, K extends Key> {
 
   renewNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
     return this.#flights.renewNow(key, produce, options);
+  }
+
+  #increase(key: Key, by: number, sign: 1 | -1, options: IncrementOptions | undefined): Result<S, number> {
+    return this.#change(
+      this.#numbers,
+      () => {
+        finiteNumber('by', by);
+        const initial = options?.initial ?? 0;
+        finiteNumber('initial', initial);
+        return {
+          column: this.#scripts.key(key),
+          keeping: resolveSet(options, this.#ttl, ['initial']),
+          initial,
+        };
+      },
+      ({ initial }) =>
+        (current) =>
+          increased(current, sign * by, initial),
+      (value = 0) => value,
+    );
   }
 
   #fill<T>(read: (row: FillRow) => T): Result<S, T> {

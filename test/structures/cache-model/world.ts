@@ -329,10 +329,13 @@ export class World {
   }
 
   async #flush(handles: readonly Handle[]): Promise<void> {
+    let counts;
     for (const { cache, memory } of handles) {
       this.#model.flush(memory);
-      expect(await cache.stats(), 'stats').toEqual(this.#model.counts);
+      counts = await cache.stats();
     }
+    // Not before all is written: timers may have written some of it.
+    expect(counts, 'stats').toEqual(this.#model.counts);
   }
 
   /** A value is worked out. While that goes on, timers may fire: nothing is left to them. */
