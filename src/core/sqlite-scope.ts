@@ -39,12 +39,14 @@ export class EmbeddedScope implements Scope<'embedded'> {
   readonly #engine: EmbeddedEngine;
   readonly #ref: StructureRef;
   readonly #guard: Guard | undefined;
+  readonly #ready: ScopeOptions['ready'];
   #setup: ScopeOptions['setup'];
 
-  constructor(engine: EmbeddedEngine, ref: StructureRef, { setup, guard }: Partial<ScopeOptions>) {
+  constructor(engine: EmbeddedEngine, ref: StructureRef, { setup, ready, guard }: Partial<ScopeOptions>) {
     this.#engine = engine;
     this.#ref = ref;
     this.#guard = guard;
+    this.#ready = ready;
     this.#setup = engine.readonly ? undefined : setup;
   }
 
@@ -337,7 +339,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   /** The structure's number, set up; 0 as long as it has none. */
   #find(): number {
-    if (this.#setup !== undefined) this.#transact(() => this.#ensure());
+    if (this.#setup !== undefined && !this.#isReady()) this.#transact(() => this.#ensure());
     return this.#engine.find(this.#ref);
   }
 
@@ -347,10 +349,23 @@ export class EmbeddedScope implements Scope<'embedded'> {
     const setup = this.#setup;
     if (setup !== undefined) {
       this.#engine.drive(setup(structure));
-      this.#setup = undefined;
-      this.#engine.transactions.afterRollback(() => (this.#setup = setup));
+      this.#isSetUp();
     }
     return structure;
+  }
+
+  #isReady(): boolean {
+    const structure = this.#ready === undefined ? 0 : this.#engine.find(this.#ref);
+    if (structure === 0 || this.#ready === undefined) return false;
+    const ready = this.#engine.drive(this.#ready(structure));
+    if (ready) this.#isSetUp();
+    return ready;
+  }
+
+  #isSetUp(): void {
+    const setup = this.#setup;
+    this.#setup = undefined;
+    this.#engine.transactions.afterRollback(() => (this.#setup = setup));
   }
 
   #waitable(): Waitable {
