@@ -11,7 +11,7 @@ const store = open(directory, { busyTimeout: '60s' });
 const cache = new Cache(store, 'c');
 
 let stopped = false;
-process.on('message', () => (stopped = true));
+process.once('message', () => (stopped = true));
 
 /** Notes each value that was acknowledged, and that what was acknowledged before can be read. */
 async function write() {
@@ -38,4 +38,3 @@ async function reshard() {
 
 await (work === 'write' ? write() : reshard());
 store.close();
-process.disconnect();
