@@ -25,6 +25,7 @@ export type {
   IncrementOptions,
   SetOptions,
 } from './structures/cache/options.js';
+export type { ReshardOptions } from './structures/cache/resharding.js';
 export type { Memoized, MemoizeOptions } from './structures/cache/memoize.js';
 export type { Produce } from './structures/cache/flights.js';
 export type { CacheEntry } from './structures/cache/scripts.js';
