@@ -34,6 +34,7 @@ export type {
   Memoized,
   MemoizeOptions,
 } from './structures/cache/memoize.js';
+export type { ReshardOptions } from './structures/cache/resharding.js';
 export type { Produce } from './structures/cache/flights.js';
 export type { CacheEntry } from './structures/cache/scripts.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';

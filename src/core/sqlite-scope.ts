@@ -4,10 +4,9 @@ import type { Gathering } from './gatherer.js';
 import type { WaitOptions } from './options.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
+import { pagesOf } from './sqlite-pages.js';
 import type { Row, Statement, Value } from './statement.js';
 import {
-  firstPage,
-  largestPage,
   nothing,
   type Observation,
   type Page,
@@ -25,11 +24,8 @@ import {
   waitForTurn,
   type Waitable,
 } from './waiting.js';
-import { missingOf, rereading, type ValueFiles } from './value-files.js';
+import { rereading, type ValueFiles } from './value-files.js';
 import { watchChanges } from './watching.js';
-
-/** How long what was read ahead is taken for fresh without asking whether others wrote, in milliseconds: asking costs as much as ten items. */
-const freshness = 0.02;
 
 /** How often whoever is first in line asks whether those who hold live, in milliseconds. To ask takes 50 µs. */
 const probing = 10;
@@ -40,12 +36,14 @@ export class EmbeddedScope implements Scope<'embedded'> {
   readonly #engine: EmbeddedEngine;
   readonly #ref: StructureRef;
   readonly #guard: Guard | undefined;
+  readonly #ready: ScopeOptions['ready'];
   #setup: ScopeOptions['setup'];
 
-  constructor(engine: EmbeddedEngine, ref: StructureRef, { setup, guard }: Partial<ScopeOptions>) {
+  constructor(engine: EmbeddedEngine, ref: StructureRef, { setup, ready, guard }: Partial<ScopeOptions>) {
     this.#engine = engine;
     this.#ref = ref;
     this.#guard = guard;
+    this.#ready = ready;
     this.#setup = engine.readonly ? undefined : setup;
   }
 
@@ -189,40 +187,11 @@ export class EmbeddedScope implements Scope<'embedded'> {
     read: (row: R) => T,
     most = Infinity,
   ): IterableIterator<T> {
-    let cursor: C | undefined;
-    let limit = firstPage;
-    let missing: unknown;
-    for (let left = most; left > 0;) {
-      const version = this.#engine.dataVersion();
-      const { writes } = this.#engine;
+    const structure = (): number => {
       this.#guard?.check(false);
-      // A page is one statement, which needs no transaction.
-      const page = this.#engine.drive(next(this.#find(), cursor, Math.min(limit, left)));
-      if (page.length === 0) return;
-      let checked = performance.now();
-      let fresh = true;
-      for (const [at, row] of page) {
-        // What was deleted meanwhile, here or by another process, must not be yielded any more.
-        if (performance.now() - checked > freshness) {
-          fresh = this.#engine.dataVersion() === version;
-          checked = performance.now();
-        }
-        if (this.#engine.writes !== writes) fresh = false;
-        if (!fresh) break;
-        let item: T;
-        try {
-          item = read(row);
-        } catch (error) {
-          missing = missingOf(error, missing);
-          fresh = false;
-          break;
-        }
-        cursor = at;
-        left--;
-        yield item;
-      }
-      limit = fresh ? Math.min(limit * 2, largestPage) : firstPage;
-    }
+      return this.#find();
+    };
+    yield* pagesOf(this.#engine, structure, next, read, most);
   }
 
   tryTurn<T>(prepare: () => Turn<T>, what: string): T | undefined {
@@ -356,7 +325,7 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   /** The structure's number, set up; 0 as long as it has none. */
   #find(): number {
-    if (this.#setup !== undefined) this.#transact(() => this.#ensure());
+    if (this.#setup !== undefined && !this.#isReady()) this.#transact(() => this.#ensure());
     return this.#engine.find(this.#ref);
   }
 
@@ -366,10 +335,23 @@ export class EmbeddedScope implements Scope<'embedded'> {
     const setup = this.#setup;
     if (setup !== undefined) {
       this.#engine.drive(setup(structure));
-      this.#setup = undefined;
-      this.#engine.transactions.afterRollback(() => (this.#setup = setup));
+      this.#isSetUp();
     }
     return structure;
+  }
+
+  #isReady(): boolean {
+    const structure = this.#ready === undefined ? 0 : this.#engine.find(this.#ref);
+    if (structure === 0 || this.#ready === undefined) return false;
+    const ready = this.#engine.drive(this.#ready(structure));
+    if (ready) this.#isSetUp();
+    return ready;
+  }
+
+  #isSetUp(): void {
+    const setup = this.#setup;
+    this.#setup = undefined;
+    this.#engine.transactions.afterRollback(() => (this.#setup = setup));
   }
 
   #waitable(): Waitable {

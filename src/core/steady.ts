@@ -1,4 +1,4 @@
-import { run, type Script } from './script.js';
+import { get, run, type Script } from './script.js';
 import { Statement } from './statement.js';
 
 /**
@@ -12,6 +12,7 @@ export const steady = '(monotonic() + (SELECT ahead FROM clocks))';
 const now = 'CASE WHEN boot IS NULL OR wall() > wall THEN steady + wall() - wall ELSE steady END';
 
 const sql = {
+  wound: new Statement<[], [wound: number | null]>('SELECT boot = boot() FROM clocks'),
   /** After a boot: goes on where it was last seen, and adds what has passed since by the wall clock. The first time it begins as that. */
   wind: new Statement<[]>(
     `UPDATE clocks SET boot = boot(), wall = wall(), steady = ${now}, ahead = ${now} - monotonic()
@@ -29,6 +30,11 @@ const notedEvery = 10_000;
 /** Makes the clock right for this boot. */
 export function* windClock(): Script<void> {
   yield* run(sql.wind);
+}
+
+/** Whether {@link windClock} has nothing to do. */
+export function* isWound(): Script<boolean> {
+  return (yield* get(sql.wound))?.[0] === 1;
 }
 
 /** Notes from time to time where the clock is; to be called by what writes anyway. */

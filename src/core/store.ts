@@ -214,9 +214,7 @@ export interface Scope<K extends Kind> {
     params: (structure: number) => P,
     read: (row: R) => T,
   ): Promise<T | undefined>;
-  /**
-   * Asks one statement that writes for its rows, as a transaction of its own; `undefined` where it has none. Only a server has such statements: embedded, it is not asked.
-   */
+  /** Asks one statement that writes for its rows, as a transaction of its own; `undefined` where it has none. Only a server has such statements: embedded, it is not asked. */
   directly<P extends readonly Value[], R extends Row>(
     statement: Statement<P, R>,
     params: (structure: number, owner: number) => P,
@@ -335,6 +333,8 @@ export interface ScopeOptions {
   readonly places?: boolean;
   /** Runs once, in a transaction before the first call, unless the store is read-only: stores what belongs to the data. */
   readonly setup?: ((structure: number) => Script<void>) | undefined;
+  /** Embedded only: tells, and only reads, whether there is nothing to set up. Without it, each first call waits for the write lock. */
+  readonly ready?: ((structure: number) => Script<boolean>) | undefined;
   readonly guard?: Guard | undefined;
 }
 

@@ -79,7 +79,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.has(key));
   }
 
-  /** The values of `keys`, in their order, from one state of the store; `undefined` where there is none. */
+  /** The values of `keys`, in their order, from one state of the store (of a cache with shards: of each shard); `undefined` where there is none. */
   getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
     return this.#shards.getMany(keys);
   }
@@ -122,7 +122,9 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * Iterates over the keys of what has not expired, in the order of insertion. Others, and the loop itself, may write meanwhile: what is deleted ahead is not yielded, what is added
    * behind is, and nothing is yielded twice, unless it is deleted and set again. Reads in batches. It does not count as reading the entries.
    *
-   * @throws `TypeError` when both a tag and a prefix are given.
+   * Of a cache with shards: one shard after the other, each in the order of insertion; keys with a prefix in the order of keys all the same.
+   *
+   * @throws `TypeError` when both a tag and a prefix are given; {@link HoldfastError} `ERR_SHARDS`, while iterating, when the cache was given another number of shards meanwhile.
    */
   keys(options?: CacheKeysOptions): Sequence<S, StoredKey<K>> {
     return this.#shards.keys(resolveKeys(options));
@@ -160,7 +162,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.set(key, value, options));
   }
 
-  /** Stores many entries, all or none, like {@link set}. */
+  /** Stores many entries, all or none (of a cache with shards: of those in one shard), like {@link set}. */
   setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Result<S, void> {
     return this.#shards.setMany(entries, options);
   }
@@ -185,7 +187,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.delete(key));
   }
 
-  /** Deletes many entries, all or none; tells how many there were. */
+  /** Deletes many entries, all or none (of a cache with shards: of those in one shard); tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
     return this.#shards.deleteMany(keys);
   }
@@ -357,7 +359,7 @@ export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V,
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
  * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
- * `ERR_FULL`, `ERR_READONLY`; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
+ * `ERR_FULL`, `ERR_READONLY`, `ERR_SHARDS` when it has another number of shards than was given, `ERR_IN_TRANSACTION` when something is written to a cache with shards inside a transaction; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
  * `ERR_CONNECTION` it may have been.
  *
  * @example

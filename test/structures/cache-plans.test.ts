@@ -3,6 +3,8 @@ import { afterAll, expect, test } from 'vitest';
 import { migrations } from '../../src/core/schema.js';
 import type { Statement } from '../../src/core/statement.js';
 import { sql as flights } from '../../src/structures/cache/flight-statements.js';
+import { moving } from '../../src/structures/cache/moving-statements.js';
+import { sharding } from '../../src/structures/cache/sharding.js';
 import { lists, sql } from '../../src/structures/cache/statements.js';
 
 /** These go through all there is: entries, where the policy is another one; what is to be removed. */
@@ -12,6 +14,7 @@ const sorting = new Set(['tags']);
 
 const all: [string, Statement][] = [
   ...Object.entries(sql),
+  ...Object.entries({ sharding, ...moving }).map(([name, one]): [string, Statement] => [`move ${name}`, one]),
   ...Object.entries(flights).map(([name, one]): [string, Statement] => [`flight ${name}`, one]),
   ...Object.entries({ ...lists, ...lists.prefix }).flatMap(([name, both]): [string, Statement][] =>
     'forward' in both

@@ -9,14 +9,14 @@ import {
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { all, get, lock, run, undone, type Script } from '../../core/script.js';
-import { noteClock, windClock } from '../../core/steady.js';
+import { isWound, noteClock, windClock } from '../../core/steady.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
 import type { ValueFiles } from '../../core/value-files.js';
 import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
 import { defaultLimits, type Keeping, type StoredLimits, type Storing } from './options.js';
 import { checkShards } from './sharding.js';
-import { sql, type Eviction, type Upsert } from './statements.js';
+import { sql, type Eviction, type FillRow, type Upsert } from './statements.js';
 
 /** An entry to be stored, in its columns. */
 export interface EncodedEntry extends Keeping {
@@ -158,26 +158,23 @@ export class CacheScripts<K extends Key, V> {
     return [structure, structure, bytes, key, column, bytes, ttl, structure, file];
   }
 
+  /** What there is of {@link CacheScripts.setUp} by reading alone: `undefined` where something is to be changed. */
+  *isSetUp(structure: number, given: StoredLimits, shards: number | undefined): Script<Eviction | undefined> {
+    const row = yield* get(sql.fill, structure);
+    if (row !== undefined) checkShards(shards, row[5]);
+    return row !== undefined && isSame(row, limitsOf(row, given)) && (yield* isWound()) ? row[0] : undefined;
+  }
+
   /** Stores what belongs to the data, and makes the ranks anew if they are others. */
   *setUp(structure: number, given: StoredLimits, shards: number | undefined): Script<Eviction> {
     yield* windClock();
     yield* lock(structure);
     const row = yield* get(sql.fill, structure);
     if (row !== undefined) checkShards(shards, row[5]);
-    const [eviction, mostBytes, mostEntries] = row ?? [
-      defaultLimits.eviction,
-      defaultLimits.mostBytes,
-      defaultLimits.mostEntries,
-    ];
-    const next = [
-      given.eviction ?? eviction,
-      given.mostBytes ?? mostBytes,
-      given.mostEntries ?? mostEntries,
-    ] as const;
-    if (row !== undefined && next[0] === eviction && next[1] === mostBytes && next[2] === mostEntries)
-      return eviction;
+    const next = limitsOf(row, given);
+    if (row !== undefined && isSame(row, next)) return row[0];
     yield* run(sql.configure, structure, ...next, shards ?? 1);
-    if (row !== undefined && next[0] !== eviction) yield* run(sql.rerank, structure);
+    if (row !== undefined && next[0] !== row[0]) yield* run(sql.rerank, structure);
     return next[0];
   }
 
@@ -307,6 +304,21 @@ export class CacheScripts<K extends Key, V> {
     for (const entry of entries) while ((yield* this.put(structure, entry)) === undefined);
   }
 }
+
+type Limits = readonly [eviction: Eviction, mostBytes: number, mostEntries: number];
+
+/** What is given, else what is stored, else what holds where nothing is. */
+function limitsOf(row: FillRow | undefined, given: StoredLimits): Limits {
+  const { eviction, mostBytes, mostEntries } = defaultLimits;
+  const [storedEviction, storedBytes, storedEntries] = row ?? [eviction, mostBytes, mostEntries];
+  return [
+    given.eviction ?? storedEviction,
+    given.mostBytes ?? storedBytes,
+    given.mostEntries ?? storedEntries,
+  ];
+}
+
+const isSame = (row: FillRow, next: Limits): boolean => next.every((limit, i) => limit === row[i]);
 
 /** What a number becomes that is to be increased. */
 export function increased(current: unknown, by: number, initial: number): number {

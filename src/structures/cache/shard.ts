@@ -244,6 +244,10 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#flights.getOrSetNow(key, produce, options);
   }
 
+  keep(column: KeyColumn, value: V, producing: Producing, took: number): Result<S, V> {
+    return this.#flights.keep(column, value, producing, took);
+  }
+
   write(key: Key, source: ByteSource, options?: WriteOptions): Promise<void> {
     return this.#streams.write(key, source, options);
   }

@@ -8,11 +8,12 @@ import {
   type Kind,
   type Result,
   type Scope,
+  type ScopeOptions,
   type Sequence,
   type StoreOf,
 } from '../../core/store.js';
 import type { Elsewhere } from './flights.js';
-import type { ResolvedCache, ResolvedKeys, SetOptions } from './options.js';
+import type { ResolvedCache, ResolvedKeys, SetOptions, StoredLimits } from './options.js';
 import { reshard, type ReshardOptions } from './resharding.js';
 import { CacheScripts } from './scripts.js';
 import { Shard } from './shard.js';
@@ -30,7 +31,7 @@ import {
   unstored,
   type Layout,
 } from './sharding.js';
-import { sql, type FillRow } from './statements.js';
+import { sql, type Eviction, type FillRow } from './statements.js';
 
 /** A layout, with the shards of it that were used here. */
 interface Parts<S extends Kind, V, K extends Key> extends Layout {
@@ -53,8 +54,7 @@ export class Shards<S extends Kind, V, K extends Key> {
   constructor(store: StoreOf<S>, name: string, settings: ResolvedCache) {
     this.#name = name;
     this.#settings = settings;
-    const setup = (structure: number): Script<void> => this.#setUp(structure);
-    const scope = scopeOf(store, { kind: 'cache', name, setup });
+    const scope = scopeOf(store, { kind: 'cache', name, ...this.#setup() });
     this.#scope = scope;
     this.#scripts = new CacheScripts(scope, settings.storing);
     const guard: Guard = { always: false, check: () => this.#check(unstored) };
@@ -269,12 +269,33 @@ export class Shards<S extends Kind, V, K extends Key> {
     );
   }
 
-  #setUp = function* (this: Shards<S, V, K>, structure: number): Script<void> {
-    const { limits, shards } = this.#settings;
-    const isSharded = this.#scope.inner !== undefined;
-    this.#main.eviction = yield* this.#scripts.setUp(structure, limits, isSharded ? shards : undefined);
-    this.#spreads = isSharded && this.#settings.isForAll;
-  };
+  /** What belongs to the data of the whole cache. */
+  #setup(): Pick<ScopeOptions, 'setup' | 'ready'> {
+    return this.#setting(
+      (eviction) => {
+        this.#main.eviction = eviction;
+        this.#spreads = this.#scope.inner !== undefined && this.#settings.isForAll;
+      },
+      () => [this.#settings.limits, this.#scope.inner === undefined ? undefined : this.#settings.shards],
+    );
+  }
+
+  #setting(
+    known: (eviction: Eviction) => void,
+    given: () => readonly [limits: StoredLimits, shards: number | undefined],
+  ): Pick<ScopeOptions, 'setup' | 'ready'> {
+    const scripts = (): CacheScripts<Key, V> => this.#scripts;
+    return {
+      *setup(structure): Script<void> {
+        known(yield* scripts().setUp(structure, ...given()));
+      },
+      *ready(structure): Script<boolean> {
+        const eviction = yield* scripts().isSetUp(structure, ...given());
+        if (eviction !== undefined) known(eviction);
+        return eviction !== undefined;
+      },
+    };
+  }
 
   #partsOf(all: Parts<S, V, K>): readonly Shard<S, V, K>[] {
     return Array.from({ length: all.shards }, (_, i) => this.#part(all, i));
@@ -285,11 +306,6 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   #open(all: Layout, i: number): Shard<S, V, K> {
-    const scripts = this.#scripts;
-    const setup = function* (this: Shards<S, V, K>, structure: number): Script<void> {
-      const limits = partOf(this.#now(this.#limits()), all.shards);
-      shard.eviction = yield* scripts.setUp(structure, limits, undefined);
-    };
     const guard: Guard = {
       always: true,
       check: (writes) => {
@@ -306,7 +322,10 @@ export class Shards<S extends Kind, V, K extends Key> {
     const scope = inner.scope(pathOf(all, i), {
       kind: 'cache',
       name: this.#name,
-      setup: (structure) => setup.call(this, structure),
+      ...this.#setting(
+        (eviction) => (shard.eviction = eviction),
+        () => [partOf(this.#now(this.#limits()), all.shards), undefined],
+      ),
       guard,
     });
     const shard: Shard<S, V, K> = new Shard(scope, this.#settings, this.#elsewhere(all));
