@@ -1,10 +1,12 @@
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { resolveCheckOptions } from './checking.js';
 import { systemClock, type Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
 import { checkDirectory, checkFile, createDirectory, createPrivateFile, isMissing } from './files.js';
 import { boolean, functionOf, knownKeys, milliseconds, oneOf, shown, type Duration } from './options.js';
 import { applicationId, migrations, refuseNewer, schemaVersion } from './schema.js';
+import { EmbeddedCheck } from './sqlite-check.js';
 import { Connection, sqliteVersion } from './sqlite-connection.js';
 import { EmbeddedEngine } from './sqlite.js';
 import { register, type Store } from './store.js';
@@ -205,6 +207,11 @@ function embeddedStore(directory: string, engine: EmbeddedEngine): Store {
     directory,
     transaction: <T>(work: () => T extends PromiseLike<unknown> ? never : T) => engine.transaction<T>(work),
     structures: () => engine.structures(),
+    check: (options = {}) => {
+      const { repair } = resolveCheckOptions(options);
+      engine.checkOutside('check()', !repair);
+      return new EmbeddedCheck(engine, repair).run();
+    },
     close: () => {
       engine.close();
     },

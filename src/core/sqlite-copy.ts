@@ -1,0 +1,235 @@
+import { constants, statSync } from 'node:fs';
+import { copyFile, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { driverCode, HoldfastError, translated } from './errors.js';
+import { createDirectory, createPrivateFile } from './files.js';
+import { pause } from './timer.js';
+
+/** How far a copy has come. */
+export interface CopyProgress {
+  /** Bytes that are copied. */
+  readonly done: number;
+  /** Bytes to copy, as far as is known. */
+  readonly total: number;
+}
+
+/** How a copy is watched, and ended. */
+export interface CopyOptions {
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How many pages are copied in a turn of the event loop: a quarter of a megabyte, some 0.3 ms. */
+const pagesAtOnce = 64;
+/** How many files are asked for at once, and how many of them are copied side by side. */
+const filesAtOnce = 1_024;
+const filesTogether = 8;
+/** For how long it is tried to read a database that is busy: another process is mending it, say. Milliseconds. */
+const patience = 5_000;
+
+/** A value file of a snapshot. */
+type FileRow = [file: string];
+
+/** One state of a store's database, that others go on writing to. */
+export class Snapshot {
+  readonly #db: Database.Database;
+  readonly #path: string;
+
+  private constructor(db: Database.Database, path: string) {
+    this.#db = db;
+    this.#path = path;
+  }
+
+  /** @throws {@link HoldfastError} */
+  static async of(directory: string): Promise<Snapshot> {
+    const path = join(directory, 'holdfast.db');
+    for (const start = performance.now(); ; ) {
+      let db: Database.Database | undefined;
+      try {
+        db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
+        // With a read the transaction has begun. As long as it is open, what others write neither shows nor makes a backup begin anew.
+        db.exec('BEGIN; SELECT 1 FROM sqlite_schema');
+        return new Snapshot(db, path);
+      } catch (error) {
+        db?.close();
+        const isBusy = driverCode(error)?.startsWith('SQLITE_BUSY');
+        if (!isBusy || performance.now() - start > patience) throw translated(error, path);
+        await pause(2);
+      }
+    }
+  }
+
+  /** Bytes of the database. */
+  get size(): number {
+    return Number(this.value('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'));
+  }
+
+  value(sql: string): unknown {
+    try {
+      return this.#db.prepare(sql).pluck().get();
+    } catch (error) {
+      throw translated(error, this.#path);
+    }
+  }
+
+  all<R extends unknown[]>(sql: string, ...params: unknown[]): R[] {
+    try {
+      return this.#db.prepare<unknown[], R>(sql).raw().all(...params);
+    } catch (error) {
+      throw translated(error, this.#path);
+    }
+  }
+
+  /** The names of its value files, some at a time. */
+  *files(): Generator<string[]> {
+    let after = '';
+    for (;;) {
+      const rows = this.all<FileRow>(
+        'SELECT file FROM cached_entries WHERE file > ? ORDER BY file LIMIT ?',
+        after,
+        filesAtOnce,
+      );
+      if (rows.length === 0) return;
+      yield rows.map(([file]) => file);
+      after = rows.at(-1)?.[0] ?? '';
+    }
+  }
+
+  /** Copies the database into a file that is empty. What `step` throws ends it. */
+  async copyTo(path: string, step: (copied: number) => void): Promise<void> {
+    const pageSize = Number(this.value('SELECT page_size FROM pragma_page_size'));
+    let copied = 0;
+    await this.#db.backup(path, {
+      progress: ({ totalPages, remainingPages }) => {
+        const pages = totalPages - remainingPages;
+        step((pages - copied) * pageSize);
+        copied = pages;
+        return pagesAtOnce;
+      },
+    });
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** A copy of a store in a directory of its own. */
+export class StoreCopy {
+  readonly #options: CopyOptions;
+  #done = 0;
+  #total = 0;
+
+  constructor(options: CopyOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Copies the store in `from`, as it is at one moment, to the directory `to`, which is made. All of it is on the disk then. */
+  async copy(from: string, to: string): Promise<void> {
+    const snapshot = await Snapshot.of(from);
+    try {
+      this.#total += snapshot.size;
+      createDirectory(to);
+      const missing = await this.copyFiles(snapshot, join(from, 'values'), join(to, 'values'));
+      const path = join(to, 'holdfast.db');
+      createPrivateFile(path);
+      try {
+        await snapshot.copyTo(path, (bytes) => this.#step(bytes));
+        finish(path, missing);
+      } catch (error) {
+        throw translated(error, path);
+      }
+      await syncDirectory(to);
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  /** Copies value files; gives back those that are not there any more: their entries were removed meanwhile. */
+  async copyFiles(snapshot: Snapshot, from: string, to: string): Promise<string[]> {
+    const missing: string[] = [];
+    const folders = new Set<string>();
+    for (const files of snapshot.files()) {
+      const left = files.values();
+      const work = async (): Promise<void> => {
+        for (const file of left) {
+          const [folder = ''] = file.split('/');
+          folders.add(folder);
+          createDirectory(join(to, folder));
+          const size = await copyWhole(join(from, file), join(to, file));
+          if (size === undefined) missing.push(file);
+          this.#total += size ?? 0;
+          this.#step(size ?? 0);
+        }
+      };
+      await Promise.all(Array.from({ length: filesTogether }, work));
+    }
+    for (const folder of folders) await syncDirectory(join(to, folder));
+    if (folders.size > 0) await syncDirectory(to);
+    return missing;
+  }
+
+  #step(bytes: number): void {
+    this.#options.signal?.throwIfAborted();
+    this.#done += bytes;
+    this.#options.onProgress?.({ done: this.#done, total: this.#total });
+  }
+}
+
+/**
+ * Nobody is in a copy: what stores held and waited for, who are not there, is void. One file is all of it then: no log, which could not be read where
+ * nothing may be written.
+ */
+function finish(path: string, missing: readonly string[]): void {
+  const db = new Database(path, { fileMustExist: true });
+  try {
+    db.pragma('journal_mode = DELETE');
+    const remove = db.prepare('DELETE FROM cached_entries WHERE file = ?');
+    db.transaction(() => {
+      for (const file of missing) remove.run(file);
+      db.exec('DELETE FROM owners; DELETE FROM value_trash');
+    })();
+  } finally {
+    db.close();
+  }
+}
+
+/** Copies a file, onto the disk; tells its size, or `undefined` where there is none. Not a link: what damages one must not damage the other. */
+async function copyWhole(from: string, to: string): Promise<number | undefined> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    const file = await open(to, 'r+');
+    try {
+      await file.sync();
+      return (await file.stat()).size;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT' && isGone(from)) return undefined;
+    throw translated(error, to);
+  }
+}
+
+function isGone(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) === undefined;
+}
+
+/** Else names may be lost with the power. Windows can't, and need not. */
+export async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  try {
+    const directory = await open(path, 'r');
+    await directory.sync().finally(() => directory.close());
+  } catch (error) {
+    throw translated(error, path);
+  }
+}
+
+/** @throws {@link HoldfastError} `ERR_CORRUPT` where the database in a directory is damaged. */
+export function refuseDamaged(lines: readonly unknown[][], path: string): void {
+  const [first] = lines;
+  if (lines.length === 1 && first?.[0] === 'ok') return;
+  throw new HoldfastError('ERR_CORRUPT', `${path}: the database is damaged (${String(first?.[0])})`);
+}
