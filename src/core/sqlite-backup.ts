@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { driverCode, HoldfastError, translated } from './errors.js';
 import { createDirectory, isMissing } from './files.js';
@@ -72,6 +72,7 @@ function refuseOccupied(to: string): void {
 }
 
 const occupied = (to: string): HoldfastError =>
-  new HoldfastError('ERR_EXISTS', `${to}: something is there already; choose a directory that is empty, or not there`);
-
-export { join, rmSync };
+  new HoldfastError(
+    'ERR_EXISTS',
+    `${to}: something is there already; choose a directory that is empty, or not there`,
+  );

@@ -74,13 +74,18 @@ export class EmbeddedCheck {
       this.#orphans();
       this.#owners();
       this.#missingFiles();
-      this.#strayFiles();
-      this.#leftovers();
+      this.sweep();
       return { findings: this.#findings, ...this.#read(countAll) };
     } catch (error) {
       if (damage.length === 0 || !isCorrupt(error)) throw error;
       return { findings: this.#findings, structures: 0, entries: 0, files: 0 };
     }
+  }
+
+  /** The same for files that nobody needs alone. */
+  sweep(): void {
+    this.#strayFiles();
+    this.#leftovers();
   }
 
   #damage(): Finding[] {

@@ -1,8 +1,8 @@
 import { constants, statSync } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { driverCode, HoldfastError, translated } from './errors.js';
+import { driverCode, translated } from './errors.js';
 import { createDirectory, createPrivateFile } from './files.js';
 import { pause } from './timer.js';
 
@@ -28,9 +28,6 @@ const filesTogether = 8;
 /** For how long it is tried to read a database that is busy: another process is mending it, say. Milliseconds. */
 const patience = 5_000;
 
-/** A value file of a snapshot. */
-type FileRow = [file: string];
-
 /** One state of a store's database, that others go on writing to. */
 export class Snapshot {
   readonly #db: Database.Database;
@@ -44,7 +41,7 @@ export class Snapshot {
   /** @throws {@link HoldfastError} */
   static async of(directory: string): Promise<Snapshot> {
     const path = join(directory, 'holdfast.db');
-    for (const start = performance.now(); ; ) {
+    for (const start = performance.now(); ;) {
       let db: Database.Database | undefined;
       try {
         db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 });
@@ -73,27 +70,17 @@ export class Snapshot {
     }
   }
 
-  all<R extends unknown[]>(sql: string, ...params: unknown[]): R[] {
+  all(sql: string): unknown[][] {
     try {
-      return this.#db.prepare<unknown[], R>(sql).raw().all(...params);
+      return this.#db.prepare<[], unknown[]>(sql).raw().all();
     } catch (error) {
       throw translated(error, this.#path);
     }
   }
 
-  /** The names of its value files, some at a time. */
-  *files(): Generator<string[]> {
-    let after = '';
-    for (;;) {
-      const rows = this.all<FileRow>(
-        'SELECT file FROM cached_entries WHERE file > ? ORDER BY file LIMIT ?',
-        after,
-        filesAtOnce,
-      );
-      if (rows.length === 0) return;
-      yield rows.map(([file]) => file);
-      after = rows.at(-1)?.[0] ?? '';
-    }
+  /** The names of its value files. */
+  files(): AsyncGenerator<string> {
+    return filesOf('', async (sql) => this.all(sql));
   }
 
   /** Copies the database into a file that is empty. What `step` throws ends it. */
@@ -115,6 +102,23 @@ export class Snapshot {
   }
 }
 
+/** The names of a store's value files, which `all` is asked for. @param schema - With a dot behind it. */
+export async function* filesOf(
+  schema: string,
+  all: (sql: string) => Promise<unknown[][]>,
+): AsyncGenerator<string> {
+  for (let after = ''; ;) {
+    const rows = await all(
+      `SELECT file FROM ${schema}cached_entries WHERE file > ${quoted(after)} ORDER BY file LIMIT ${filesAtOnce}`,
+    );
+    if (rows.length === 0) return;
+    for (const [file] of rows) yield (after = String(file));
+  }
+}
+
+/** A text in SQL. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
 /** A copy of a store in a directory of its own. */
 export class StoreCopy {
   readonly #options: CopyOptions;
@@ -131,7 +135,7 @@ export class StoreCopy {
     try {
       this.#total += snapshot.size;
       createDirectory(to);
-      const missing = await this.copyFiles(snapshot, join(from, 'values'), join(to, 'values'));
+      const missing = await this.copyFiles(snapshot.files(), join(from, 'values'), join(to, 'values'));
       const path = join(to, 'holdfast.db');
       createPrivateFile(path);
       try {
@@ -147,25 +151,25 @@ export class StoreCopy {
   }
 
   /** Copies value files; gives back those that are not there any more: their entries were removed meanwhile. */
-  async copyFiles(snapshot: Snapshot, from: string, to: string): Promise<string[]> {
+  async copyFiles(files: AsyncGenerator<string>, from: string, to: string): Promise<string[]> {
     const missing: string[] = [];
     const folders = new Set<string>();
-    for (const files of snapshot.files()) {
-      const left = files.values();
-      const work = async (): Promise<void> => {
-        for (const file of left) {
-          const [folder = ''] = file.split('/');
-          folders.add(folder);
-          createDirectory(join(to, folder));
-          const size = await copyWhole(join(from, file), join(to, file));
-          if (size === undefined) missing.push(file);
-          this.#total += size ?? 0;
-          this.#step(size ?? 0);
-        }
-      };
-      await Promise.all(Array.from({ length: filesTogether }, work));
-    }
-    for (const folder of folders) await syncDirectory(join(to, folder));
+    const work = async (): Promise<void> => {
+      for (;;) {
+        const next = await files.next();
+        if (next.done === true) return;
+        const file = next.value;
+        const folder = join(to, dirname(file));
+        createDirectory(folder);
+        folders.add(folder);
+        const size = await copyWhole(join(from, file), join(to, file));
+        if (size === undefined) missing.push(file);
+        this.#total += size ?? 0;
+        this.#step(size ?? 0);
+      }
+    };
+    await Promise.all(Array.from({ length: filesTogether }, work));
+    for (const folder of folders) await syncDirectory(folder);
     if (folders.size > 0) await syncDirectory(to);
     return missing;
   }
@@ -225,11 +229,4 @@ export async function syncDirectory(path: string): Promise<void> {
   } catch (error) {
     throw translated(error, path);
   }
-}
-
-/** @throws {@link HoldfastError} `ERR_CORRUPT` where the database in a directory is damaged. */
-export function refuseDamaged(lines: readonly unknown[][], path: string): void {
-  const [first] = lines;
-  if (lines.length === 1 && first?.[0] === 'ok') return;
-  throw new HoldfastError('ERR_CORRUPT', `${path}: the database is damaged (${String(first?.[0])})`);
 }

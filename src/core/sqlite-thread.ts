@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { HoldfastError, translated } from './errors.js';
@@ -55,18 +56,18 @@ export class SqliteThread {
     await this.#worker.terminate();
   }
 
-  #ask(message: { readonly sql?: string; readonly asks: boolean }): Promise<unknown[][] | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown[][] | undefined>();
-    const answered = ({ answer, code, message: text }: Reply): void => {
-      if (text === undefined) resolve(answer);
-      else reject(translated(Object.assign(new Error(text), { code }), this.#path) as Error);
-    };
-    const ended = (): void =>
-      reject(new HoldfastError('ERR_CLOSED', `${this.#path}: the store was closed meanwhile`));
-    this.#worker.once('message', answered).once('error', reject).once('exit', ended);
-    this.#worker.postMessage(message);
-    return promise.finally(() => {
-      this.#worker.off('message', answered).off('error', reject).off('exit', ended);
-    });
+  async #ask(message: { readonly sql?: string; readonly asks: boolean }): Promise<unknown[][] | undefined> {
+    const worker = this.#worker;
+    worker.postMessage(message);
+    // It ends when it is told to, or could not begin.
+    const ended = new AbortController();
+    const [reply] = await Promise.race([
+      once(worker, 'message', { signal: ended.signal }) as Promise<[Reply]>,
+      once(worker, 'exit', { signal: ended.signal }).then((): [Reply] => {
+        throw new HoldfastError('ERR_CLOSED', `${this.#path}: the store was closed meanwhile`);
+      }),
+    ]).finally(() => ended.abort());
+    if (reply.message === undefined) return reply.answer;
+    throw translated(Object.assign(new Error(reply.message), { code: reply.code }), this.#path);
   }
 }

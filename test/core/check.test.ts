@@ -21,7 +21,7 @@ async function fill(store: AsyncStore): Promise<void> {
   for (let i = 0; i < 20; i++) await cache.set(i, 'z'.repeat(i * 100), { tags: ['all', `${i % 3}`] });
   await cache.invalidate('1');
   await cache.set(3, 'smaller');
-  const queue = new Queue<string>(store, 'queue', { attempts: 1 });
+  const queue = new Queue<string, string>(store, 'queue', { attempts: 1 });
   await queue.add('now');
   await queue.add('later', { delay: '1h' });
   await queue.add('d'.repeat(5000));
