@@ -39,8 +39,9 @@ export async function backUp(from: string, to: string, options: CopyOptions): Pr
   createDirectory(dirname(to));
   const partial = `${to}.${randomBytes(8).toString('hex')}.partial`;
   try {
-    await new StoreCopy(options).copy(from, partial);
-    options.signal?.throwIfAborted();
+    const copy = new StoreCopy(options);
+    await copy.copy(from, partial);
+    copy.end();
     await putInPlace(partial, to);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });

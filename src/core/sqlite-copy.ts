@@ -10,7 +10,7 @@ import { pause } from './timer.js';
 export interface CopyProgress {
   /** Bytes that are copied. */
   readonly done: number;
-  /** Bytes to copy, as far as is known. */
+  /** How many there are, about: with keys of entries whose values are in files. In the end it is what was copied. */
   readonly total: number;
 }
 
@@ -57,9 +57,11 @@ export class Snapshot {
     }
   }
 
-  /** Bytes of the database. */
+  /** About how many bytes there are to copy. */
   get size(): number {
-    return Number(this.value('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size'));
+    const size = this.value('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size');
+    const files = this.value('SELECT coalesce(sum(bytes), 0) FROM cached_entries WHERE file IS NOT NULL');
+    return Number(size) + Number(files);
   }
 
   value(sql: string): unknown {
@@ -87,7 +89,7 @@ export class Snapshot {
   async copyTo(path: string, step: (copied: number) => void): Promise<void> {
     const pageSize = Number(this.value('SELECT page_size FROM pragma_page_size'));
     let copied = 0;
-    await this.#db.backup(path, {
+    const { totalPages: all } = await this.#db.backup(path, {
       progress: ({ totalPages, remainingPages }) => {
         const pages = totalPages - remainingPages;
         step((pages - copied) * pageSize);
@@ -95,6 +97,7 @@ export class Snapshot {
         return pagesAtOnce;
       },
     });
+    step((all - copied) * pageSize);
   }
 
   close(): void {
@@ -164,7 +167,6 @@ export class StoreCopy {
         folders.add(folder);
         const size = await copyWhole(join(from, file), join(to, file));
         if (size === undefined) missing.push(file);
-        this.#total += size ?? 0;
         this.#step(size ?? 0);
       }
     };
@@ -172,6 +174,12 @@ export class StoreCopy {
     for (const folder of folders) await syncDirectory(folder);
     if (folders.size > 0) await syncDirectory(to);
     return missing;
+  }
+
+  /** All is copied. */
+  end(): void {
+    this.#options.signal?.throwIfAborted();
+    this.#options.onProgress?.({ done: this.#done, total: this.#done });
   }
 
   #step(bytes: number): void {
