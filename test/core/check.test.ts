@@ -116,7 +116,7 @@ forEachEngine((engine) => {
        INSERT INTO job_children (parent, place, child, policy) VALUES (998, 0, 1, 'fail')`,
     );
     await expectMended(store, 'orphan', 'orphan', 'orphan');
-    expect(await new Cache(store, 'cache').invalidate('all')).toBe(13);
+    expect(await new Cache(store, 'cache').invalidate('all')).toBe(12);
   });
 
   test('what a killed process has left is found, and removed; what one holds that lives is not', async () => {

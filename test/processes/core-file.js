@@ -15,8 +15,8 @@ send(file);
 
 /** @returns {AsyncGenerator<Uint8Array>} */
 async function* streamed() {
-  yield Buffer.alloc(5000);
-  const [name = ''] = files().filter((one) => one.includes('-') && !before.has(one));
-  send(join(directory, 'values', name));
+  const written = () => files().find((one) => one.includes('-') && !before.has(one));
+  while (written() === undefined) yield Buffer.alloc(5000);
+  send(join(directory, 'values', written() ?? ''));
   await new Promise((resolve) => setTimeout(resolve, 1e9));
 }
