@@ -34,7 +34,14 @@ export async function pump(
   refuseAborted(signals);
   const signal = AbortSignal.any([...signals]);
   const first = Readable.from(bytesOf(prefix, source), { objectMode: false });
-  const done = pipeline(first, transform ?? new PassThrough(), sink, { signal });
+  let failure: { readonly error: unknown } | undefined;
+  // The pipeline may call it an abort.
+  const end = (pieces: AsyncIterable<Uint8Array>): Promise<void> =>
+    sink(pieces).catch((error: unknown) => {
+      failure ??= { error };
+      throw error;
+    });
+  const done = pipeline(first, transform ?? new PassThrough(), end, { signal });
   let stop: (() => void) | undefined;
   // A source that gives nothing can't be interrupted, and would keep the pipeline from ending.
   const aborted = new Promise<void>((resolve) => {
@@ -48,7 +55,7 @@ export async function pump(
     done.catch(() => undefined);
     if (source instanceof Readable) source.destroy();
     refuseAborted(signals);
-    throw error;
+    throw failure === undefined ? error : failure.error;
   } finally {
     if (stop !== undefined) signal.removeEventListener('abort', stop);
   }

@@ -93,6 +93,9 @@ END;
  * for each other's commits, and serializable transactions would conflict. Numbers of entries come from a sequence for the same
  * reason. A script locks the row in `structures` FOR UPDATE; the reference from `entries` makes each insert wait for it.
  *
+ * A user's transaction sees flights and entries as they were when it began. Should it remove some, it must not miss those that have come since: each that begins or ends changes the marks of its
+ * key and its tags (`mark_flight`), and so does such a transaction, which then conflicts and runs again. There are 256 marks, by hash; all where neither a key nor tags are given.
+ *
  * `wake_waiters` is a function since each of its statements sees what was committed before it: in the statement that calls it, behind what that has
  * locked.
  */
@@ -102,6 +105,12 @@ CREATE TABLE tallies (
   slot integer NOT NULL,
   size bigint NOT NULL,
   bytes bigint NOT NULL,
+  PRIMARY KEY (structure, slot)
+);
+CREATE TABLE cache_marks (
+  structure bigint NOT NULL,
+  slot integer NOT NULL,
+  changes bigint NOT NULL,
   PRIMARY KEY (structure, slot)
 );
 CREATE SEQUENCE places AS bigint MAXVALUE 4398046511103;
@@ -194,6 +203,24 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER job_notes_added AFTER INSERT ON job_notes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION job_noted();
+CREATE FUNCTION mark_flight(cache bigint, key bytea, tags text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  INSERT INTO cache_marks AS m SELECT cache, s.slot, 1 FROM (
+    SELECT get_byte(sha256(key), 0) AS slot WHERE key IS NOT NULL
+    UNION SELECT get_byte(sha256(convert_to(t.tag, 'UTF8')), 0) FROM jsonb_array_elements_text(CAST(tags AS jsonb)) AS t(tag)
+    UNION SELECT generate_series(0, 255) WHERE key IS NULL AND tags IS NULL
+  ) s ORDER BY s.slot ON CONFLICT (structure, slot) DO UPDATE SET changes = m.changes + 1;
+END $$;
+CREATE FUNCTION flight_changed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM mark_flight(NEW.structure, NEW.key, NEW.tags);
+  ELSE
+    PERFORM mark_flight(OLD.structure, OLD.key, OLD.tags);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER cache_flights_changed AFTER INSERT OR DELETE ON cache_flights FOR EACH ROW EXECUTE FUNCTION flight_changed();
 CREATE FUNCTION wake_waiters(queue bigint, ready bigint, ended boolean) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF ready > 0 THEN

@@ -37,7 +37,8 @@
  *
  * Caches. `rank` tells which entry is to go first, the one with the least: by when it was stored or used, on the steady clock, or by how often it was used, plus what `aged` was then; null where none is to. `expires` is on the steady clock,
  * `stored` and `used` on the wall clock, for people. An entry with `tagged` has rows in `cache_tags`, which go with it by a trigger. `kept` is when somebody last looked for what has expired. Until `fresh` an entry is as new, null for as long as it is kept; `took` is how long it took to work out. In `cache_flights` are
- * the keys whose values are being worked out, by their `owner`, or whose have failed, with the error, which everybody gets `until` then.
+ * the keys whose values are being worked out, by their `owner`, or whose have failed, with the error, which everybody gets `until` then; `tags`, in JSON, are
+ * those that the value is to have. Whoever removes the row sees to it that the value is not stored.
  * A value that is large, or was streamed, is not in its row: `file` names it, a file beside the database or, on PostgreSQL, rows of `value_chunks`. In `value_trash` are the names of those whose entries have gone, by
  * triggers, until they are removed; on PostgreSQL not while somebody who lives reads or writes them (`value_uses`).
  *
@@ -302,6 +303,7 @@ CREATE TABLE cache_flights (
   structure INTEGER NOT NULL,
   key ANY NOT NULL,
   owner INTEGER,
+  tags TEXT,
   error ANY,
   until REAL,
   UNIQUE (structure, key)

@@ -5,8 +5,8 @@ import type { Statement } from '../../src/core/statement.js';
 import { sql as flights } from '../../src/structures/cache/flight-statements.js';
 import { lists, sql } from '../../src/structures/cache/statements.js';
 
-/** This goes through all entries: the policy is another one. */
-const walking = new Set(['rerank']);
+/** These go through all there is: entries, where the policy is another one; what is to be removed. */
+const walking = new Set(['rerank', 'trash']);
 /** The few tags of one entry. */
 const sorting = new Set(['tags']);
 

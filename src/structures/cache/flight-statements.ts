@@ -16,6 +16,18 @@ export type FlightRow = [
   sticky: number | null,
 ];
 
+/** Whether one of the tags that are given, in JSON, is one of those of a flight; or of the entry that it is to replace. */
+const tagged = {
+  sqlite: `EXISTS (SELECT 1 FROM json_each(f.tags) WHERE json_each.value IN (SELECT value FROM json_each(?)))
+     OR EXISTS (SELECT 1 FROM cached_entries e JOIN cache_tags t ON t.entry = e.id
+       WHERE e.structure = f.structure AND e.key = f.key AND t.tag IN (SELECT value FROM json_each(?)))`,
+  postgres: `EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST(f.tags AS jsonb)) AS own(tag) WHERE own.tag IN (SELECT jsonb_array_elements_text(CAST(? AS jsonb))))
+     OR EXISTS (SELECT 1 FROM cached_entries e JOIN cache_tags t ON t.entry = e.id
+       WHERE e.structure = f.structure AND e.key = f.key AND t.tag IN (SELECT jsonb_array_elements_text(CAST(? AS jsonb))))`,
+} as const;
+const removeTagged = (condition: string): string =>
+  `DELETE FROM cache_flights AS f WHERE f.structure = ? AND (${condition}) RETURNING key`;
+
 export const sql = {
   served: reading<[structure: number, key: KeyColumn], ServedRow>(
     (
@@ -33,8 +45,24 @@ export const sql = {
   remove: new Statement<[structure: number, key: KeyColumn]>(
     'DELETE FROM cache_flights WHERE structure = ? AND key = ?',
   ),
-  begin: new Statement<[structure: number, key: KeyColumn, owner: number]>(
-    'INSERT INTO cache_flights (structure, key, owner) VALUES (?, ?, ?)',
+  begin: new Statement<[structure: number, key: KeyColumn, owner: number, tags: string | null]>(
+    'INSERT INTO cache_flights (structure, key, owner, tags) VALUES (?, ?, ?, ?)',
+  ),
+  /** When the value under a key was stored, expired or not. */
+  stored: new Statement<[structure: number, key: KeyColumn], [stored: number]>(
+    'SELECT e.stored FROM cached_entries e WHERE e.structure = ? AND e.key = ?',
+  ),
+  removeTagged: new Statement<[structure: number, tags: string, tags: string], [key: KeyColumn]>(
+    removeTagged(tagged.sqlite),
+    removeTagged(tagged.postgres),
+  ),
+  removeSome: new Statement<[structure: number, most: number], [key: KeyColumn]>(
+    'DELETE FROM cache_flights WHERE id IN (SELECT id FROM cache_flights WHERE structure = ? LIMIT ?) RETURNING key',
+  ),
+  /** What a user's transaction on a server conflicts by with flights that it can't see: see src/core/schema.ts. */
+  mark: new Statement<[structure: number, key: KeyColumn | null, tags: string | null], [marked: unknown]>(
+    'SELECT ?, ?, ?',
+    `SELECT mark_flight(CAST(? AS bigint), CAST(? AS bytea), CAST(? AS text)) WHERE current_setting('transaction_isolation') = 'serializable'`,
   ),
   fail: new Statement<[error: ValueColumn, sticky: number, id: number]>(
     `UPDATE cache_flights SET owner = NULL, error = ?, until = ${steady} + CAST(? AS double precision) WHERE id = ?`,

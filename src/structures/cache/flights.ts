@@ -1,16 +1,14 @@
-import { announce } from '../../core/announcing.js';
-import { Columns, type ValueColumn } from '../../core/columns.js';
-import { revivedError, storedError, type StoredError } from '../../core/failure.js';
+import type { ValueColumn } from '../../core/columns.js';
 import { Gate, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { outside } from '../../core/outside.js';
-import { alive, get, lock, owner, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Observation, type Result, type Scope } from '../../core/store.js';
 import { resolvePatience } from '../../core/waiting.js';
-import { sql, type FlightRow, type ServedRow } from './flight-statements.js';
+import { FlightScripts, type Asking, type Claim, type Lead, type Progress } from './flight-scripts.js';
+import { sql, type ServedRow } from './flight-statements.js';
 import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
-import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
+import { untilDone, type CacheScripts } from './scripts.js';
 import { keyId, type Uses } from './uses.js';
 
 /** What works out the value of a key. `signal` is aborted when the store closes. */
@@ -23,17 +21,14 @@ export interface CacheParts<S extends Kind, V, K extends Key> {
   readonly uses: Uses<S>;
 }
 
-/** What comes of asking for a value that is to be worked out. */
-type Claim =
-  | { readonly column: unknown }
-  | { readonly error: Error }
-  | { readonly lead: number }
-  | { readonly follow: number };
-
-/** What has become of a flight of another. */
-interface Progress {
-  readonly over: boolean;
-  readonly error: Error | undefined;
+/** A value that this object works out, or waits for. */
+interface Flight {
+  /** Its number, once it is known who works it out. */
+  number: number | undefined;
+  /** Resolves once that is known, or that nobody needs to. */
+  readonly claimed: Promise<void>;
+  /** The column of the value; `undefined` where it is to be looked for again. */
+  readonly outcome: Promise<{ readonly column: unknown } | undefined>;
 }
 
 /** Values that are worked out once, whoever asks for them, in whichever process. */
@@ -42,16 +37,16 @@ export class Flights<S extends Kind, V, K extends Key> {
   readonly #scripts: CacheScripts<K, V>;
   readonly #uses: Uses<S>;
   readonly #ttl: number | null;
-  readonly #errors: Columns<Key, StoredError>;
-  /** Those that this object leads or follows, by key. */
-  readonly #flights = new Map<KeyColumn, Promise<unknown>>();
+  readonly #steps: FlightScripts<V, K>;
+  /** The newest of each key. */
+  readonly #flights = new Map<KeyColumn, Flight>();
 
   constructor({ scope, scripts, uses }: CacheParts<S, V, K>, ttl: number | null) {
     this.#scope = scope;
     this.#scripts = scripts;
     this.#uses = uses;
     this.#ttl = ttl;
-    this.#errors = new Columns(scope.kind);
+    this.#steps = new FlightScripts(scripts);
   }
 
   async getOrSet(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
@@ -60,28 +55,55 @@ export class Flights<S extends Kind, V, K extends Key> {
     const producing = resolveProducing(options, this.#ttl);
     const patience = resolvePatience(this.#scope.closing, 'getOrSet()', producing.waiting);
     const column = this.#scripts.key(key);
-    const row = await this.#look(column);
-    if (row !== undefined) {
-      if (isDue(row, producing)) this.#join(column, produce, producing, row).catch(nothing);
-      return this.#scripts.value(row);
+    const there = await this.#look(column);
+    if (there !== undefined) {
+      if (isDue(there.row, producing) && !this.#flights.has(keyId(column)))
+        this.#begin(column, produce, producing, { seen: there.row }).outcome.catch(nothing);
+      return there.value;
     }
-    return this.#scripts.value([await settledWithin(this.#join(column, produce, producing), patience)]);
+    return this.#scripts.value([await this.#awaited(column, produce, producing, patience)]);
   }
 
-  /** The same at once, by each who finds none: what is worked out without waiting has nobody to wait for. */
+  /** Works a value out and stores it, whatever is there: what others were working out is older, and is not stored any more. */
+  async renew(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
+    this.#scope.refuseInTransaction('refresh()');
+    const producing = resolveProducing(options, this.#ttl);
+    const column = this.#scripts.key(key);
+    const outcome = await this.#begin(column, produce, producing, { anew: true }).outcome;
+    return this.#scripts.value([outcome?.column]);
+  }
+
+  /** The same as {@link getOrSet} at once: where another works the value out, this one does, too, and stores nothing. */
   getOrSetNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
     const scope = this.#scope;
-    const prepare = () => ({
-      column: this.#scripts.key(key),
-      producing: resolveProducing(options, this.#ttl),
-    });
-    return scope.chain(scope.settled(prepare), ({ column, producing }) =>
-      scope.chain(this.#look(column), (row) => this.#served(column, row, produce, producing)),
+    return scope.chain(this.#prepared(key, options), ({ column, producing }) =>
+      scope.chain(this.#look(column), (there) =>
+        there === undefined || isDue(there.row, producing)
+          ? this.#workedOut(column, produce, producing, { seen: there?.row }, there)
+          : scope.settled(() => there.value),
+      ),
     );
   }
 
+  /** The same as {@link renew} at once. */
+  renewNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
+    return this.#scope.chain(this.#prepared(key, options), ({ column, producing }) =>
+      this.#workedOut(column, produce, producing, { anew: true }),
+    );
+  }
+
+  #prepared(
+    key: K,
+    options: GetOrSetOptions | undefined,
+  ): Result<S, { readonly column: KeyColumn; readonly producing: Producing }> {
+    return this.#scope.settled(() => ({
+      column: this.#scripts.key(key),
+      producing: resolveProducing(options, this.#ttl),
+    }));
+  }
+
   /** What may be served; that counts as reading it. */
-  #look(column: KeyColumn): Result<S, ServedRow | undefined> {
+  #look(column: KeyColumn): Result<S, Served<V> | undefined> {
     return this.#scope.one(
       sql.served,
       nothing,
@@ -89,98 +111,95 @@ export class Flights<S extends Kind, V, K extends Key> {
       (row) => {
         if (row === undefined) this.#uses.miss();
         else this.#uses.hit(column);
-        return row;
+        return row && { row, value: this.#scripts.value(row) };
       },
     );
   }
 
-  #served(
-    column: KeyColumn,
-    row: ServedRow | undefined,
-    produce: () => V,
-    producing: Producing,
-  ): Result<S, V> {
-    if (row !== undefined && !isDue(row, producing))
-      return this.#scope.settled(() => this.#scripts.value(row));
-    const began = performance.now();
-    let value: V;
-    try {
-      value = produce();
-    } catch (error) {
-      if (row === undefined) throw error;
-      return this.#scope.settled(() => this.#scripts.value(row));
-    }
-    return this.#keep(column, value, producing, performance.now() - began);
-  }
-
-  #keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
-    const entry = this.#scripts.encoded(column, value, keeping);
-    return untilDone(
-      this.#scope,
+  /** Its column, when it was counted already. */
+  #find(column: KeyColumn): Result<S, { readonly column: unknown } | undefined> {
+    return this.#scope.one(
+      sql.served,
       nothing,
-      (structure) => this.#put(structure, entry, staleFor, took),
-      () => this.#scripts.value([copied(entry.column)]),
+      (structure) => [structure, column],
+      (row) => row && { column: this.#scripts.loaded(row[0]) },
     );
   }
 
-  /** Stores what was worked out; `undefined` where there is more to be removed first. */
-  *#put(structure: number, entry: EncodedEntry, staleFor: number, took: number): Script<true | undefined> {
-    if ((yield* this.#scripts.put(structure, entry)) === undefined) return undefined;
-    yield* run(sql.produced, staleFor, took, structure, entry.key);
-    return true;
-  }
-
-  /** All who ask here for a key get the same, each a copy: its column. */
-  #join(column: KeyColumn, produce: Produce<V>, producing: Producing, seen?: ServedRow): Promise<unknown> {
-    const id = keyId(column);
-    const known = this.#flights.get(id);
-    if (known !== undefined) return known;
-    // It goes on for the others when the one who began it waits no more.
-    const flight = outside(() => this.#fly(column, produce, producing, seen)).finally(() =>
-      this.#flights.delete(id),
-    );
-    this.#flights.set(id, flight);
-    return flight;
-  }
-
-  async #fly(
+  /** The column of a value that was not there. What was cancelled since the caller has asked must not be what it gets. */
+  async #awaited(
     column: KeyColumn,
     produce: Produce<V>,
     producing: Producing,
-    seen: ServedRow | undefined,
+    patience: Patience,
   ): Promise<unknown> {
+    const id = keyId(column);
     for (;;) {
-      const claim = await this.#scope.soon((structure) => this.#claim(structure, column, seen));
-      if ('column' in claim) return claim.column;
-      if ('error' in claim) throw claim.error;
-      if ('lead' in claim) return this.#lead(claim.lead, column, produce, producing);
-      // What is served meanwhile does not wait for it.
-      if (seen !== undefined) return seen[0];
-      const error = await this.#landing(column, claim.follow);
-      if (error !== undefined) throw error;
+      const known = this.#flights.get(id);
+      if (known !== undefined && known.number === undefined) await settledWithin(known.claimed, patience);
+      else {
+        const flight = known !== undefined && (await this.#isUp(column, known)) ? known : undefined;
+        // While it was looked up, another caller may have begun one.
+        if (flight === undefined && this.#flights.get(id) !== known) continue;
+        const { outcome } = flight ?? this.#begin(column, produce, producing, {});
+        const landed = await settledWithin(outcome, patience);
+        if (landed !== undefined) return landed.column;
+      }
+      const there = await this.#find(column);
+      if (there !== undefined) return there.column;
     }
   }
 
-  /** @param seen - What is to be refreshed, unless it has been since. */
-  *#claim(structure: number, column: KeyColumn, seen: ServedRow | undefined): Script<Claim> {
-    const own = yield* owner();
-    yield* lock(structure);
-    const row = yield* get(sql.served, structure, column);
-    if (row !== undefined && (seen === undefined ? isFresh(row) : row[3] !== seen[3]))
-      return { column: row[0] };
-    const flight = yield* get(sql.flight, structure, column);
-    if (flight !== undefined) {
-      if (yield* isFlying(flight)) return { follow: flight[0] };
-      const [, , , error, sticky] = flight;
-      if (error !== null && (sticky ?? 0) > 0) return { error: this.#errorOf(error) };
-      yield* run(sql.remove, structure, column);
-    }
-    yield* run(sql.begin, structure, column, own);
-    return { lead: (yield* get(sql.flight, structure, column))?.[0] ?? 0 };
+  /** Whether it was not cancelled, and has not failed. */
+  #isUp(column: KeyColumn, { number }: Flight): Result<S, boolean> {
+    return this.#scope.one(
+      sql.flight,
+      nothing,
+      (structure) => [structure, column],
+      (row) => row?.[0] === number && row?.[3] === null,
+    );
+  }
+
+  /** It goes on for the others when the one who began it waits no more. All who wait here get the same, each a copy: its column. */
+  #begin(column: KeyColumn, produce: Produce<V>, producing: Producing, asking: Asking): Flight {
+    const id = keyId(column);
+    const { tags } = producing.keeping;
+    return outside(() => {
+      const claim = this.#scope.soon((structure) => this.#steps.claim(structure, column, tags, asking));
+      const over = (): void => {
+        if (this.#flights.get(id) === flight) this.#flights.delete(id);
+      };
+      // Before it is worked out: who joins until then gets nothing that is too old.
+      const claimed = claim.then((to) => {
+        if ('lead' in to) flight.number = to.lead.number;
+        else if ('follow' in to) flight.number = to.follow;
+        else over();
+      }, over);
+      const outcome = claim.then((to) => this.#outcome(to, column, produce, producing, asking)).finally(over);
+      const flight: Flight = { number: undefined, claimed, outcome };
+      this.#flights.set(id, flight);
+      return flight;
+    });
+  }
+
+  async #outcome(
+    claim: Claim,
+    column: KeyColumn,
+    produce: Produce<V>,
+    producing: Producing,
+    { seen }: Asking,
+  ): Promise<{ readonly column: unknown } | undefined> {
+    if ('column' in claim) return claim;
+    if ('error' in claim) throw claim.error;
+    if ('lead' in claim) return { column: await this.#lead(claim.lead, column, produce, producing) };
+    // Who was served something does not wait.
+    const error = seen === undefined ? await this.#landing(column, claim.follow) : undefined;
+    if (error !== undefined) throw error;
+    return undefined;
   }
 
   async #lead(
-    id: number,
+    lead: Lead,
     column: KeyColumn,
     produce: Produce<V>,
     { keeping, staleFor, errorTtl }: Producing,
@@ -190,54 +209,84 @@ export class Flights<S extends Kind, V, K extends Key> {
       const value = await produce({ signal: this.#scope.closing });
       const took = performance.now() - began;
       const entry = this.#scripts.encoded(column, value, keeping);
-      const store = function* (this: Flights<S, V, K>, structure: number): Script<boolean> {
-        // Others may have taken this store for dead, and work it out themselves.
-        yield* lock(structure);
-        if ((yield* get(sql.flight, structure, column))?.[0] !== id) return true;
-        if ((yield* this.#put(structure, entry, staleFor, took)) === undefined) return false;
-        yield* run(sql.remove, structure, column);
-        yield* announce(structure, [column]);
-        return true;
-      };
-      while (!(await this.#scope.soon((structure) => store.call(this, structure))));
+      await this.#scripts.keepingSoon(entry, async (filed) => {
+        const land = (structure: number) => this.#steps.land(structure, lead, filed, staleFor, took);
+        for (;;) {
+          const isStored = await this.#scope.soon(land);
+          if (isStored !== undefined) return isStored;
+        }
+      });
+      // Also what was cancelled is for those who had asked before: worked out again, it might be cancelled again, and so on.
       return copied(entry.column);
     } catch (error) {
       await this.#scope
-        .soon((structure) => this.#fail(structure, id, column, error, errorTtl))
+        .soon((structure) => this.#steps.fail(structure, lead, column, error, errorTtl))
         .catch(nothing);
       throw error;
     }
   }
 
-  *#fail(structure: number, id: number, column: KeyColumn, error: unknown, sticky: number): Script<void> {
-    yield* lock(structure);
-    const stored = this.#errors.encodeValue(storedError(error), 'error').column;
-    if ((yield* run(sql.fail, stored, sticky, id)) > 0) yield* announce(structure, [column]);
+  /** The same at once. */
+  #workedOut(
+    column: KeyColumn,
+    produce: () => V,
+    producing: Producing,
+    asking: Asking,
+    there?: Served<V>,
+  ): Result<S, V> {
+    const scope = this.#scope;
+    const { keeping, staleFor, errorTtl } = producing;
+    const claim = scope.write(nothing, (structure) =>
+      this.#steps.claim(structure, column, keeping.tags, asking),
+    );
+    return scope.chain(claim, (to) => {
+      if ('column' in to) return scope.settled(() => this.#scripts.value([to.column]));
+      const stale = there && scope.settled(() => there.value);
+      if (stale !== undefined && !('lead' in to)) return stale;
+      if ('error' in to) throw to.error;
+      if ('follow' in to) return scope.settled(produce);
+      const began = performance.now();
+      try {
+        const value = produce();
+        const took = performance.now() - began;
+        const entry = this.#scripts.encoded(column, value, keeping);
+        const landed = this.#scripts.keeping(
+          scope,
+          entry,
+          (filed) => {
+            const land = (structure: number) => this.#steps.land(structure, to.lead, filed, staleFor, took);
+            return untilDone(scope, nothing, land, (isStored) => isStored === true);
+          },
+          (isStored) => isStored,
+        );
+        return scope.after(landed, () => this.#scripts.value([copied(entry.column)]));
+      } catch (error) {
+        const fail = (structure: number) => this.#steps.fail(structure, to.lead, column, error, errorTtl);
+        return scope.chain(scope.write(nothing, fail), () => {
+          if (stale === undefined) throw error;
+          return stale;
+        });
+      }
+    });
   }
 
   /** Waits until the flight of another is over; gives back what it has failed with. */
   async #landing(column: KeyColumn, id: number): Promise<Error | undefined> {
     const observation: Observation<Progress, Progress> = {
       interest: () => ({ mode: -1, low: column, high: column }),
-      read: (structure) => this.#progress(structure, column, id),
+      read: (structure) => this.#steps.progress(structure, column, id),
       same: (a, b) => a.over === b.over,
       show: (progress) => progress,
     };
     for await (const { over, error } of this.#scope.watch(observation, undefined)) if (over) return error;
     return undefined;
   }
+}
 
-  *#progress(structure: number, column: KeyColumn, id: number): Script<Progress> {
-    const flight = yield* get(sql.flight, structure, column);
-    if (flight?.[0] !== id) return { over: true, error: undefined };
-    const [, , , error] = flight;
-    if (error !== null) return { over: true, error: this.#errorOf(error) };
-    return { over: !(yield* isFlying(flight)), error: undefined };
-  }
-
-  #errorOf(column: unknown): Error {
-    return revivedError(this.#errors.decodeValue(column));
-  }
+/** An entry that may be served. */
+interface Served<V> {
+  readonly row: ServedRow;
+  readonly value: V;
 }
 
 /** What a promise gives, as long as the patience lasts. */
@@ -257,8 +306,6 @@ async function settledWithin<T>(promise: Promise<T>, patience: Patience): Promis
 const copied = (column: ValueColumn): ValueColumn =>
   typeof column === 'object' ? new Uint8Array(column) : column;
 
-const isFresh = ([, fresh]: ServedRow): boolean => fresh === null || fresh > 0;
-
 /**
  * Whether what is served is to be refreshed meanwhile: it is stale; or it will be soon, by a chance that grows as that draws near, and with how long it takes to work out (XFetch; Vattani, Chierichetti, Lowenstein: "Optimal
  * probabilistic cache stampede prevention", 2015).
@@ -266,10 +313,4 @@ const isFresh = ([, fresh]: ServedRow): boolean => fresh === null || fresh > 0;
 function isDue([, fresh, took]: ServedRow, { refreshAhead }: Producing): boolean {
   if (fresh === null) return false;
   return fresh <= 0 || (took ?? 0) * refreshAhead * -Math.log(1 - Math.random()) >= fresh;
-}
-
-/** Whether somebody who lives works it out. */
-function* isFlying([, leader, token]: FlightRow): Script<boolean> {
-  if (leader === null || token === null) return false;
-  return leader === (yield* owner()) || (yield* alive(leader, token));
 }

@@ -1,10 +1,11 @@
 import { all, get, lock, run, type Script } from '../../core/script.js';
+import { cancelSome, cancelTagged } from './cancelling.js';
 import { Excess, removeExpired, removeFirst, removeRows, removedAtOnce } from './evicting.js';
 import { sql } from './statements.js';
 
-/** How far a removal has come; `newest` is the place of the newest entry when it began. */
+/** How far a removal has come; `newest` is the place of the newest entry when all that was being worked out was cancelled. */
 export interface Removal {
-  readonly newest: number;
+  readonly newest: number | undefined;
   readonly count: number;
 }
 
@@ -33,6 +34,8 @@ export function* invalidateSome(
   tags: readonly string[],
 ): Script<Removal | undefined> {
   yield* lock(structure);
+  // What begins to be worked out later is of what is there later.
+  if (before === undefined) yield* cancelTagged(structure, tags);
   const newest = yield* newestOf(structure, before);
   const ids = new Set<number>();
   for (const tag of tags)
@@ -44,6 +47,8 @@ export function* invalidateSome(
 
 export function* clearSome(structure: number, before: Removal | undefined): Script<Removal | undefined> {
   yield* lock(structure);
+  // An entry that is stored before its flight could be cancelled is to go, too.
+  if (before?.newest === undefined && (yield* cancelSome(structure))) return { newest: undefined, count: 0 };
   const newest = yield* newestOf(structure, before);
   return next(newest, before, yield* run(sql.clear, structure, structure, newest, removedAtOnce));
 }

@@ -12,6 +12,7 @@ import { all, get, lock, run, undone, type Script } from '../../core/script.js';
 import { noteClock, windClock } from '../../core/steady.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
 import type { ValueFiles } from '../../core/value-files.js';
+import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
 import { defaultLimits, type Keeping, type StoredLimits, type Storing } from './options.js';
 import { sql, type Eviction, type Upsert } from './statements.js';
@@ -120,6 +121,17 @@ export class CacheScripts<K extends Key, V> {
     } catch (error) {
       this.unfile(filed);
       throw error;
+    }
+  }
+
+  /** The same as {@link keeping} for `work` that takes its time, and tells whether it has stored the entry. */
+  async keepingSoon(entry: EncodedEntry, work: (filed: EncodedEntry) => Promise<boolean>): Promise<void> {
+    const filed = this.filed(entry);
+    let isStored = false;
+    try {
+      isStored = await work(filed);
+    } finally {
+      if (!isStored) this.unfile([filed]);
     }
   }
 
@@ -237,17 +249,22 @@ export class CacheScripts<K extends Key, V> {
 
   *delete(structure: number, keys: readonly KeyColumn[]): Script<number> {
     yield* lock(structure);
+    yield* cancel(structure, keys);
     let deleted = 0;
-    for (const key of keys) deleted += yield* run(sql.delete, structure, key);
+    for (const key of keys) {
+      const live = yield* run(sql.delete, structure, key);
+      if (live === 0) yield* run(sql.removeKey, structure, key);
+      deleted += live;
+    }
     return deleted;
   }
 
   *pop(structure: number, key: KeyColumn): Script<V | undefined> {
     yield* lock(structure);
+    yield* cancel(structure, [key]);
     const row = yield* get(sql.get, structure, key);
-    if (row === undefined) return undefined;
-    yield* run(sql.delete, structure, key);
-    return this.value(row);
+    yield* run(sql.removeKey, structure, key);
+    return row && this.value(row);
   }
 
   /**
@@ -265,7 +282,8 @@ export class CacheScripts<K extends Key, V> {
     const row = yield* get(sql.get, structure, key);
     const value = change(row && this.value(row));
     if (value === undefined) {
-      if (row !== undefined) yield* run(sql.delete, structure, key);
+      yield* cancel(structure, [key]);
+      yield* run(sql.removeKey, structure, key);
       return { value };
     }
     const entry = this.encoded(key, value, keeping);

@@ -91,6 +91,11 @@ export function reading<P extends readonly Value[], R extends Row>(
   return new Statement(text(valueOf.sqlite), text(valueOf.postgres), options);
 }
 
+/** That nobody works out the value of the key. */
+const grounded =
+  'NOT EXISTS (SELECT 1 FROM cache_flights f WHERE f.structure = e.structure AND f.key = e.key)';
+const deleteWhere = (condition: string): string =>
+  `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${condition}`;
 /** The entry of a key. */
 const found = 'FROM cached_entries e WHERE e.structure = ? AND e.key = ?';
 const filling = (size: string, bytes: string): string =>
@@ -135,8 +140,15 @@ export const sql = {
   touch: new Statement<[ttl: number | null, structure: number, key: KeyColumn]>(
     `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision), fresh = NULL WHERE e.structure = ? AND e.key = ? AND ${live}`,
   ),
-  delete: new Statement<[structure: number, key: KeyColumn]>(
-    `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${live}`,
+  /** Where its value is not being worked out. A user's transaction on a server could not see whether it is. */
+  deleteQuickly: new Statement<[structure: number, key: KeyColumn]>(
+    deleteWhere(`${live} AND ${grounded}`),
+    deleteWhere(`${live} AND ${grounded} AND current_setting('transaction_isolation') = 'read committed'`),
+  ),
+  delete: new Statement<[structure: number, key: KeyColumn]>(deleteWhere(live)),
+  /** Also what has expired, and may be served all the same. */
+  removeKey: new Statement<[structure: number, key: KeyColumn]>(
+    'DELETE FROM cached_entries WHERE structure = ? AND key = ?',
   ),
   /** Also one that has expired. */
   remove: new Statement<[id: number]>('DELETE FROM cached_entries WHERE id = ?'),

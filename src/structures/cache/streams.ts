@@ -111,9 +111,13 @@ export class Streams<S extends Kind, V> {
   }
 
   read(key: Key): Result<S, Stream | undefined> {
-    const scope = this.#scope;
-    scope.refuseInTransaction('read()');
-    return scope.files === undefined ? this.#readChunks(key) : this.#readFile(key);
+    return this.#scope.files === undefined ? this.#readChunks(key) : this.#readFile(key);
+  }
+
+  /** A stream would outlive the transaction, and on a server its connection. */
+  #toRead(key: Key): KeyColumn {
+    this.#scope.refuseInTransaction('read()');
+    return this.#scripts.key(key);
   }
 
   async #store(entry: EncodedEntry, written: Chunks<S> | undefined): Promise<void> {
@@ -131,7 +135,7 @@ export class Streams<S extends Kind, V> {
     let column: KeyColumn = '';
     return this.#scope.one(
       sql.get,
-      () => (column = this.#scripts.key(key)),
+      () => (column = this.#toRead(key)),
       (structure) => [structure, column],
       (row) => {
         if (!this.#found(column, row)) return undefined;
@@ -145,7 +149,7 @@ export class Streams<S extends Kind, V> {
     const scope = this.#scope;
     let column: KeyColumn = '';
     const found = scope.write(
-      () => (column = this.#scripts.key(key)),
+      () => (column = this.#toRead(key)),
       (structure) => findChunks(structure, column),
     );
     return scope.after(found, (one) => {
