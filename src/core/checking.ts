@@ -18,8 +18,6 @@ export type FindingCode =
   | 'missing-file'
   /** A file, or chunks on PostgreSQL, of which no entry is, and whose writer is dead; or what an interrupted operation has left. Mended by removing it. */
   | 'stray-file'
-  /** A shard of a cache that is not there. It can't be mended: restore a backup, or let the cache be opened, which makes it anew and empty. */
-  | 'missing-shard'
   /** The directory of shards that no cache has (any more). Mended by removing it. */
   | 'stray-shard';
 

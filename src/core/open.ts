@@ -7,7 +7,7 @@ import { boolean, functionOf, knownKeys, milliseconds, oneOf, shown, type Durati
 import { applicationId, migrations, refuseNewer, schemaVersion } from './schema.js';
 import { backUp, pathOf, resolveCopyOptions } from './sqlite-backup.js';
 import { EmbeddedCheck } from './sqlite-check.js';
-import { compactDatabase } from './sqlite-compact.js';
+import { compactStore } from './sqlite-compact.js';
 import { Connection, sqliteVersion } from './sqlite-connection.js';
 import { EmbeddedEngine } from './sqlite.js';
 import { register, type Store } from './store.js';
@@ -114,6 +114,11 @@ export function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
   return new EmbeddedEngine({ ...resolved, connection, durable });
 }
 
+/** A store inside of another, as that is opened; it must be there. */
+export function openInside(outer: ResolvedOptions, directory: string): EmbeddedEngine {
+  return openEngine({ ...outer, directory, create: false });
+}
+
 /** The files, made or checked; gives back the path of the database. */
 function prepareFiles({ directory, readonly, create }: ResolvedOptions): string {
   const path = join(directory, 'holdfast.db');
@@ -203,7 +208,8 @@ function applyMigrations(connection: Connection, done: number): void {
   }
 }
 
-function embeddedStore({ directory, busyTimeout }: ResolvedOptions, engine: EmbeddedEngine): Store {
+function embeddedStore(resolved: ResolvedOptions, engine: EmbeddedEngine): Store {
+  const { directory, busyTimeout } = resolved;
   const store: Store = {
     kind: 'embedded',
     directory,
@@ -212,7 +218,7 @@ function embeddedStore({ directory, busyTimeout }: ResolvedOptions, engine: Embe
     check: (options = {}) => {
       const { repair } = resolveCheckOptions(options);
       engine.checkOutside('check()', !repair);
-      return new EmbeddedCheck(engine, repair).run();
+      return new EmbeddedCheck(engine, repair, (shard) => openInside(resolved, shard)).run();
     },
     backup: async (to, options = {}) => {
       const resolved = resolveCopyOptions('backup()', options);
@@ -222,7 +228,7 @@ function embeddedStore({ directory, busyTimeout }: ResolvedOptions, engine: Embe
     },
     compact: async () => {
       engine.checkOutside('compact()', false);
-      return compactDatabase(join(directory, 'holdfast.db'), busyTimeout, engine.closing);
+      return compactStore(engine, busyTimeout);
     },
     close: () => {
       engine.close();

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { driverCode, HoldfastError, translated } from './errors.js';
 import { createDirectory, isMissing } from './files.js';
 import { abortSignal, functionOf, knownKeys, shown } from './options.js';
-import { StoreCopy, syncDirectory, type CopyOptions } from './sqlite-copy.js';
+import { sharding, Snapshot, StoreCopy, syncDirectory, type CopyOptions } from './sqlite-copy.js';
 
 /** The options of `backup`, checked. */
 export function resolveCopyOptions(what: string, given: CopyOptions): CopyOptions {
@@ -39,15 +39,39 @@ export async function backUp(from: string, to: string, options: CopyOptions): Pr
   createDirectory(dirname(to));
   const partial = `${to}.${randomBytes(8).toString('hex')}.partial`;
   try {
-    const copy = new StoreCopy(options);
-    await copy.copy(from, partial);
-    copy.end();
+    await copyUnmoved(from, partial, options);
     await putInPlace(partial, to);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw translated(error, to);
   }
   await syncDirectory(dirname(to));
+}
+
+/** Copies a store, and again if a cache got other shards meanwhile: those that are copied go away then. */
+async function copyUnmoved(from: string, to: string, options: CopyOptions): Promise<void> {
+  for (let before = await shardsIn(from); ;) {
+    const copy = new StoreCopy(options);
+    const [result] = await Promise.allSettled([copy.copy(from, to)]);
+    options.signal?.throwIfAborted();
+    const now = await shardsIn(from);
+    if (now === before) {
+      if (result.status === 'rejected') throw result.reason;
+      copy.end();
+      return;
+    }
+    before = now;
+    await rm(to, { recursive: true, force: true });
+  }
+}
+
+async function shardsIn(directory: string): Promise<string> {
+  const snapshot = await Snapshot.of(directory);
+  try {
+    return JSON.stringify(snapshot.all(sharding('')));
+  } finally {
+    snapshot.close();
+  }
 }
 
 async function putInPlace(partial: string, to: string): Promise<void> {

@@ -17,6 +17,7 @@ import {
 } from './checking.js';
 import { fileOf } from './columns.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
+import { isMissing } from './files.js';
 import { get, type Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import { Statement } from './statement.js';
@@ -48,6 +49,12 @@ const sql = {
     `SELECT file FROM cached_entries WHERE file > ? AND file < ?
      UNION ALL SELECT file FROM value_trash WHERE file > ? AND file < ?`,
   ),
+  sharded: new Statement<[], [structure: number, shards: number, generation: number, name: string]>(
+    'SELECT c.structure, c.shards, c.generation, s.name FROM caches c JOIN structures s ON s.id = c.structure WHERE c.shards > 1',
+  ),
+  layout: new Statement<[structure: number], [shards: number, generation: number]>(
+    'SELECT shards, generation FROM caches WHERE structure = ?',
+  ),
   forget: new Statement<[file: string]>('DELETE FROM cached_entries WHERE file = ?'),
 };
 
@@ -55,11 +62,14 @@ const sql = {
 export class EmbeddedCheck {
   readonly #engine: EmbeddedEngine;
   readonly #directory: string;
+  readonly #open: (directory: string) => EmbeddedEngine;
   readonly #findings: Finding[] = [];
   #repair: boolean;
 
-  constructor(engine: EmbeddedEngine, repair: boolean) {
+  /** @param open - Opens the stores that shards of caches are. */
+  constructor(engine: EmbeddedEngine, repair: boolean, open: (directory: string) => EmbeddedEngine) {
     this.#engine = engine;
+    this.#open = open;
     this.#directory = engine.directory;
     this.#repair = repair;
   }
@@ -75,7 +85,12 @@ export class EmbeddedCheck {
       this.#owners();
       this.#missingFiles();
       this.sweep();
-      return { findings: this.#findings, ...this.#read(countAll) };
+      const { structures, ...sums } = this.#read(countAll);
+      for (const shard of this.#shards()) {
+        sums.entries += shard.entries;
+        sums.files += shard.files;
+      }
+      return { findings: this.#findings, structures, ...sums };
     } catch (error) {
       if (damage.length === 0 || !isCorrupt(error)) throw error;
       return { findings: this.#findings, structures: 0, entries: 0, files: 0 };
@@ -85,7 +100,67 @@ export class EmbeddedCheck {
   /** The same for files that nobody needs alone. */
   sweep(): void {
     this.#strayFiles();
+    this.#strayShards();
     this.#leftovers();
+  }
+
+  /** What is found in the stores that the shards of caches are. */
+  #shards(): CheckReport[] {
+    return this.#engine.all(sql.sharded, []).flatMap(([structure, shards, generation, name]) =>
+      Array.from({ length: shards }, (_, i) => join(shardsOf(structure, generation), `${i}`))
+        // One that nothing was stored in is not there.
+        .filter((path) => !isMissing(join(this.#directory, path, 'holdfast.db')))
+        .map((path) => this.#shard(path, name)),
+    );
+  }
+
+  #shard(path: string, name: string): CheckReport {
+    const engine = this.#open(join(this.#directory, path));
+    try {
+      const report = new EmbeddedCheck(engine, this.#repair, this.#open).run();
+      for (const finding of report.findings)
+        this.#findings.push({ ...finding, message: `${path} of cache ${name}: ${finding.message}` });
+      return report;
+    } finally {
+      engine.close();
+    }
+  }
+
+  /** Whoever moves a cache to other shards makes new ones before it says so, and keeps all others from writing to it meanwhile. */
+  #strayShards(): void {
+    for (const name of namesIn(join(this.#directory, 'shards'))) {
+      if (this.#isOfCache(name)) continue;
+      const path = join(this.#directory, 'shards', name);
+      const remove = (): void => rmSync(path, { recursive: true, force: true });
+      const [structure = 0] = name.split('-').map(Number);
+      const [of] = this.#engine.all(sql.layout, [structure]);
+      const source = of === undefined || of[0] === 1 ? undefined : join(shardsOf(structure, of[1]), '0');
+      this.#whileNobodyMoves(source, () => {
+        if (!this.#isOfCache(name)) this.#leftOver('stray-shard', path, remove);
+      });
+    }
+  }
+
+  #isOfCache(name: string): boolean {
+    const [structure = 0, generation] = name.split('-').map(Number);
+    const [of] = this.#engine.all(sql.layout, [structure]);
+    return of !== undefined && of[0] > 1 && of[1] === generation;
+  }
+
+  /** @param source - The shard that is locked first by whoever moves a cache; where it is not in shards, all is. */
+  #whileNobodyMoves(source: string | undefined, work: () => void): void {
+    // What only reads can't lock; nor is anything removed then.
+    if (this.#engine.readonly) {
+      work();
+      return;
+    }
+    const engine = source === undefined ? this.#engine : this.#open(join(this.#directory, source));
+    try {
+      engine.check(false);
+      engine.transactions.write(work);
+    } finally {
+      if (engine !== this.#engine) engine.close();
+    }
   }
 
   #damage(): Finding[] {
@@ -248,6 +323,9 @@ export class EmbeddedCheck {
     return engine.transactions.write(() => engine.drive(script()));
   }
 }
+
+const shardsOf = (structure: number, generation: number): string =>
+  join('shards', `${structure}-${generation}`);
 
 /** What is made under such a name is linked or renamed at once. */
 const temporary = /\.[0-9a-f]{16}\.new$/;

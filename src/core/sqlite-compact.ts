@@ -1,7 +1,11 @@
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { HoldfastError } from './errors.js';
+import { isMissing } from './files.js';
+import type { EmbeddedEngine } from './sqlite.js';
 import { triesAfter } from './sqlite-connection.js';
 import { SqliteThread } from './sqlite-thread.js';
+import { Statement } from './statement.js';
 import { pause } from './timer.js';
 
 /** What `compact` has come to. */
@@ -15,12 +19,25 @@ const mostTries = 20;
 /** The pause between two tries, in milliseconds. */
 const between = 2;
 
-/** Makes a database as small as it can be. See {@link Upkeep.compact}. */
-export async function compactDatabase(
-  path: string,
-  busyTimeout: number,
-  closing: AbortSignal,
-): Promise<Compaction> {
+const sharded = new Statement<[], [directory: string, shards: number]>(
+  "SELECT 'shards/' || structure || '-' || generation, shards FROM caches WHERE shards > 1",
+);
+
+/** Makes the databases of a store as small as they can be. See {@link Upkeep.compact}. */
+export async function compactStore(engine: EmbeddedEngine, busyTimeout: number): Promise<Compaction> {
+  const directories = [engine.directory];
+  for (const [directory, shards] of engine.all(sharded, []))
+    for (let i = 0; i < shards; i++) directories.push(join(engine.directory, directory, `${i}`));
+  let freed = 0;
+  for (const directory of directories) {
+    const path = join(directory, 'holdfast.db');
+    // A shard that nothing was stored in, or that was moved meanwhile.
+    if (!isMissing(path)) freed += await compactDatabase(path, busyTimeout, engine.closing);
+  }
+  return { freed };
+}
+
+async function compactDatabase(path: string, busyTimeout: number, closing: AbortSignal): Promise<number> {
   const before = sizeOf(path);
   const thread = new SqliteThread(path);
   const end = (): void => void thread.end();
@@ -33,7 +50,7 @@ export async function compactDatabase(
     closing.removeEventListener('abort', end);
     await thread.end();
   }
-  return { freed: before - sizeOf(path) };
+  return before - sizeOf(path);
 }
 
 async function vacuum(thread: SqliteThread, path: string, busyTimeout: number): Promise<void> {

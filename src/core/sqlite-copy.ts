@@ -1,9 +1,10 @@
+import { randomInt } from 'node:crypto';
 import { constants, statSync } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { driverCode, translated } from './errors.js';
-import { createDirectory, createPrivateFile } from './files.js';
+import { createDirectory, createPrivateFile, isMissing } from './files.js';
 import { pause } from './timer.js';
 
 /** How far a copy has come. */
@@ -105,6 +106,44 @@ export class Snapshot {
   }
 }
 
+/** A cache that lies in several stores. */
+export interface Sharded {
+  readonly structure: number;
+  readonly shards: number;
+  /** Where they are. */
+  readonly directory: string;
+  /** Its generation in the copy, and where they are there. */
+  readonly generation: number;
+  readonly copied: string;
+}
+
+/** Asks for what {@link shardedIn} takes. @param schema - With a dot behind it. */
+export const sharding = (schema: string): string =>
+  `SELECT structure, shards, generation FROM ${schema}caches WHERE shards > 1 ORDER BY structure`;
+
+/** The caches that lie in several stores. @param renumber - Whether the copy has generations of its own: its directories are none that there were. */
+export function shardedIn(rows: readonly unknown[][], renumber: boolean): Sharded[] {
+  return rows.map(([structure, shards, known]) => {
+    const generation = renumber ? randomInt(2 ** 40) : Number(known);
+    return {
+      structure: Number(structure),
+      shards: Number(shards),
+      directory: join('shards', `${String(structure)}-${String(known)}`),
+      generation,
+      copied: join('shards', `${String(structure)}-${generation}`),
+    };
+  });
+}
+
+/** What a copy is told of generations. */
+export const renumbering = (sharded: readonly Sharded[]): string =>
+  sharded
+    .map(
+      ({ structure, generation }) =>
+        `UPDATE caches SET generation = ${generation} WHERE structure = ${structure};`,
+    )
+    .join('');
+
 /** The names of a store's value files, which `all` is asked for. @param schema - With a dot behind it. */
 export async function* filesOf(
   schema: string,
@@ -132,24 +171,42 @@ export class StoreCopy {
     this.#options = options;
   }
 
-  /** Copies the store in `from`, as it is at one moment, to the directory `to`, which is made. All of it is on the disk then. */
-  async copy(from: string, to: string): Promise<void> {
+  /**
+   * Copies the store in `from`, as it is at one moment, to the directory `to`, which is made. All of it is on the disk then. If a cache gets other shards meanwhile, it fails, or the
+   * copy is not whole.
+   */
+  async copy(from: string, to: string, renumber = false): Promise<void> {
     const snapshot = await Snapshot.of(from);
     try {
       this.#total += snapshot.size;
       createDirectory(to);
+      const sharded = shardedIn(snapshot.all(sharding('')), renumber);
+      // Files and shards first: they go, the state of the database stays.
       const missing = await this.copyFiles(snapshot.files(), join(from, 'values'), join(to, 'values'));
+      await this.copyShards(sharded, from, to);
       const path = join(to, 'holdfast.db');
       createPrivateFile(path);
       try {
         await snapshot.copyTo(path, (bytes) => this.#step(bytes));
-        finish(path, missing);
+        finish(path, missing, renumber ? sharded : []);
       } catch (error) {
         throw translated(error, path);
       }
       await syncDirectory(to);
     } finally {
       snapshot.close();
+    }
+  }
+
+  /** Copies the stores that the shards of caches are. One that nothing was stored in is not there. */
+  async copyShards(sharded: readonly Sharded[], from: string, to: string): Promise<void> {
+    for (const { shards, directory, copied } of sharded) {
+      for (let i = 0; i < shards; i++) {
+        const shard = join(from, directory, `${i}`);
+        if (!isMissing(join(shard, 'holdfast.db'))) await this.copy(shard, join(to, copied, `${i}`));
+      }
+      for (const folder of [copied, 'shards', ''])
+        if (!isMissing(join(to, folder))) await syncDirectory(join(to, folder));
     }
   }
 
@@ -193,14 +250,14 @@ export class StoreCopy {
  * Nobody is in a copy: what stores held and waited for, who are not there, is void. One file is all of it then: no log, which could not be read where
  * nothing may be written.
  */
-function finish(path: string, missing: readonly string[]): void {
+function finish(path: string, missing: readonly string[], renumbered: readonly Sharded[]): void {
   const db = new Database(path, { fileMustExist: true });
   try {
     db.pragma('journal_mode = DELETE');
     const remove = db.prepare('DELETE FROM cached_entries WHERE file = ?');
     db.transaction(() => {
       for (const file of missing) remove.run(file);
-      db.exec('DELETE FROM owners; DELETE FROM value_trash');
+      db.exec(`DELETE FROM owners; DELETE FROM value_trash; ${renumbering(renumbered)}`);
     })();
   } finally {
     db.close();

@@ -4,11 +4,19 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from './errors.js';
 import { checkDirectory, checkFile, createDirectory, createPrivateFile, isMissing } from './files.js';
-import { openEngine, resolveOptions } from './open.js';
+import { openEngine, openInside, resolveOptions } from './open.js';
 import { applicationId, refuseNewer } from './schema.js';
 import { isWithin, pathOf } from './sqlite-backup.js';
 import { EmbeddedCheck } from './sqlite-check.js';
-import { filesOf, quoted, StoreCopy, syncDirectory } from './sqlite-copy.js';
+import {
+  filesOf,
+  quoted,
+  renumbering,
+  shardedIn,
+  sharding,
+  StoreCopy,
+  syncDirectory,
+} from './sqlite-copy.js';
 import { SqliteThread } from './sqlite-thread.js';
 
 /**
@@ -55,9 +63,10 @@ export async function restore(directory: string | URL, from: string | URL): Prom
 
 /** Removes what the store that was there before has left. */
 function sweep(target: string): void {
-  const engine = openEngine(resolveOptions(target, {}));
+  const options = resolveOptions(target, {});
+  const engine = openEngine(options);
   try {
-    new EmbeddedCheck(engine, true).sweep();
+    new EmbeddedCheck(engine, true, (shard) => openInside(options, shard)).sweep();
   } finally {
     engine.close();
   }
@@ -127,10 +136,14 @@ class Restoring {
     await thread.run(`ATTACH ${quoted(join(this.#source, 'holdfast.db'))} AS source`);
     // From here on it is one state of it.
     const files = filesOf('source.', (sql) => thread.all(sql));
-    const missing = await new StoreCopy().copyFiles(files, join(this.#source, 'values'), this.#partial);
+    const copy = new StoreCopy();
+    const missing = await copy.copyFiles(files, join(this.#source, 'values'), this.#partial);
     await moveFiles(this.#partial, join(this.#target, 'values'));
+    const sharded = shardedIn(await thread.all(sharding('source.')), true);
+    await copy.copyShards(sharded, this.#source, this.#target);
     await this.#replaceTables();
     for (const file of missing) await thread.run(`DELETE FROM cached_entries WHERE file = ${quoted(file)}`);
+    await thread.run(renumbering(sharded));
     await thread.run('DELETE FROM waiters; DELETE FROM owners; DELETE FROM value_trash; COMMIT');
     await thread.close();
   }
@@ -174,8 +187,8 @@ async function moveFiles(from: string, to: string): Promise<void> {
 
 /** A database that SQLite can't read is replaced by another file; its log must go before, or it would be taken for that of the new one. */
 async function replaceDamaged(source: string, target: string, partial: string): Promise<void> {
-  await new StoreCopy().copy(source, partial);
-  await moveFiles(join(partial, 'values'), join(target, 'values'));
+  await new StoreCopy().copy(source, partial, true);
+  for (const folder of ['values', 'shards']) await moveFiles(join(partial, folder), join(target, folder));
   const path = join(target, 'holdfast.db');
   for (const log of ['-wal', '-shm', '-journal']) await rm(`${path}${log}`, { force: true });
   await rename(join(partial, 'holdfast.db'), path);
