@@ -48,8 +48,15 @@ export async function restore(directory: string | URL, from: string | URL): Prom
   const partial = join(target, `restore.${randomBytes(8).toString('hex')}.partial`);
   const thread = new SqliteThread(path);
   try {
-    if (await lock(thread, target)) await new Restoring(thread, source, target, partial).run();
-    else await replaceDamaged(source, target, partial);
+    const isReplaced =
+      (await lock(thread, target)) &&
+      (await unlessCorrupt(() => new Restoring(thread, source, target, partial).run()));
+    if (!isReplaced) {
+      // Ends its transaction, too.
+      await thread.close().catch(() => undefined);
+      await rm(partial, { recursive: true, force: true });
+      await replaceDamaged(source, target, partial);
+    }
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     if (isNew) await rm(path, { force: true });
@@ -95,22 +102,30 @@ async function checkSource(source: string): Promise<void> {
   }
 }
 
-/** Takes the store for this thread alone, until it commits; `false` where the database is damaged, so that nobody can have it open. */
+/** Takes the store for this thread alone, until it commits; `false` where the database is damaged. */
 async function lock(thread: SqliteThread, target: string): Promise<boolean> {
+  const sql =
+    'PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE';
   try {
-    await thread.run(
-      'PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE',
-    );
-    return true;
+    return await unlessCorrupt(() => thread.run(sql));
   } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error;
-    if (error.code === 'ERR_CORRUPT') return false;
-    if (error.code !== 'ERR_BUSY') throw error;
+    if (!(error instanceof HoldfastError && error.code === 'ERR_BUSY')) throw error;
     throw new HoldfastError(
       'ERR_BUSY',
       `${target}: somebody has this store open; it can be restored when all have closed it`,
       { cause: error },
     );
+  }
+}
+
+/** `false` where the database that is to be replaced is damaged: the other one was checked. */
+async function unlessCorrupt(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.code === 'ERR_CORRUPT') return false;
+    throw error;
   }
 }
 
@@ -185,7 +200,7 @@ async function moveFiles(from: string, to: string): Promise<void> {
   await syncDirectory(to);
 }
 
-/** A database that SQLite can't read is replaced by another file; its log must go before, or it would be taken for that of the new one. */
+/** A database that SQLite can't read, or clear, is replaced by another file; its log must go before, or it would be taken for that of the new one. */
 async function replaceDamaged(source: string, target: string, partial: string): Promise<void> {
   await new StoreCopy().copy(source, partial, true);
   for (const folder of ['values', 'shards']) await moveFiles(join(partial, folder), join(target, folder));

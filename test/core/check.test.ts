@@ -142,9 +142,9 @@ forEachEngine((engine) => {
     const store = await engine.open();
     for (const options of [{ repair: 1 }, { mend: true }, null])
       await expect(async () => store.check(options as never)).rejects.toThrow(TypeError);
-    await expect(
-      (async () => store.transaction((async () => store.check())))(),
-    ).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_(IN|ASYNC)_TRANSACTION$/) });
+    await expect((async () => store.transaction(async () => store.check()))()).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_(IN|ASYNC)_TRANSACTION$/),
+    });
     await store.close();
     await expect(async () => store.check()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
   });

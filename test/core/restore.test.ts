@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Cache, Deque, Index, open, restore } from '../../src/index.js';
@@ -105,6 +105,10 @@ test('a store whose database or files are garbled is restored', async () => {
     (directory) => {
       writeFileSync(join(directory, 'holdfast.db'), 'x'.repeat(10));
       writeFileSync(join(directory, 'holdfast.db-wal'), 'y'.repeat(10_000));
+    },
+    (directory) => {
+      const bytes = readFileSync(join(directory, 'holdfast.db'));
+      writeFileSync(join(directory, 'holdfast.db'), bytes.fill('x', 20_000));
     },
     (directory) => rmSync(join(directory, 'values'), { recursive: true }),
     (directory) => rmSync(join(directory, 'holdfast.db')),
