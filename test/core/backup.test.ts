@@ -101,7 +101,7 @@ test('a backup that is killed leaves nothing but a folder that says so, and what
     store.close();
   }
   expect(whole).toBeGreaterThan(0);
-});
+}, 240_000);
 
 test('a backup goes to a directory that is empty or missing, and leaves any other as it is', async () => {
   const store = openStore();

@@ -37,7 +37,7 @@ test('a store that is compacted again and again, and killed, loses nothing that 
   store.check({ repair: true });
   expect(store.check().findings, hint).toEqual([]);
   store.close();
-});
+}, 240_000);
 
 test('compact waits for who is writing, for as long as busyTimeout says', async () => {
   const { directory } = openStore();

@@ -170,7 +170,7 @@ test('a restore that is killed leaves the store that was there, or the new one, 
   }
   expect(seen).toEqual(new Set(['a', 'b']));
   expect([contents(a), contents(b)]).toEqual(before);
-});
+}, 240_000);
 
 test('of processes that open the store while it is restored, each has the old one or the new one', async () => {
   const [a, b] = [await newBackup('a', 3), await newBackup('b', 3)];
