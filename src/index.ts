@@ -1,6 +1,11 @@
 export { open, type OpenOptions } from './core/open.js';
+export type { CheckOptions, CheckReport, Finding, FindingCode } from './core/checking.js';
+export { restore } from './core/sqlite-restore.js';
+export type { Compaction } from './core/sqlite-compact.js';
+export type { CopyOptions, CopyProgress } from './core/sqlite-copy.js';
 export { HoldfastError, type ErrorCode } from './core/errors.js';
 export type { Clock } from './core/clock.js';
+export type { AsyncUpkeep, Upkeep } from './core/upkeep.js';
 export type { Key, KeyRange, StoredKey } from './core/key.js';
 export type { Duration, IterationOptions, Size, WaitOptions } from './core/options.js';
 export type {

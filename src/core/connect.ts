@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { resolveCheckOptions } from './checking.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { knownKeys, shown, wholeNumber } from './options.js';
+import { checkServer } from './postgres-check.js';
 import { OpenPool, Queries, types, type PgClient, type PgPool } from './postgres-driver.js';
 import { Presence } from './postgres-presence.js';
 import { Sessions } from './postgres-sessions.js';
@@ -171,6 +173,11 @@ function serverStore(schema: string, engine: ServerEngine): AsyncStore {
     schema,
     transaction: (work) => engine.transaction(work),
     structures: () => engine.structures(),
+    check: async (options = {}) => {
+      const { repair } = resolveCheckOptions(options);
+      engine.checkOutside('check()');
+      return checkServer(engine, repair);
+    },
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
   };

@@ -24,6 +24,8 @@ export type ErrorCode =
   | 'ERR_DUPLICATE'
   /** Some events of those that were asked for are not there any more. */
   | 'ERR_EVENTS_MISSED'
+  /** Something is where a backup was to be written. It was left as it is. */
+  | 'ERR_EXISTS'
   /** The job was not started before its `expires`. It is the `cause` of an `ERR_CANCELLED`. */
   | 'ERR_EXPIRED'
   /** The disk, or the space that the store may use, is full. Nothing was changed. */

@@ -99,7 +99,10 @@ export function createPrivateFile(path: string): void {
     closeSync(openSync(temporary, 'wx', 0o600));
     linkOrCreate(temporary, path);
   } catch (error) {
-    throw translated(error, path);
+    // What is to be linked was swept: this process has slept for a minute in between.
+    if (driverCode(error) === 'ENOENT' && !existsSync(temporary) && existsSync(dirname(path)))
+      createPrivateFile(path);
+    else throw translated(error, path);
   } finally {
     rmSync(temporary, { force: true });
   }

@@ -1,10 +1,13 @@
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { resolveCheckOptions } from './checking.js';
 import { systemClock, type Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
 import { checkDirectory, checkFile, createDirectory, createPrivateFile, isMissing } from './files.js';
 import { boolean, functionOf, knownKeys, milliseconds, oneOf, shown, type Duration } from './options.js';
 import { applicationId, migrations, refuseNewer, schemaVersion } from './schema.js';
+import { backUp, pathOf, resolveCopyOptions } from './sqlite-backup.js';
+import { EmbeddedCheck } from './sqlite-check.js';
+import { compactStore } from './sqlite-compact.js';
 import { Connection, sqliteVersion } from './sqlite-connection.js';
 import { EmbeddedEngine } from './sqlite.js';
 import { register, type Store } from './store.js';
@@ -31,7 +34,7 @@ export interface OpenOptions {
   readonly clock?: Clock | undefined;
 }
 
-interface ResolvedOptions {
+export interface ResolvedOptions {
   readonly directory: string;
   readonly durability: 'process' | 'power';
   readonly busyTimeout: number;
@@ -40,11 +43,9 @@ interface ResolvedOptions {
   readonly clock: Clock;
 }
 
-function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOptions {
-  const path = directory instanceof URL ? fileURLToPath(directory) : directory;
-  if (typeof path !== 'string' || path === '')
-    throw new TypeError(`directory must be a path, not ${shown(directory)}`);
-  if (path.includes('\0')) throw new TypeError('directory must be a path without NUL');
+/** Options of {@link open}, checked. */
+export function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOptions {
+  const path = pathOf('directory', directory);
   knownKeys('options of open()', given, ['durability', 'busyTimeout', 'readonly', 'create', 'clock']);
   const {
     durability = 'process',
@@ -59,7 +60,7 @@ function resolveOptions(directory: string | URL, given: OpenOptions): ResolvedOp
   clockOf(clock);
   if (readonly && create) throw new TypeError('readonly: true and create: true exclude each other');
   return {
-    directory: resolve(path),
+    directory: path,
     durability,
     busyTimeout: milliseconds('busyTimeout', busyTimeout, 3_600_000),
     readonly,
@@ -93,11 +94,12 @@ const oldestSqlite = [3, 51, 3];
  */
 export function open(directory: string | URL, options: OpenOptions = {}): Store {
   const resolved = resolveOptions(directory, options);
-  checkSqlite();
-  return embeddedStore(resolved.directory, openEngine(resolved));
+  return embeddedStore(resolved, openEngine(resolved));
 }
 
-function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
+/** What stands behind a store in a directory. */
+export function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
+  checkSqlite();
   const path = prepareFiles(resolved);
   const connection = new Connection(path, resolved.readonly, resolved.busyTimeout, resolved.clock);
   try {
@@ -114,12 +116,13 @@ function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
       create: !resolved.readonly && inside !== '',
       directory: join(resolved.directory, inside),
     });
-  return new EmbeddedEngine({
-    ...resolved,
-    connection,
-    durable: resolved.durability === 'power',
-    openInside,
-  });
+  const durable = resolved.durability === 'power';
+  return new EmbeddedEngine({ ...resolved, connection, durable, openInside });
+}
+
+/** A store inside of another, as that is opened; it must be there. */
+export function openExisting(outer: ResolvedOptions, directory: string): EmbeddedEngine {
+  return openEngine({ ...outer, directory, create: false });
 }
 
 /** The files, made or checked; gives back the path of the database. */
@@ -211,12 +214,28 @@ function applyMigrations(connection: Connection, done: number): void {
   }
 }
 
-function embeddedStore(directory: string, engine: EmbeddedEngine): Store {
+function embeddedStore(resolved: ResolvedOptions, engine: EmbeddedEngine): Store {
+  const { directory, busyTimeout } = resolved;
   const store: Store = {
     kind: 'embedded',
     directory,
     transaction: <T>(work: () => T extends PromiseLike<unknown> ? never : T) => engine.transaction<T>(work),
     structures: () => engine.structures(),
+    check: (options = {}) => {
+      const { repair } = resolveCheckOptions(options);
+      engine.checkOutside('check()', !repair);
+      return new EmbeddedCheck(engine, repair, (shard) => openExisting(resolved, shard)).run();
+    },
+    backup: async (to, options = {}) => {
+      const resolved = resolveCopyOptions('backup()', options);
+      const path = pathOf('directory', to);
+      engine.checkOutside('backup()', true);
+      return backUp(directory, path, resolved);
+    },
+    compact: async () => {
+      engine.checkOutside('compact()', false);
+      return compactStore(engine, busyTimeout);
+    },
     close: () => {
       engine.close();
     },

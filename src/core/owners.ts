@@ -52,6 +52,26 @@ export class Owners {
     }
   }
 
+  /**
+   * Removes the file of an owner that is dead, unless it lives: also where it has not been heard of, and may be about to hold its file. Tells whether it was
+   * dead.
+   */
+  sweep(token: string): boolean {
+    if (held.has(token)) return false;
+    const path = this.#path(token);
+    let lock: Database.Database;
+    try {
+      lock = lockFile(path);
+    } catch {
+      return false;
+    }
+    // While it is locked, so that nobody comes to hold what is gone. Windows can't remove an open file.
+    if (process.platform !== 'win32') this.forget(token);
+    lock.close();
+    this.forget(token);
+    return true;
+  }
+
   /** Removes the file of a dead owner. */
   forget(token: string): void {
     rmSync(this.#path(token), { force: true });
@@ -68,17 +88,34 @@ export class Owners {
   }
 
   #hold(): { token: string; lock: Database.Database } {
-    const token = randomBytes(10).toString('hex');
     createDirectory(this.#directory);
-    createPrivateFile(this.#path(token));
-    const lock = lockFile(this.#path(token));
-    held.add(token);
-    return { token, lock };
+    for (;;) {
+      const token = randomBytes(10).toString('hex');
+      const path = this.#path(token);
+      createPrivateFile(path);
+      const lock = unlessSwept(path);
+      if (lock === undefined) continue;
+      held.add(token);
+      return { token, lock };
+    }
   }
 
   #path(token: string): string {
     return join(this.#directory, token);
   }
+}
+
+/** Locks a new file; `undefined` where somebody has found it unlocked before that, and removes it. */
+function unlessSwept(path: string): Database.Database | undefined {
+  try {
+    const lock = lockFile(path);
+    if (!isMissing(path)) return lock;
+    lock.close();
+  } catch (error) {
+    if (!isMissing(path) && driverCode(error)?.startsWith('SQLITE_BUSY') !== true)
+      throw translated(error, path);
+  }
+  return undefined;
 }
 
 /** Takes SQLite's exclusive lock on a file, at once or not at all; it is held until the connection is closed. */

@@ -112,6 +112,21 @@ export class ServerEngine implements Engine<'server'> {
     });
   }
 
+  /** Runs a script in a transaction of its own, while no other store does so for the same purpose. It may run again. */
+  async alone<T>(purpose: string, script: () => Script<T>): Promise<T> {
+    this.check();
+    return this.sessions.transact(() => this.drive(script()), {
+      begin: `SELECT pg_advisory_xact_lock(hashtext('holdfast ${purpose} ${this.#schema}'))`,
+    });
+  }
+
+  /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION`, `ERR_CLOSED` */
+  checkOutside(what: string): void {
+    this.check();
+    if (this.sessions.open)
+      throw new HoldfastError('ERR_IN_TRANSACTION', `${what} can’t be called inside a transaction`);
+  }
+
   /** Runs a script to its end, in the transaction that is open. */
   async drive<T>(script: Script<T>): Promise<T> {
     let turn = script.next();

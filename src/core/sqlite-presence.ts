@@ -72,6 +72,18 @@ export class EmbeddedPresence {
     return this.#bells.overhear(this.#token(), listener);
   }
 
+  /** Whether an owner lives; nothing is removed. */
+  lives(token: string): boolean {
+    return this.#owners.isAlive(token);
+  }
+
+  /** Removes the files of an owner, unless it lives; tells whether it was dead. */
+  sweep(token: string): boolean {
+    if (!this.#owners.sweep(token) && this.lives(token)) return false;
+    this.#bells.forget(token);
+    return true;
+  }
+
   /** Whether an owner lives. The files of a dead one are removed: nobody needs them. */
   isAlive(token: string): boolean {
     const alive = this.#owners.isAlive(token);

@@ -39,7 +39,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   /** The stores inside this one. */
   readonly inner: Inner;
   readonly #connection: Connection;
-  readonly #directory: string;
+  readonly directory: string;
   readonly #closing = new AbortController();
   readonly #refs = new StructureRefs();
   readonly #onClose = new Set<() => void>();
@@ -49,7 +49,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   constructor({ directory, connection, readonly, busyTimeout, clock, durable, openInside }: EmbeddedParts) {
     this.readonly = readonly;
     this.transactions = new Transactions(connection, directory, busyTimeout);
-    this.#directory = directory;
+    this.directory = directory;
     this.#connection = connection;
     this.presence = new EmbeddedPresence(this, directory, clock);
     this.files = new ValueFiles(directory, {
@@ -141,6 +141,12 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     return this.#connection.tryRun(statement, params);
   }
 
+  /** Runs SQL of the engine's own, without parameters, once. */
+  exec(sql: string): void {
+    this.check(false);
+    this.#connection.exec(sql);
+  }
+
   /** The user's transaction. */
   transaction<T>(work: () => T): T {
     if (typeof work !== 'function') throw new TypeError(`transaction takes a function, not ${typeof work}`);
@@ -190,6 +196,13 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.transactions.follow();
   }
 
+  /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION`, `ERR_CLOSED`, and `ERR_READONLY` where it is to write. */
+  checkOutside(what: string, reads: boolean): void {
+    this.check(reads);
+    if (this.transactions.open)
+      throw new HoldfastError('ERR_IN_TRANSACTION', `${what} can’t be called inside a transaction`);
+  }
+
   structures(): StructureInfo[] {
     return this.all(catalog.list, []).map(structureInfo);
   }
@@ -203,7 +216,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     }
     this.transactions.checkWritable();
     if (this.readonly)
-      throw new HoldfastError('ERR_READONLY', `${this.#directory}: the store was opened with readonly: true`);
+      throw new HoldfastError('ERR_READONLY', `${this.directory}: the store was opened with readonly: true`);
     this.#writes++;
   }
 
@@ -215,7 +228,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   /** Has all that was committed on the disk, whatever the durability. */
   settle(): void {
     this.#connection.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-    syncDirectory(this.#directory);
+    syncDirectory(this.directory);
   }
 
   close(): void {
@@ -237,7 +250,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
       // A full disk, or a lock that does not come free: others will find this owner dead, and do it.
     } finally {
       this.#closed = true;
-      this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.#directory}: the store is closed`));
+      this.#closing.abort(new HoldfastError('ERR_CLOSED', `${this.directory}: the store is closed`));
       this.presence.close();
       this.#connection.close();
     }

@@ -3,6 +3,7 @@ import type { Gathering } from './gatherer.js';
 import type { Script } from './script.js';
 import type { Row, Statement, Value } from './statement.js';
 import { nameString, type WaitOptions } from './options.js';
+import type { AsyncUpkeep, Upkeep } from './upkeep.js';
 import type { ValueFiles } from './value-files.js';
 
 /** Where the data lives: in a directory of this machine, or behind a PostgreSQL server. */
@@ -33,7 +34,7 @@ export interface StructureInfo {
 }
 
 /** A store in a directory, opened with {@link open}. */
-export interface Store extends Disposable {
+export interface Store extends Upkeep, Disposable {
   readonly kind: 'embedded';
   /** The absolute path of its directory. */
   readonly directory: string;
@@ -60,7 +61,7 @@ export interface Store extends Disposable {
 }
 
 /** A store on a PostgreSQL server, opened with `connect` from `holdfast/postgres`. Time and order are the server's. */
-export interface AsyncStore extends AsyncDisposable {
+export interface AsyncStore extends AsyncUpkeep, AsyncDisposable {
   readonly kind: 'server';
   /** The schema that holds its tables. */
   readonly schema: string;

@@ -1,6 +1,7 @@
 CREATE INDEX cache_flights_by_end ON cache_flights (structure, until) WHERE until IS NOT NULL;
 CREATE INDEX cache_tags_by_entry ON cache_tags (entry);
 CREATE INDEX cached_by_expiry ON cached_entries (structure, expires) WHERE expires IS NOT NULL;
+CREATE UNIQUE INDEX cached_by_file ON cached_entries (file) WHERE file IS NOT NULL;
 CREATE UNIQUE INDEX cached_by_key ON cached_entries (structure, key);
 CREATE INDEX cached_by_rank ON cached_entries (structure, rank) WHERE rank IS NOT NULL;
 CREATE UNIQUE INDEX entries_by_key ON entries (structure, key);
@@ -35,6 +36,7 @@ CREATE TABLE cache_flights (
   structure INTEGER NOT NULL,
   key ANY NOT NULL,
   owner INTEGER,
+  tags TEXT,
   error ANY,
   until REAL,
   UNIQUE (structure, key)
@@ -58,7 +60,8 @@ CREATE TABLE cached_entries (
   hits INTEGER NOT NULL DEFAULT 0,
   tagged INTEGER,
   fresh REAL,
-  took REAL
+  took REAL,
+  file TEXT
 ) STRICT;
 CREATE TABLE caches (
   structure INTEGER PRIMARY KEY,
@@ -272,6 +275,9 @@ CREATE TABLE totals (
   count INTEGER NOT NULL,
   sum REAL NOT NULL
 ) STRICT;
+CREATE TABLE value_trash (
+  file TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE waiters (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   structure INTEGER NOT NULL,
@@ -284,6 +290,12 @@ CREATE TABLE waiters (
 ) STRICT;
 CREATE TRIGGER cached_added AFTER INSERT ON cached_entries BEGIN
   UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
+END;
+CREATE TRIGGER cached_file_removed AFTER DELETE ON cached_entries WHEN OLD.file IS NOT NULL BEGIN
+  INSERT INTO value_trash (file) VALUES (OLD.file);
+END;
+CREATE TRIGGER cached_file_replaced AFTER UPDATE OF file ON cached_entries WHEN OLD.file IS NOT NULL AND OLD.file IS NOT NEW.file BEGIN
+  INSERT INTO value_trash (file) VALUES (OLD.file);
 END;
 CREATE TRIGGER cached_removed AFTER DELETE ON cached_entries BEGIN
   UPDATE structures SET size = size - 1, bytes = bytes - OLD.bytes WHERE id = OLD.structure;

@@ -1,0 +1,356 @@
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { catalog } from './catalog.js';
+import {
+  countAll,
+  countFinding,
+  deadOwnerFinding,
+  findOrphans,
+  findWrongCounts,
+  mendCounts,
+  mendOrphans,
+  orphanFinding,
+  type CheckReport,
+  type Finding,
+  type FindingCode,
+  type WrongCount,
+} from './checking.js';
+import { fileOf } from './columns.js';
+import { HoldfastError, driverCode, translated } from './errors.js';
+import { isMissing } from './files.js';
+import { get, type Script } from './script.js';
+import type { EmbeddedEngine } from './sqlite.js';
+import { Statement } from './statement.js';
+import { bury } from './waiting.js';
+
+/** How often it is counted anew where somebody else mends at the same time. */
+const mostTries = 4;
+/** How old a file must be that is made and renamed at once, in milliseconds, to be left over. */
+const oldAge = 60_000;
+/** How many entries with files are looked at at once. */
+const atOnce = 256;
+
+const sql = {
+  integrity: new Statement<[], [line: string]>('SELECT integrity_check FROM pragma_integrity_check'),
+  /** How often counts were mended: `user_version` has no other use. */
+  repairs: new Statement<[], [repairs: number]>('SELECT user_version FROM pragma_user_version'),
+  withFiles: new Statement<
+    [after: string, most: number],
+    [id: number, file: string, value: unknown, kind: string, name: string]
+  >(
+    `SELECT e.id, e.file, e.value, s.kind, s.name FROM cached_entries e JOIN structures s ON s.id = e.structure
+     WHERE e.file > ? ORDER BY e.file LIMIT ?`,
+  ),
+  /** Whether a file is still of an entry, or is to be removed anyway. */
+  known: new Statement<[file: string, file: string], [kind: number]>(
+    'SELECT 1 FROM cached_entries WHERE file = ? UNION ALL SELECT 2 FROM value_trash WHERE file = ? ORDER BY 1 LIMIT 1',
+  ),
+  inFolder: new Statement<[from: string, to: string, from: string, to: string], [file: string]>(
+    `SELECT file FROM cached_entries WHERE file > ? AND file < ?
+     UNION ALL SELECT file FROM value_trash WHERE file > ? AND file < ?`,
+  ),
+  sharded: new Statement<[], [structure: number, shards: number, generation: number, name: string]>(
+    'SELECT c.structure, c.shards, c.generation, s.name FROM caches c JOIN structures s ON s.id = c.structure WHERE c.shards > 1',
+  ),
+  layout: new Statement<[structure: number], [shards: number, generation: number]>(
+    'SELECT shards, generation FROM caches WHERE structure = ?',
+  ),
+  forget: new Statement<[file: string]>('DELETE FROM cached_entries WHERE file = ?'),
+};
+
+/** Looks for what is not as it should be, and mends it. See {@link Upkeep.check}. */
+export class EmbeddedCheck {
+  readonly #engine: EmbeddedEngine;
+  readonly #directory: string;
+  readonly #open: (directory: string) => EmbeddedEngine;
+  readonly #findings: Finding[] = [];
+  #repair: boolean;
+
+  /** @param open - Opens the stores that shards of caches are. */
+  constructor(engine: EmbeddedEngine, repair: boolean, open: (directory: string) => EmbeddedEngine) {
+    this.#engine = engine;
+    this.#open = open;
+    this.#directory = engine.directory;
+    this.#repair = repair;
+  }
+
+  run(): CheckReport {
+    const damage = this.#damage();
+    // What a damaged database says may be wrong: by that nothing is to be removed.
+    if (damage.length > 0) this.#repair = false;
+    this.#findings.push(...damage);
+    try {
+      this.#counts();
+      this.#orphans();
+      this.#owners();
+      this.#missingFiles();
+      this.sweep();
+      const { structures, ...sums } = this.#read(countAll);
+      for (const shard of this.#shards()) {
+        sums.entries += shard.entries;
+        sums.files += shard.files;
+      }
+      return { findings: this.#findings, structures, ...sums };
+    } catch (error) {
+      if (damage.length === 0 || !isCorrupt(error)) throw error;
+      return { findings: this.#findings, structures: 0, entries: 0, files: 0 };
+    }
+  }
+
+  /** The same for files that nobody needs alone. */
+  sweep(): void {
+    this.#strayFiles();
+    this.#strayShards();
+    this.#leftovers();
+  }
+
+  /** What is found in the stores that the shards of caches are. */
+  #shards(): CheckReport[] {
+    return this.#engine.all(sql.sharded, []).flatMap(([structure, shards, generation, name]) =>
+      Array.from({ length: shards }, (_, i) => join(shardsOf(structure, generation), `${i}`))
+        // One that nothing was stored in is not there.
+        .filter((path) => !isMissing(join(this.#directory, path, 'holdfast.db')))
+        .map((path) => this.#shard(path, name)),
+    );
+  }
+
+  #shard(path: string, name: string): CheckReport {
+    const engine = this.#open(join(this.#directory, path));
+    try {
+      const report = new EmbeddedCheck(engine, this.#repair, this.#open).run();
+      for (const finding of report.findings)
+        this.#findings.push({ ...finding, message: `${path} of cache ${name}: ${finding.message}` });
+      return report;
+    } finally {
+      engine.close();
+    }
+  }
+
+  /** Whoever moves a cache to other shards makes new ones before it says so, and keeps all others from writing to it meanwhile. */
+  #strayShards(): void {
+    for (const name of namesIn(join(this.#directory, 'shards'))) {
+      if (this.#isOfCache(name)) continue;
+      const path = join(this.#directory, 'shards', name);
+      const remove = (): void => rmSync(path, { recursive: true, force: true });
+      const [structure = 0] = name.split('-').map(Number);
+      const [of] = this.#engine.all(sql.layout, [structure]);
+      const source = of === undefined || of[0] === 1 ? undefined : join(shardsOf(structure, of[1]), '0');
+      this.#whileNobodyMoves(source, () => {
+        if (!this.#isOfCache(name)) this.#leftOver('stray-shard', path, remove);
+      });
+    }
+  }
+
+  #isOfCache(name: string): boolean {
+    const [structure = 0, generation] = name.split('-').map(Number);
+    const [of] = this.#engine.all(sql.layout, [structure]);
+    return of !== undefined && of[0] > 1 && of[1] === generation;
+  }
+
+  /** @param source - The shard that is locked first by whoever moves a cache; where it is not in shards, all is. */
+  #whileNobodyMoves(source: string | undefined, work: () => void): void {
+    // What only reads can't lock; nor is anything removed then.
+    if (this.#engine.readonly) {
+      work();
+      return;
+    }
+    const engine = source === undefined ? this.#engine : this.#open(join(this.#directory, source));
+    try {
+      engine.check(false);
+      engine.transactions.write(work);
+    } finally {
+      if (engine !== this.#engine) engine.close();
+    }
+  }
+
+  #damage(): Finding[] {
+    const found = (line: string): Finding => ({
+      code: 'integrity',
+      message: `the database is damaged; restore it from a backup (${line})`,
+      mended: false,
+    });
+    try {
+      const lines = this.#engine.all(sql.integrity, []).map(([line]) => line);
+      return lines.filter((line) => line !== 'ok').map(found);
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      return [found(error.message)];
+    }
+  }
+
+  /**
+   * Counts are compared in one read, which keeps nobody from writing, and the differences added in a transaction of their own, unless somebody else
+   * has mended in between.
+   */
+  #counts(): void {
+    for (let tries = mostTries; ; tries--) {
+      const { wrong, before } = this.#read(function* () {
+        return { before: yield* repairs(), wrong: yield* findWrongCounts() };
+      });
+      const tried = this.#repair && wrong.length > 0;
+      const mended = tried && this.#mendCounts(wrong, before);
+      if (tried && !mended && tries > 1) continue;
+      this.#findings.push(...wrong.map((one) => countFinding(one, mended)));
+      return;
+    }
+  }
+
+  #mendCounts(wrong: readonly WrongCount[], before: number): boolean {
+    const engine = this.#engine;
+    return this.#write(function* () {
+      if ((yield* repairs()) !== before) return false;
+      yield* mendCounts(wrong);
+      engine.exec(`PRAGMA user_version = ${before + 1}`);
+      return true;
+    });
+  }
+
+  #orphans(): void {
+    for (const [orphans, ids] of this.#read(findOrphans)) {
+      if (this.#repair) this.#write(() => mendOrphans(orphans, ids));
+      this.#findings.push(orphanFinding(orphans, ids, this.#repair));
+    }
+  }
+
+  #owners(): void {
+    const { presence } = this.#engine;
+    const rows = this.#engine.all(catalog.owners, []);
+    for (const [id, token] of rows) {
+      if (presence.lives(token)) continue;
+      if (this.#repair) {
+        this.#write(() => bury(id));
+        presence.sweep(token);
+      }
+      this.#findings.push(deadOwnerFinding(id, this.#repair));
+    }
+    const known = new Set(rows.map(([, token]) => token));
+    for (const folder of ['owners', 'bells'])
+      for (const token of namesIn(join(this.#directory, folder)))
+        if (!known.has(token) && !temporary.test(token) && !presence.lives(token))
+          this.#leftOver('dead-owner', join(this.#directory, folder, token), () => presence.sweep(token));
+  }
+
+  #missingFiles(): void {
+    let after = '';
+    for (;;) {
+      const rows = this.#engine.all(sql.withFiles, [after, atOnce]);
+      for (const [, file, value, kind, name] of rows) {
+        if (this.#isWhole(file, value)) continue;
+        // It is removed behind its entry: it may have been looked for in between.
+        const [row] = this.#engine.all(sql.known, [file, file]);
+        if (row?.[0] !== 1) continue;
+        if (this.#repair) this.#engine.run(sql.forget, [file]);
+        const path = this.#pathOf(file);
+        const message = `${kind} ${name}: ${path}, the file of an entry’s value, is missing or was cut short`;
+        this.#findings.push({
+          code: 'missing-file',
+          message,
+          mended: this.#repair,
+          structure: { kind, name },
+          path,
+        });
+      }
+      after = rows.at(-1)?.[1] ?? '';
+      if (rows.length < atOnce) return;
+    }
+  }
+
+  #isWhole(file: string, value: unknown): boolean {
+    try {
+      return statSync(this.#pathOf(file)).size === fileOf(value)?.size;
+    } catch (error) {
+      if (driverCode(error) === 'ENOENT') return false;
+      throw translated(error, this.#pathOf(file));
+    }
+  }
+
+  /** The files first, then their entries: what is committed in between is found. */
+  #strayFiles(): void {
+    const values = join(this.#directory, 'values');
+    for (const folder of namesIn(values)) {
+      const names = namesIn(join(values, folder));
+      // '0' comes behind '/'.
+      const bounds = [`${folder}/`, `${folder}0`] as const;
+      const known = new Set(this.#engine.all(sql.inFolder, [...bounds, ...bounds]).map(([file]) => file));
+      for (const name of names) {
+        const file = `${folder}/${name}`;
+        if (!known.has(file)) this.#strayFile(file, name.split('-', 1)[0] ?? '');
+      }
+    }
+  }
+
+  /** What a store that lives has written may be about to be committed. Once it is dead, its files have entries or never will. */
+  #strayFile(file: string, token: string): void {
+    if (this.#engine.presence.lives(token)) return;
+    if (this.#engine.get(sql.known, [file, file]) !== undefined) return;
+    const path = this.#pathOf(file);
+    this.#leftOver('stray-file', path, () => rmSync(path, { force: true }));
+  }
+
+  /** What an interrupted creation, backup or restore has left. */
+  #leftovers(): void {
+    for (const folder of ['', 'owners', 'bells'])
+      for (const name of namesIn(join(this.#directory, folder))) {
+        const path = join(this.#directory, folder, name);
+        const isLeft = name.endsWith('.partial') || (temporary.test(name) && isOld(path));
+        if (isLeft) this.#leftOver('stray-file', path, () => rmSync(path, { recursive: true, force: true }));
+      }
+  }
+
+  #leftOver(code: FindingCode, path: string, remove: () => unknown): void {
+    let mended = this.#repair;
+    try {
+      if (mended) mended = remove() !== false;
+    } catch {
+      mended = false;
+    }
+    this.#findings.push({ code, message: `${path} is left over, and nobody needs it`, mended, path });
+  }
+
+  #pathOf(file: string): string {
+    return join(this.#directory, 'values', file);
+  }
+
+  #read<T>(script: () => Script<T>): T {
+    const engine = this.#engine;
+    engine.check(true);
+    return engine.transactions.read(() => engine.drive(script()));
+  }
+
+  #write<T>(script: () => Script<T>): T {
+    const engine = this.#engine;
+    engine.check(false);
+    return engine.transactions.write(() => engine.drive(script()));
+  }
+}
+
+const shardsOf = (structure: number, generation: number): string =>
+  join('shards', `${structure}-${generation}`);
+
+/** What is made under such a name is linked or renamed at once. */
+const temporary = /\.[0-9a-f]{16}\.new$/;
+
+function* repairs(): Script<number> {
+  return (yield* get(sql.repairs))?.[0] ?? 0;
+}
+
+const isCorrupt = (error: unknown): error is HoldfastError =>
+  error instanceof HoldfastError && error.code === 'ERR_CORRUPT';
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT' || driverCode(error) === 'ENOTDIR') return [];
+    throw translated(error, folder);
+  }
+}
+
+function isOld(path: string): boolean {
+  try {
+    return Date.now() - statSync(path).mtimeMs > oldAge;
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT') return false;
+    throw translated(error, path);
+  }
+}
