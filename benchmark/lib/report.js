@@ -1,3 +1,4 @@
+import { cacheParts } from './report-cache.js';
 import { queueParts } from './report-queue.js';
 
 /** A figure for people: three digits. @param {number} nanoseconds */
@@ -209,6 +210,7 @@ export function partsOf(results) {
   if (results.locks) parts.push(...locksParts(results.locks));
   if (results.throttle) parts.push(throttlePart(results.throttle), heldPart(results.throttle));
   if (results.queue) parts.push(...queueParts(results.queue));
+  if (results.cache) parts.push(...cacheParts(results.cache));
   return parts;
 }
 
