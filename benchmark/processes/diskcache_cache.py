@@ -1,5 +1,5 @@
 # DiskCache's Cache: does what it is asked for, a line of JSON each, and answers with a line: how many nanoseconds that took, and whether the
-# system took the processor away meanwhile. Argument: the directory.
+# system took the processor away meanwhile. Arguments: the directory, and the eviction policy.
 import json
 import math
 import random
@@ -9,7 +9,7 @@ import time
 
 import diskcache
 
-cache = diskcache.Cache(sys.argv[1], timeout=20)
+cache = diskcache.Cache(sys.argv[1], timeout=20, eviction_policy=sys.argv[2])
 
 
 @cache.memoize()

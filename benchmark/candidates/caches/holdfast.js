@@ -24,6 +24,7 @@ export async function openCache({ build, directory, ...options }) {
       }),
     /** Writes which entries were read, which is done a second later otherwise. */
     settle: () => cache.stats(),
+    size: () => cache.size,
     close: () => store.close(),
   };
 }
