@@ -12,6 +12,7 @@ import { byHand } from './candidates/sqlite.js';
 import { asMarkdown, asText, partsOf } from './lib/report.js';
 import { cleanUp, temporaryDirectory } from './lib/temporary.js';
 import { measureBell } from './sections/bell.js';
+import { measureCache } from './sections/cache.js';
 import { measureGrowth } from './sections/growth.js';
 import { measureLocks } from './sections/locks.js';
 import { measureOperations } from './sections/operations.js';
@@ -20,7 +21,7 @@ import { measureQueue } from './sections/queue.js';
 import { measureThrottle } from './sections/throttle.js';
 
 const usage = `Usage: npm run bench -- [options]
-  --only=<section>   operations, growth, processes, bell, locks, throttle or queue; may be given more than once
+  --only=<section>   operations, growth, processes, bell, locks, throttle, queue or cache; may be given more than once
   --quick            smaller stores and fewer rounds, to see that everything runs: its figures are no good
   --against=<dir>    another build of Holdfast (its dist directory), measured in the same rounds
   --no-peers         without lmdb, Redis, rate-limiter-flexible and the other queues
@@ -28,7 +29,7 @@ const usage = `Usage: npm run bench -- [options]
   --markdown=<file>  writes the tables as Markdown, too
   --json=<file>      writes every figure as JSON, too`;
 
-const sections = ['operations', 'growth', 'processes', 'bell', 'locks', 'throttle', 'queue'];
+const sections = ['operations', 'growth', 'processes', 'bell', 'locks', 'throttle', 'queue', 'cache'];
 
 function readOptions() {
   const { values } = parseArgs({
@@ -99,6 +100,10 @@ async function measure({ only, quick, peers, against, postgres }, build) {
   if (only.includes('queue')) {
     const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
     results.queue = await measureQueue({ ...common, peers, redis: server, postgres });
+  }
+  if (only.includes('cache')) {
+    const server = peers ? await redis({ missing: [] }, temporaryDirectory()) : undefined;
+    results.cache = await measureCache({ ...common, peers, redis: server });
   }
   return results;
 }

@@ -26,7 +26,8 @@ async function startServer(directory, port) {
   return started ? child : undefined;
 }
 
-async function connected(createClient, port) {
+/** A client of the server at a port of the loopback interface, once it is there. */
+export async function connected(createClient, port) {
   const socket = {
     host: '127.0.0.1',
     port,

@@ -40,6 +40,20 @@ export function textOf(n, length = 100) {
 /** A text of 60 to 140 characters, whose length changes with `n`. @param {number} n */
 export const varyingTextOf = (n) => textOf(n, 60 + ((n * 37) % 81));
 
+const pages = filler.repeat(5000);
+
+/**
+ * A text of about `length` characters, 200 or more, another one for each `n`, and of another length for most. It lies in memory as one, not as parts.
+ *
+ * @param {number} n
+ * @param {number} length
+ */
+export function pageOf(n, length) {
+  const head = `${n}:`;
+  const page = head + pages.slice(n % 100, (n % 100) + length - head.length - ((n * 37) % 81));
+  return Buffer.from(page, 'latin1').toString('latin1');
+}
+
 /** A small object, another one for each `n`. @param {number} n */
 export function objectOf(n) {
   return {

@@ -18,12 +18,13 @@ import { ended, nextMessage, removeDirectory, startScript, temporaryDirectory } 
  * @property {string} build
  * @property {{ readonly port: number, connect(): Promise<{ client: any, close(): void }> }} [redis]
  * @property {{ create(): Promise<string>, drop(url: string): Promise<void> }} [postgres]
+ * @property {string} [parent] - Where directories are to be made.
  */
 
-/** Runs `work` with a fresh place for a queue: a directory, an empty Redis, a database. @template T @param {Candidate} candidate @param {Places} places @param {(options: object) => Promise<T>} work */
-export async function inFreshPlace({ on, options = {} }, { build, redis, postgres }, work) {
+/** Runs `work` with a fresh place for a queue, or a cache: a directory, an empty Redis, a database. @template T @param {Candidate} candidate @param {Places} places @param {(options: object) => Promise<T>} work */
+export async function inFreshPlace({ on, options = {} }, { build, redis, postgres, parent }, work) {
   if (on === 'directory') {
-    const directory = temporaryDirectory();
+    const directory = temporaryDirectory(parent);
     return await work({ build, directory, ...options }).finally(() => removeDirectory(directory));
   }
   if (on === 'redis') {

@@ -1,6 +1,5 @@
-import { digits, ratio, verdict } from './report.js';
+import { digits, ratio, spaced, verdict } from './report.js';
 
-const spaced = (value) => value.toLocaleString('en').replaceAll(',', ' ');
 /** Three digits. */
 const perSecond = (value) => (value === undefined ? '–' : spaced(Number(value.toPrecision(3))));
 const ms = (value) => `${digits(value)} ms`;

@@ -1,3 +1,4 @@
+import { cacheParts } from './report-cache.js';
 import { queueParts } from './report-queue.js';
 
 /** A figure for people: three digits. @param {number} nanoseconds */
@@ -13,6 +14,9 @@ export const digits = (value) => (value >= 100 ? value.toFixed(0) : value.toPrec
 /** @param {number} value */
 export const ratio = (value) =>
   value >= 99.5 ? value.toFixed(0) : value >= 9.95 ? value.toFixed(1) : value.toFixed(2);
+
+/** A count for people. @param {number} value */
+export const spaced = (value) => value.toLocaleString('en').replaceAll(',', ' ');
 
 /** @param {number} value @param {string} unit */
 const limit = (value, unit) => (unit === '' ? value.toFixed(2) : `${value} ${unit}`);
@@ -31,7 +35,7 @@ export function verdict(value, target, unit = '') {
 /** @param {any} result @returns {Part} */
 function operationsPart({ entries, peers, rows }) {
   const [base, ...others] = peers;
-  const columns = [`each on ${entries.toLocaleString('en').replaceAll(',', ' ')} entries`, base];
+  const columns = [`each on ${spaced(entries)} entries`, base];
   for (const name of others) columns.push(name, '×');
   return {
     title: 'Single operations (× is the time against the same work by hand)',
@@ -46,11 +50,11 @@ function operationsPart({ entries, peers, rows }) {
 }
 
 /** @param {any} result @returns {Part} */
-function growthPart({ sizes, rows }) {
-  const names = sizes.map((size) => size.toLocaleString('en').replaceAll(',', ' '));
+export function growthPart({ sizes, rows }, title = 'Growth') {
+  const names = sizes.map(spaced);
   const [smallest, ...larger] = names;
   return {
-    title: `Growth (× is the time against that at ${smallest} entries)`,
+    title: `${title} (× is the time against that at ${smallest} entries)`,
     columns: ['entries', smallest, ...larger.flatMap((name) => [name, '×']), 'target'],
     rows: rows.map(({ name, target, figures }) => [
       name,
@@ -209,6 +213,7 @@ export function partsOf(results) {
   if (results.locks) parts.push(...locksParts(results.locks));
   if (results.throttle) parts.push(throttlePart(results.throttle), heldPart(results.throttle));
   if (results.queue) parts.push(...queueParts(results.queue));
+  if (results.cache) parts.push(...cacheParts(results.cache));
   return parts;
 }
 

@@ -26,7 +26,7 @@ export function removeDirectory(path) {
 }
 
 /** @template {import('node:child_process').ChildProcess} C @param {C} child */
-function kept(child) {
+export function kept(child) {
   children.add(child);
   child.once('exit', () => children.delete(child));
   child.once('error', () => children.delete(child));

@@ -2,13 +2,9 @@
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { byHand } from '../candidates/sqlite.js';
-import { keyOf, someOf, textOf } from '../lib/data.js';
-import { clock, sideBySide } from '../lib/measure.js';
+import { keyOf, textOf } from '../lib/data.js';
+import { measureSizes } from '../lib/growth.js';
 import { removeDirectory, temporaryDirectory } from '../lib/temporary.js';
-
-const seed = 20_260_102;
-const fresh = (round, i) => 10_000_000 + round * 1000 + i;
-let sink;
 
 /** Each works on `count` entries of one store, and leaves as many as there were. */
 const operations = [
@@ -50,13 +46,6 @@ const operations = [
   { name: 'Deque.size', target: 1.1, perRound: 200, call: ({ deque }) => deque.size },
 ].map((group) => (Array.isArray(group) ? group : [group]));
 
-function inputs(round, entries, perRound) {
-  return someOf(Math.min(perRound, entries), entries, seed + round).map((n, i) => {
-    const number = fresh(round, i);
-    return { n, key: keyOf(n), absent: keyOf(number), value: textOf(number) };
-  });
-}
-
 /** Fills a store in transactions of 20 000; gives back how many seconds it took. */
 function fill({ store, index, deque, hand }, entries) {
   let seconds = 0;
@@ -81,57 +70,31 @@ function opened({ open, Index, Deque }, entries) {
   const directory = temporaryDirectory();
   const store = open(directory);
   // Entries are deleted by popFirst in the order of insertion: an index of their own keeps what get and set look for.
-  return {
-    entries,
-    directory,
+  const parts = {
     store,
     index: new Index(store, 'entries'),
     deque: new Deque(store, 'items'),
     hand: byHand.open(mkdtempSync(join(directory, 'hand-'))),
   };
-}
-
-async function together(group, stores, rounds) {
-  const runners = stores.map((one) => ({
-    name: String(one.entries),
-    run: (round) =>
-      group.map(({ call, perRound }) => {
-        const list = inputs(round, one.entries, perRound);
-        const stop = clock();
-        for (const input of list) sink = call(one, input);
-        return stop();
-      }),
-  }));
-  const figures = await sideBySide(runners, { rounds, perRound: group.map(({ perRound }) => perRound) });
-  return group
-    .map(({ name, target }, i) => ({ name, target, figures: figures[i] }))
-    .filter(({ name }) => name !== '');
+  return {
+    ...parts,
+    fillSeconds: fill(parts, entries),
+    close() {
+      store.close();
+      parts.hand.close();
+      removeDirectory(directory);
+    },
+  };
 }
 
 /** @param {{ library: any, quick: boolean, progress(what: string): void }} options */
 export async function measureGrowth({ library, quick, progress }) {
-  const sizes = quick ? [1000, 10_000, 100_000] : [1000, 100_000, 3_000_000];
-  const rounds = quick ? 32 : 200;
-  const stores = [];
-  const rows = [];
-  let seconds = 0;
-  try {
-    for (const entries of sizes) {
-      progress(`growth: a store of ${entries} entries`);
-      const one = opened(library, entries);
-      stores.push(one);
-      seconds = fill(one, entries);
-    }
-    for (const group of operations) {
-      progress(`growth: ${group[0].name}`);
-      rows.push(...(await together(group, stores, rounds)));
-    }
-  } finally {
-    for (const { store, hand, directory } of stores) {
-      store.close();
-      hand.close();
-      removeDirectory(directory);
-    }
-  }
-  return { sizes, rounds, rows, fillSeconds: seconds, sink: sink === undefined };
+  return await measureSizes({
+    what: 'growth',
+    sizes: quick ? [1000, 10_000, 100_000] : [1000, 100_000, 3_000_000],
+    rounds: quick ? 32 : 200,
+    operations,
+    open: (entries) => opened(library, entries),
+    progress,
+  });
 }

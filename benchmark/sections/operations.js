@@ -1,34 +1,12 @@
 // Single operations on a store of 100 000 entries, Holdfast and its peers by turns.
-import { keyOf, objectOf, someOf, textOf, varyingTextOf } from '../lib/data.js';
-import { clock, sideBySide } from '../lib/measure.js';
+import { keyOf, objectOf, textOf, varyingTextOf } from '../lib/data.js';
+import { absent, distinct, fresh, together } from '../lib/operations.js';
 import { removeDirectory, temporaryDirectory } from '../lib/temporary.js';
 
-const seed = 20_260_101;
-/** Whatever a get gives back goes here, so that no call can be left out. */
-let sink;
-
-/**
- * What is measured. `inputs` are made for each round before the clock starts, and are the same for all.
- *
- * @typedef {object} Operation
- * @property {string} name
- * @property {number} [target] - The most that Holdfast's ratio to the work by hand may be.
- * @property {number} perRound
- * @property {number} [rounds]
- * @property {(round: number, entries: number, perRound: number) => unknown[]} inputs
- * @property {(peer: any, input: any) => unknown} call
- */
-
-const distinct = (round, count, below) => someOf(count, below, seed + round);
-/** A value that no earlier round has written: SQLite skips a write that changes nothing. */
-const fresh = (round, i) => 1_000_000 + round * 10_000 + i;
-/** Keys that are not there yet. */
-const absent = (round, count) =>
-  Array.from({ length: count }, (_, i) => keyOf(10_000_000 + round * count + i));
 const updates = (value) => (round, entries, count) =>
   distinct(round, count, entries).map((n, i) => [keyOf(n), value(fresh(round, i), n)]);
 
-/** Those in one list run by turns in the same rounds: what the first puts in, the second takes out. @type {Operation[][]} */
+/** @type {import('../lib/operations.js').Operation[][]} */
 const operations = [
   [
     {
@@ -150,36 +128,6 @@ async function filled(candidate, entries) {
   return { name: candidate.name, isAsync: candidate.isAsync === true, peer, directory };
 }
 
-/** One round of one operation. */
-async function timed({ call }, { isAsync }, peer, inputs) {
-  const stop = clock();
-  // Waiting costs a turn of the event loop: only what is a promise is awaited.
-  if (isAsync) for (const input of inputs) sink = await call(peer, input);
-  else for (const input of inputs) sink = call(peer, input);
-  return stop();
-}
-
-/** Measures operations that belong together: each round runs all of them on every peer. */
-async function together(group, peers, { entries, rounds }) {
-  const runners = peers.map((one) => ({
-    name: one.name,
-    async run(round) {
-      const samples = [];
-      for (const operation of group) {
-        const inputs = operation.inputs(round, entries, operation.perRound);
-        samples.push(await timed(operation, one, one.peer, inputs));
-      }
-      return samples;
-    },
-  }));
-  const plan = {
-    rounds: Math.min(rounds, group[0].rounds ?? Infinity),
-    perRound: group.map(({ perRound }) => perRound),
-  };
-  const figures = await sideBySide(runners, plan);
-  return group.map(({ name, target }, i) => ({ name, target, figures: figures[i] }));
-}
-
 /**
  * @param {{ candidates: { name: string, open(directory: string): any }[], quick: boolean, progress(what: string): void }} options
  *   The first candidate is what the others are compared with.
@@ -205,5 +153,5 @@ export async function measureOperations({ candidates, quick, progress }) {
       removeDirectory(directory);
     }
   }
-  return { entries, rounds, peers: candidates.map(({ name }) => name), rows, sink: sink === undefined };
+  return { entries, rounds, peers: candidates.map(({ name }) => name), rows };
 }
