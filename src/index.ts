@@ -6,6 +6,10 @@ export type { CopyOptions, CopyProgress } from './core/sqlite-copy.js';
 export { HoldfastError, type ErrorCode } from './core/errors.js';
 export type { Clock } from './core/clock.js';
 export type { AsyncUpkeep, Upkeep } from './core/upkeep.js';
+export { json, msgpack, raw, type Codec } from './core/codecs.js';
+export type { CodingOptions } from './core/coding.js';
+export type { CompressionAlgorithm, CompressionOptions } from './core/compression.js';
+export { float16 } from './core/float16.js';
 export type { Key, KeyRange, StoredKey } from './core/key.js';
 export type { Duration, IterationOptions, Size, WaitOptions } from './core/options.js';
 export type {

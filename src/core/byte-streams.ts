@@ -1,6 +1,15 @@
-import { PassThrough, Readable, type Duplex } from 'node:stream';
+import {
+  PassThrough,
+  pipeline as pipelineOf,
+  Readable,
+  Transform,
+  type Duplex,
+  type TransformCallback,
+} from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isRaw } from './columns.js';
+import { decompressor, isCompressed } from './compression.js';
+import { HoldfastError } from './errors.js';
 import { shown } from './options.js';
 import { refuseAborted } from './signals.js';
 
@@ -89,9 +98,49 @@ async function* following(
     if (piece.byteLength > 0) yield piece;
 }
 
-/** A stream of a value, given what its column begins with, and what comes behind that. @throws `TypeError` where the value is neither bytes nor text */
+/**
+ * A stream of a value, given what its column begins with, and what comes behind that.
+ *
+ * @throws `TypeError` where the value is neither bytes nor text; where it is compressed, that is what the stream fails with. {@link HoldfastError} `ERR_CODEC` where this Node can't decompress it.
+ */
 export function opened({ head, rest }: { readonly head: number; readonly rest: Readable }): Stream {
   if (isRaw(head)) return rest;
-  rest.destroy();
-  throw new TypeError('the value is neither bytes nor a string, and can’t be read as a stream: use get()');
+  try {
+    if (!isCompressed(head)) throw notRaw();
+    const unpacking = decompressor(head);
+    const value = new Unpacked();
+    // What fails on the way is what the last of them fails with.
+    pipelineOf(rest, unpacking, value, () => undefined);
+    return value;
+  } catch (error) {
+    rest.destroy();
+    throw error;
+  }
+}
+
+const notRaw = (): TypeError =>
+  new TypeError('the value is neither bytes nor a string, and can’t be read as a stream: use get()');
+
+/** What was compressed, without the mark that it begins with. */
+class Unpacked extends Transform {
+  #isMarked = true;
+
+  override _transform(piece: Buffer, _encoding: string, done: TransformCallback): void {
+    const mark = this.#isMarked ? piece[0] : undefined;
+    if (mark !== undefined && !isRaw(mark)) {
+      done(notRaw());
+      return;
+    }
+    this.#isMarked = false;
+    done(null, mark === undefined ? piece : piece.subarray(1));
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    const isOwn = error === null || error instanceof HoldfastError || error instanceof TypeError;
+    done(
+      isOwn
+        ? error
+        : new HoldfastError('ERR_CORRUPT', 'a stored value cannot be decompressed', { cause: error }),
+    );
+  }
 }

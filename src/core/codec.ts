@@ -36,7 +36,7 @@ export interface StoredValue {
   size: number;
 }
 
-const packr = new Packr({
+export const packr: Packr = new Packr({
   useRecords: false, // each value would define its records anew: no smaller, and packing takes 80 % longer
   variableMapSize: true, // else an object always takes two bytes more, and 65 536 keys are refused
   structuredClone: false, // shared references and cycles never come here
@@ -117,7 +117,7 @@ function bytesOf(column: unknown): Uint8Array {
   throw corrupt(`its column is ${column === null ? 'null' : typeof column}`);
 }
 
-function decodeText(bytes: Uint8Array): string {
+export function decodeText(bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw corrupt('its text is not UTF-8');
   return asBuffer(bytes).toString();
 }

@@ -1,4 +1,7 @@
 import { decodeValue, encodeValue, encodings } from './codec.js';
+import { encodedBy, nameOf, RawCodec, type Codec } from './codecs.js';
+import { decodeCoded, type Coding } from './coding.js';
+import { compressed, decompressed, isCompressed } from './compression.js';
 import { HoldfastError } from './errors.js';
 import { decodeKey, encodeKey, type Key, type KeyColumn, type StoredKey } from './key.js';
 import { iterable } from './options.js';
@@ -8,12 +11,18 @@ import type { FileRef } from './value-files.js';
 /** A value as it lies in its one column. */
 export type ValueColumn = string | number | Uint8Array;
 
+/** A value in its column, and the bytes that it takes there, but for the mark. */
+export interface SizedColumn {
+  readonly column: ValueColumn;
+  readonly size: number;
+}
+
 /**
  * The first byte of a blob says how it is encoded, so that a value needs no second column: to read two columns costs half as much
  * again as to read one. MessagePack begins with none of these (they are its small negative numbers, and a number is never stored
  * as MessagePack); V8's format always begins with 0xff.
  */
-const marks = { text: 0xf1, number: 0xf2, bytes: 0xf3, file: 0xf6, clone: 0xff } as const;
+const marks = { text: 0xf1, number: 0xf2, bytes: 0xf3, coded: 0xf4, file: 0xf6, clone: 0xff } as const;
 const lowestMark = 0xe0;
 
 /**
@@ -23,9 +32,12 @@ const lowestMark = 0xe0;
  */
 export class Columns<K extends Key, V> {
   readonly #kind: Kind;
+  readonly #coding: Coding | undefined;
 
-  constructor(kind: Kind) {
+  /** @param coding - How values are stored; they are read however they are. */
+  constructor(kind: Kind, coding?: Coding) {
     this.#kind = kind;
+    this.#coding = coding;
   }
 
   /** @param what - The name of the key in errors. */
@@ -58,7 +70,17 @@ export class Columns<K extends Key, V> {
    *
    * @param what - The name of the value in errors.
    */
-  encodeValue(value: V, what: string): { readonly column: ValueColumn; readonly size: number } {
+  encodeValue(value: V, what: string): SizedColumn {
+    if (this.#coding === undefined) return this.#encodePlain(value, what);
+    const { codec, compression } = this.#coding;
+    const stored = codec === undefined ? this.#encodePlain(value, what) : coded(codec, value);
+    if (compression === undefined || stored.size < compression.threshold) return stored;
+    if (typeof stored.column === 'number') return stored;
+    const column = compressed(selfDescribing(stored.column), compression);
+    return column === undefined ? stored : { column, size: column.byteLength - 1 };
+  }
+
+  #encodePlain(value: V, what: string): SizedColumn {
     const stored = encodeValue(value, this.#kind, what);
     const { encoding, column, size } = stored;
     if (encoding === encodings.bytes) return { column: marked(marks.bytes, column), size };
@@ -77,11 +99,27 @@ export class Columns<K extends Key, V> {
     if (mark === marks.bytes) return decodeValue(encodings.bytes, rest, this.#kind) as V;
     if (mark === marks.text) return decodeValue(encodings.text, rest, 'server') as V;
     if (mark === marks.number) return decodeValue(encodings.number, rest, 'server') as V;
+    if (mark === marks.coded) return decodeCoded(rest, this.#coding?.codec) as V;
+    if (isCompressed(mark)) return this.decodeValue(decompressed(column));
     throw new HoldfastError(
       'ERR_CORRUPT',
       'a stored value is garbled, or was written by a newer version of holdfast',
     );
   }
+}
+
+/** A value that a codec has made: behind the mark the length of its name, its name, and the bytes. */
+function coded(codec: Codec<unknown>, value: unknown): SizedColumn {
+  const bytes = encodedBy(codec, value);
+  // Whatever reads bytes can read these, a stream among them.
+  if (codec instanceof RawCodec) return { column: marked(marks.bytes, bytes), size: bytes.byteLength };
+  const name = Buffer.from(nameOf(codec));
+  const column = new Uint8Array(2 + name.byteLength + bytes.byteLength);
+  column[0] = marks.coded;
+  column[1] = name.byteLength;
+  column.set(name, 2);
+  column.set(bytes, 2 + name.byteLength);
+  return { column, size: column.byteLength - 1 };
 }
 
 /** What JavaScript may pass in place of an entry. */
@@ -97,10 +135,13 @@ function marked(mark: number, column: ValueColumn): Uint8Array {
   return all;
 }
 
-/** A column as bytes that tell by themselves what they are: what a file holds. */
+/** A column as bytes that tell by themselves what they are: what a file holds, and what is compressed. */
 export function selfDescribing(column: ValueColumn): Uint8Array {
   if (typeof column === 'object') return column;
-  return marked(typeof column === 'string' ? marks.text : marks.number, column);
+  if (typeof column === 'string') return marked(marks.text, column);
+  const number = Buffer.allocUnsafe(8);
+  number.writeDoubleBE(column);
+  return marked(marks.number, number);
 }
 
 /** The column of a value that lies in a file. */

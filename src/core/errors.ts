@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'ERR_CHILD_FAILED'
   /** The store was closed before or during the call. */
   | 'ERR_CLOSED'
+  /** A value was stored with a codec that is not the one of this object, or that can’t read it; or it is, or was to be, compressed in a way that this Node lacks. */
+  | 'ERR_CODEC'
   /** A transaction on a server conflicted with others each of the many times it was tried. Nothing was changed. */
   | 'ERR_CONFLICT'
   /** The server can't be reached, or the connection was lost. A write under way may or may not have happened. */

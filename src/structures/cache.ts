@@ -52,7 +52,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
   /** The name it was constructed with. */
   readonly name: string;
 
-  constructor(store: StoreOf<S>, name: string, options: CacheOptions = {}) {
+  constructor(store: StoreOf<S>, name: string, options: CacheOptions<V> = {}) {
     const resolved = resolveCache(options);
     this.#scope = scopeOf(store, { kind: 'cache', name });
     this.#shards = new Shards(store, name, resolved);
@@ -369,6 +369,6 @@ export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V,
  * pages.invalidate('home');
  */
 export const Cache: {
-  new <V, K extends Key = Key>(store: Store, name: string, options?: CacheOptions): Cache<V, K>;
-  new <V, K extends Key = Key>(store: AsyncStore, name: string, options?: CacheOptions): AsyncCache<V, K>;
+  new <V, K extends Key = Key>(store: Store, name: string, options?: CacheOptions<V>): Cache<V, K>;
+  new <V, K extends Key = Key>(store: AsyncStore, name: string, options?: CacheOptions<V>): AsyncCache<V, K>;
 } = CacheOf;

@@ -81,6 +81,24 @@ forEachEngine((engine) => {
       expect(hashOf(await bytesOf(second))).toBe(hashOf(expected));
     });
 
+    test.each(['gzip', 'deflate', 'brotli'] as const)(
+      'what is compressed by %s comes back as it was, and takes less',
+      async (compress) => {
+        const cache = await newCache<unknown>({ compress });
+        const expected = Buffer.concat([...piecesOf(40)]);
+        await cache.write('a', piecesOf(40));
+        await cache.write('empty', []);
+        await cache.set('text', 'é'.repeat(500_000));
+        await cache.set('object', { a: 'x'.repeat(500_000) });
+        expect((await cache.entry('a'))?.bytes).toBeLessThan(expected.byteLength / 10);
+        expect(hashOf(await bytesOf(await cache.read('a')))).toBe(hashOf(expected));
+        expect(hashOf((await cache.get('a')) as Uint8Array)).toBe(hashOf(expected));
+        expect(await bytesOf(await cache.read('empty'))).toHaveLength(0);
+        expect(String(await bytesOf(await cache.read('text'))) === 'é'.repeat(500_000)).toBe(true);
+        await expect(async () => bytesOf(await cache.read('object'))).rejects.toThrow(TypeError);
+      },
+    );
+
     test('a source that fails, or gives what is no bytes, leaves what was there', async () => {
       const cache = await newCache<Uint8Array>();
       await cache.write('a', piecesOf(3));

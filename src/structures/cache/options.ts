@@ -16,6 +16,7 @@ import {
   type Size,
   type WaitOptions,
 } from '../../core/options.js';
+import { resolveCoding, type Coding, type CodingOptions } from '../../core/coding.js';
 import type { Key } from '../../core/key.js';
 import type { Eviction } from './statements.js';
 
@@ -38,8 +39,8 @@ export interface CacheLimits {
   readonly eviction?: Eviction | undefined;
 }
 
-/** Options of {@link Cache}. */
-export interface CacheOptions extends CacheLimits {
+/** Options of {@link Cache}; `V` are its values. */
+export interface CacheOptions<V = never> extends CacheLimits, CodingOptions<V> {
   /** How long entries are kept that are stored without a `ttl` of their own: up to 100 years. It belongs to this object, not to the data. @defaultValue `Infinity` */
   readonly ttl?: Duration | undefined;
   /**
@@ -153,6 +154,7 @@ export interface CacheKeysOptions extends IterationOptions {
 export interface Storing {
   /** How many bytes a value has at most that lies in its row. */
   readonly fileThreshold: number;
+  readonly coding: Coding | undefined;
 }
 
 /** {@link SetOptions}, checked: milliseconds, or null for ever. */
@@ -180,7 +182,17 @@ export const defaultLimits = {
   mostEntries: unlimited,
 } as const;
 
-const cacheKeys = ['maxBytes', 'maxEntries', 'eviction', 'ttl', 'statistics', 'fileThreshold', 'shards'];
+const cacheKeys = [
+  'maxBytes',
+  'maxEntries',
+  'eviction',
+  'ttl',
+  'statistics',
+  'fileThreshold',
+  'shards',
+  'codec',
+  'compress',
+];
 
 /** {@link CacheOptions}, checked. */
 export interface ResolvedCache {
@@ -197,7 +209,7 @@ export interface ResolvedCache {
 /** More files than that, and more processes that write at once, no machine is made for. */
 export const mostShards = 64;
 
-export function resolveCache(given: CacheOptions): ResolvedCache {
+export function resolveCache(given: CacheOptions<unknown>): ResolvedCache {
   knownKeys('options of Cache', given, cacheKeys);
   const {
     maxBytes,
@@ -222,7 +234,10 @@ export function resolveCache(given: CacheOptions): ResolvedCache {
     limits,
     ttl: resolveTtl(ttl),
     statistics,
-    storing: { fileThreshold: limitOf(fileThreshold, (size) => byteSize('fileThreshold', size, 0)) },
+    storing: {
+      fileThreshold: limitOf(fileThreshold, (size) => byteSize('fileThreshold', size, 0)),
+      coding: resolveCoding(given),
+    },
     shards,
     isForAll: [shards, ...Object.values(limits)].some((one) => one !== undefined),
   };

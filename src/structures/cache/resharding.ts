@@ -145,7 +145,10 @@ class Move<S extends Kind> {
     for (const target of this.#targets) await target.begin(() => this.#wanted());
     if (shards === 1) return;
     const fill = this.#main.drive((structure) => fillOf(structure));
-    const scripts = new CacheScripts({ kind: 'embedded', files: undefined }, { fileThreshold: Infinity });
+    const scripts = new CacheScripts(
+      { kind: 'embedded', files: undefined },
+      { fileThreshold: Infinity, coding: undefined },
+    );
     for (const target of this.#targets)
       target.drive((structure) => scripts.setUp(structure, partOf(fill, shards), undefined));
   }

@@ -52,9 +52,9 @@ export class CacheScripts<K extends Key, V> {
   readonly #most: number;
   readonly kind: Kind;
 
-  constructor({ kind, files }: Pick<Scope<Kind>, 'kind' | 'files'>, { fileThreshold }: Storing) {
+  constructor({ kind, files }: Pick<Scope<Kind>, 'kind' | 'files'>, { fileThreshold, coding }: Storing) {
     this.kind = kind;
-    this.#columns = new Columns(kind);
+    this.#columns = new Columns(kind, coding);
     this.#files = files;
     this.#most = files === undefined ? Infinity : fileThreshold;
   }

@@ -7,6 +7,7 @@ import {
   selfDescribing,
   type ValueColumn,
 } from '../../core/columns.js';
+import { compressor } from '../../core/compression.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { get, owner, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
@@ -95,12 +96,16 @@ export class Streams<S extends Kind, V> {
       (structure) => [structure],
       (row) => row?.[1] ?? 0,
     );
-    const incoming = new Incoming(scope, this.#storing.fileThreshold, limit - keyBytes(column));
+    const { fileThreshold, coding } = this.#storing;
+    const compression = coding?.compression;
+    const incoming = new Incoming(scope, fileThreshold, limit - keyBytes(column));
     try {
       const sink = async (pieces: AsyncIterable<Uint8Array>): Promise<void> => {
         for await (const piece of pieces) await incoming.add(piece);
       };
-      await pump(Uint8Array.of(bytesMark), source, undefined, sink, signals);
+      const packing = compression && compressor(compression);
+      if (packing !== undefined) await incoming.add(Uint8Array.of(packing.mark));
+      await pump(Uint8Array.of(bytesMark), source, packing?.stream, sink, signals);
       const stored = await incoming.end();
       const bytes = incoming.size + keyBytes(column);
       await this.#store({ key: column, bytes, isLarge: false, ...keeping, ...stored }, incoming.chunks);
