@@ -91,6 +91,34 @@ test('a feed is fetched once a minute, whoever reads it; the old one is read mea
   ]);
 });
 
+test('embeddings are kept as half floats: a tenth of their JSON, found by likeness all the same, and none is made twice', async () => {
+  const stdout = await run('embeddings');
+  const [first = '', again = ''] = stdout.split('Again: ');
+  expect(first).toContain('is like these (11 calls of the model)');
+  expect(again).toContain('is like these (0 calls of the model)');
+  const found = (text: string): string[] => text.match(/^ {2}\d\.\d{3} .+$/gm) ?? [];
+  expect(found(first)).toHaveLength(3);
+  expect(found(first)[0]).toMatch(/A holdfast is how seaweed clings to a rock\./);
+  expect(found(again)).toEqual(found(first));
+
+  const [half = 0, full = 0, json = 0] = [...stdout.matchAll(/(\d+) bytes/g)].map(([, bytes]) =>
+    Number(bytes),
+  );
+  // Of 1024 numbers, and a key.
+  expect(half).toBeGreaterThan(2 * 1024);
+  expect(half).toBeLessThan(2.2 * 1024);
+  expect(full).toBeGreaterThan(4 * 1024);
+  expect(json).toBeGreaterThan(9 * half);
+  const [, likeness] = /its likeness to what it was is (\d\.\d+)/.exec(stdout) ?? [];
+  expect(Number(likeness)).toBeGreaterThan(0.99999);
+  expect(Number(likeness)).toBeLessThan(1);
+});
+
+test('embeddings of a question that is given are looked for', async () => {
+  const stdout = await run('embeddings', 'which birds open shells?');
+  expect(stdout).toMatch(/^First: "which birds open shells\?".+\n {2}\d\.\d+ Herring gulls drop shells/);
+});
+
 test('a computation that is killed before it could keep a step goes on with that one, and ends as without a break', async () => {
   const lines = (await run('checkpoints')).split('\n');
   expect(lines.slice(0, 5)).toEqual([
