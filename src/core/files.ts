@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { HoldfastError, driverCode, translated } from './errors.js';
@@ -144,6 +145,17 @@ export function syncDirectory(path: string): void {
     throw translated(error, path);
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/** The same without keeping the event loop waiting for the disk. */
+export async function syncDirectorySoon(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  try {
+    const directory = await open(path, 'r');
+    await directory.sync().finally(() => directory.close());
+  } catch (error) {
+    throw translated(error, path);
   }
 }
 

@@ -4,9 +4,9 @@ import { rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { driverCode, HoldfastError, translated } from './errors.js';
-import { createDirectory, isMissing } from './files.js';
+import { createDirectory, isMissing, syncDirectorySoon } from './files.js';
 import { abortSignal, functionOf, knownKeys, shown } from './options.js';
-import { sharding, Snapshot, StoreCopy, syncDirectory, type CopyOptions } from './sqlite-copy.js';
+import { sharding, Snapshot, StoreCopy, type CopyOptions } from './sqlite-copy.js';
 
 /** The options of `backup`, checked. */
 export function resolveCopyOptions(what: string, given: CopyOptions): CopyOptions {
@@ -45,7 +45,7 @@ export async function backUp(from: string, to: string, options: CopyOptions): Pr
     await rm(partial, { recursive: true, force: true });
     throw translated(error, to);
   }
-  await syncDirectory(dirname(to));
+  await syncDirectorySoon(dirname(to));
 }
 
 /** Copies a store, and again if a cache got other shards meanwhile: those that are copied go away then. */

@@ -4,7 +4,7 @@ import { copyFile, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { driverCode, translated } from './errors.js';
-import { createDirectory, createPrivateFile, isMissing } from './files.js';
+import { createDirectory, createPrivateFile, isMissing, syncDirectorySoon } from './files.js';
 import { pause } from './timer.js';
 
 /** How far a copy has come. */
@@ -192,7 +192,7 @@ export class StoreCopy {
       } catch (error) {
         throw translated(error, path);
       }
-      await syncDirectory(to);
+      await syncDirectorySoon(to);
     } finally {
       snapshot.close();
     }
@@ -206,7 +206,7 @@ export class StoreCopy {
         if (!isMissing(join(shard, 'holdfast.db'))) await this.copy(shard, join(to, copied, `${i}`));
       }
       for (const folder of [copied, 'shards', ''])
-        if (!isMissing(join(to, folder))) await syncDirectory(join(to, folder));
+        if (!isMissing(join(to, folder))) await syncDirectorySoon(join(to, folder));
     }
   }
 
@@ -228,8 +228,8 @@ export class StoreCopy {
       }
     };
     await Promise.all(Array.from({ length: filesTogether }, work));
-    for (const folder of folders) await syncDirectory(folder);
-    if (folders.size > 0) await syncDirectory(to);
+    for (const folder of folders) await syncDirectorySoon(folder);
+    if (folders.size > 0) await syncDirectorySoon(to);
     return missing;
   }
 
@@ -283,15 +283,4 @@ async function copyWhole(from: string, to: string): Promise<number | undefined> 
 
 function isGone(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) === undefined;
-}
-
-/** Else names may be lost with the power. Windows can't, and need not. */
-export async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  try {
-    const directory = await open(path, 'r');
-    await directory.sync().finally(() => directory.close());
-  } catch (error) {
-    throw translated(error, path);
-  }
 }

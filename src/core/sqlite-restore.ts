@@ -3,20 +3,19 @@ import { readdirSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from './errors.js';
-import { checkDirectory, checkFile, createDirectory, createPrivateFile, isMissing } from './files.js';
+import {
+  checkDirectory,
+  checkFile,
+  createDirectory,
+  createPrivateFile,
+  isMissing,
+  syncDirectorySoon,
+} from './files.js';
 import { openEngine, openExisting, resolveOptions } from './open.js';
 import { applicationId, refuseNewer } from './schema.js';
 import { isWithin, pathOf } from './sqlite-backup.js';
 import { EmbeddedCheck } from './sqlite-check.js';
-import {
-  filesOf,
-  quoted,
-  renumbering,
-  shardedIn,
-  sharding,
-  StoreCopy,
-  syncDirectory,
-} from './sqlite-copy.js';
+import { filesOf, quoted, renumbering, shardedIn, sharding, StoreCopy } from './sqlite-copy.js';
 import { SqliteThread } from './sqlite-thread.js';
 
 /**
@@ -195,9 +194,9 @@ async function moveFiles(from: string, to: string): Promise<void> {
     createDirectory(join(to, folder));
     for (const name of readdirSync(join(from, folder)))
       await rename(join(from, folder, name), join(to, folder, name));
-    await syncDirectory(join(to, folder));
+    await syncDirectorySoon(join(to, folder));
   }
-  await syncDirectory(to);
+  await syncDirectorySoon(to);
 }
 
 /** A database that SQLite can't read, or clear, is replaced by another file; its log must go before, or it would be taken for that of the new one. */
@@ -207,5 +206,5 @@ async function replaceDamaged(source: string, target: string, partial: string): 
   const path = join(target, 'holdfast.db');
   for (const log of ['-wal', '-shm', '-journal']) await rm(`${path}${log}`, { force: true });
   await rename(join(partial, 'holdfast.db'), path);
-  await syncDirectory(target);
+  await syncDirectorySoon(target);
 }

@@ -7,8 +7,8 @@ import { moving } from '../../src/structures/cache/moving-statements.js';
 import { sharding } from '../../src/structures/cache/sharding.js';
 import { lists, sql } from '../../src/structures/cache/statements.js';
 
-/** These go through all there is: entries, where the policy is another one; what is to be removed. */
-const walking = new Set(['rerank', 'trash']);
+/** It goes through all entries: where the policy is another one. */
+const walking = new Set(['rerank']);
 /** The few tags of one entry. */
 const sorting = new Set(['tags']);
 

@@ -45,18 +45,17 @@ async function expireAll<S extends Kind>(scope: Scope<S>): Promise<void> {
 /** The values of entries that others have removed, and have not got to remove before they ended. */
 async function removeTrash<S extends Kind>(scope: Scope<S>): Promise<void> {
   const { files } = scope;
-  const statement = files === undefined ? chunks.trash : sql.trash;
-  if (
-    !(await scope.one(
-      statement,
-      nothing,
-      () => [1],
-      (row) => row !== undefined,
-    ))
-  )
+  if (files !== undefined) {
+    files.sweep();
     return;
-  if (files !== undefined) files.sweep();
-  else while ((await scope.soon(removeSome)) > 0);
+  }
+  const isThere = await scope.one(
+    chunks.trash,
+    nothing,
+    () => [1],
+    (row) => row !== undefined,
+  );
+  if (isThere) while ((await scope.soon(removeSome)) > 0);
 }
 
 function* begin(structure: number): Script<number> {

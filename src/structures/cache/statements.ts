@@ -116,7 +116,6 @@ export const sql = {
   ),
   /** Where there is room, and what is there has no tags: else it does nothing. */
   setQuickly: upsert(true, 'e.tagged IS NULL'),
-  addQuickly: upsert(true, `e.tagged IS NULL AND NOT ${live}`),
   set: upsert(false, 'e.bytes > 0'),
   /** What is overwritten, expired or not. */
   old: new Statement<[structure: number, key: KeyColumn], [id: number, bytes: number, tagged: number | null]>(
@@ -224,8 +223,6 @@ export const sql = {
   keep: new Statement<[structure: number, interval: number]>(
     `UPDATE caches SET kept = ${steady} WHERE structure = ? AND kept <= ${steady} - CAST(? AS double precision)`,
   ),
-  /** Files of values that are gone. */
-  trash: new Statement<[most: number], [file: string]>('SELECT file FROM value_trash LIMIT ?'),
   /** All ranks anew, as the policy wants them. */
   rerank: new Statement<[structure: number]>(
     `UPDATE cached_entries AS e SET rank = (SELECT CASE c.eviction WHEN 'none' THEN NULL WHEN 'least-frequently-used' THEN c.aged + e.hits + 1
