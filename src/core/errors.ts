@@ -30,9 +30,9 @@ export type ErrorCode =
   | 'ERR_EXISTS'
   /** The job was not started before its `expires`. It is the `cause` of an `ERR_CANCELLED`. */
   | 'ERR_EXPIRED'
-  /** The disk, or the space that the store may use, is full. Nothing was changed. */
+  /** The disk, the space that the store may use, or a cache that evicts nothing is full. Nothing was changed. */
   | 'ERR_FULL'
-  /** The call can't be made inside a transaction: it waits, or closes the store. */
+  /** The call can't be made inside a transaction: it waits, closes the store, or writes to a cache with shards. */
   | 'ERR_IN_TRANSACTION'
   /** The data of a job are not as the schema of the queue says. The issues are the `cause`. */
   | 'ERR_INVALID_DATA'
@@ -62,7 +62,7 @@ export type ErrorCode =
   | 'ERR_THREAD'
   /** The time given as `timeout` ran out: of a call that waits, or of an attempt of a job. */
   | 'ERR_TIMEOUT'
-  /** A value is larger than the whole cache may be. Nothing was changed. */
+  /** A value is larger than the whole cache may be; or it has 2 GiB or more, and can only be read as a stream. Nothing was changed. */
   | 'ERR_TOO_LARGE'
   /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */
   | 'ERR_TRANSACTION_ENDED'

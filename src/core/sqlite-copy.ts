@@ -17,7 +17,9 @@ export interface CopyProgress {
 
 /** How a copy is watched, and ended. */
 export interface CopyOptions {
+  /** Called after each file, and some pages of the database, and when all is copied. What it throws ends the copy, and is thrown. */
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+  /** Ends it: the call rejects with the signal's reason, and nothing is left of the copy. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -69,7 +69,11 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.sum((shard) => shard.bytes);
   }
 
-  /** The value of `key`, a copy; `undefined` when there is none, or it has expired. @throws `TypeError`, `RangeError` when `key` is none. */
+  /**
+   * The value of `key`, a copy; `undefined` when there is none, or it has expired: {@link has} and {@link entry} tell that from a stored `undefined`.
+   *
+   * @throws `TypeError`, `RangeError` when `key` is none; {@link HoldfastError} `ERR_CODEC`, `ERR_TOO_LARGE`: see {@link Cache}.
+   */
   get(key: K): Result<S, V | undefined> {
     return this.#shards.at(key, (shard) => shard.get(key));
   }
@@ -107,13 +111,17 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.count((shard) => shard.cull());
   }
 
-  /** Removes the entries that have one of some tags; tells how many there were. In batches, like {@link expire}. */
+  /**
+   * Removes the entries that have one of some tags; tells how many there were. In batches, like {@link expire}. What is being worked out for such tags is not stored any more: see {@link getOrSet}.
+   *
+   * @param tags - Strings of 1 to 512 characters. @throws `TypeError`, `RangeError` for others.
+   */
   invalidate(tags: string | Iterable<string>): Result<S, number> {
     const all = once(() => resolveTags(typeof tags === 'string' ? [tags] : tags));
     return this.#shards.count((shard) => shard.invalidate(all));
   }
 
-  /** Removes all entries that are there when it begins; tells how many there were. In batches, like {@link expire}. */
+  /** Removes all entries that are there when it begins; tells how many there were. In batches, like {@link expire}. What is being worked out is not stored any more: see {@link getOrSet}. */
   clear(): Result<S, number> {
     return this.#shards.count((shard) => shard.clear());
   }
@@ -172,22 +180,22 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.add(key, value, options));
   }
 
-  /** Has the entry of `key` last for `ttl` from now on; without it, for the `ttl` of the cache. Tells whether there is one. */
+  /** Has the entry of `key` last for `ttl` from now on: up to 100 years, or `Infinity`; without it, for the `ttl` of the cache. Tells whether there is one. @throws `TypeError`, `RangeError` when `key` or `ttl` is none. */
   touch(key: K, ttl?: Duration): Result<S, boolean> {
     return this.#shards.at(key, (shard) => shard.touch(key, ttl));
   }
 
-  /** Deletes the entry of `key` and returns its value; `undefined` when there is none. */
+  /** Deletes the entry of `key`, like {@link delete}, and returns its value; `undefined` when there is none. */
   pop(key: K): Result<S, V | undefined> {
     return this.#shards.at(key, (shard) => shard.pop(key));
   }
 
-  /** Deletes the entry of `key`; tells whether there was one. */
+  /** Deletes the entry of `key`; tells whether there was one that had not expired. What is being worked out for `key` is not stored any more: see {@link getOrSet}. */
   delete(key: K): Result<S, boolean> {
     return this.#shards.at(key, (shard) => shard.delete(key));
   }
 
-  /** Deletes many entries, all or none (of a cache with shards: of those in one shard); tells how many there were. */
+  /** Deletes many entries, like {@link delete}, all or none (of a cache with shards: of those in one shard); tells how many there were. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
     return this.#shards.deleteMany(keys);
   }
@@ -226,6 +234,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * The value of `key`; where there is none, what `produce` gives, which is stored. One caller works it out, in this process and across all of them; the others wait for that. Should it die, another
    * takes over at once. If `produce` throws, those who wait get the error, and nothing is stored.
    *
+   * {@link delete}, {@link pop}, {@link invalidate} and {@link clear} cancel what is being worked out: it is not stored, and who asks later does not get it; who had asked before, in the same process, does. A value that is {@link set} meanwhile stays.
+   *
    * @throws Whatever `produce` throws (in other processes: an `Error` with its name, message, stack and code); what {@link set} throws; {@link HoldfastError} `ERR_TIMEOUT` when it takes longer than `timeout`, and the signal's reason when that
    * aborts: it is worked out all the same, for the others; `ERR_IN_TRANSACTION` inside a transaction.
    * @example
@@ -236,11 +246,12 @@ class CacheOf<S extends Kind, V, K extends Key> {
   }
 
   /**
-   * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays.
+   * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays. The codec of the cache is not asked; with `compress` it
+   * always is compressed, since its size is not known before. On an embedded store more than `fileThreshold` bytes are a file, on a server chunks in rows.
    *
    * @param source - A stream of Node or of the web, or any iterable of bytes; strings are stored as UTF-8.
    * @throws Whatever the source throws; `TypeError` when it gives something else; `TypeError`, `RangeError` for a key or options that make no sense; the signal's reason; {@link HoldfastError} `ERR_TOO_LARGE`, `ERR_FULL` like {@link set};
-   * `ERR_IN_TRANSACTION` inside a transaction.
+   * `ERR_IN_TRANSACTION` inside a transaction; `ERR_SHARDS` when the cache was moved to other shards meanwhile: then it is to be written again.
    * @example
    * await files.write('video', createReadStream('video.mp4'), { ttl: '1d' });
    */
@@ -306,7 +317,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
       kind: scope.kind,
       getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
       getOrSetNow: (key, produce, given) => shards.at(key, (shard) => shard.getOrSetNow(key, produce, given)),
-      renew: (key, produce, given) => shards.atSoon(key, (shard) => shard.renew(key, produce, given)),
+      renew: (key, produce, given) =>
+        shards.atSoon('refresh()', key, (shard) => shard.renew(key, produce, given)),
       renewNow: (key, produce, given) => shards.at(key, (shard) => shard.renewNow(key, produce, given)),
       forget: (key) => scope.chain(scope.settled(key), (one) => shards.at(one, (shard) => shard.delete(one))),
     };
@@ -327,7 +339,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
   }
 
   #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
-    return this.#shards.atSoon(key, (shard) => shard.getOrSet(key, produce, options));
+    return this.#shards.atSoon('getOrSet()', key, (shard) => shard.getOrSet(key, produce, options));
   }
 }
 
@@ -358,7 +370,7 @@ export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V,
  * every process.
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
- * stored can't be read; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
+ * stored can't be read; `ERR_CODEC` where it was stored with another codec, or is compressed in a way that this Node lacks; `ERR_TOO_LARGE` where it has 2 GiB or more, which only {@link Cache.read} gives; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
  * `ERR_FULL`, `ERR_READONLY`, `ERR_SHARDS` when it has another number of shards than was given, `ERR_IN_TRANSACTION` when something is written to a cache with shards inside a transaction; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
  * `ERR_CONNECTION` it may have been.
  *

@@ -26,9 +26,13 @@ export interface Memoized<S extends Kind, T, A extends unknown[], R> {
   (this: T, ...args: A): R;
   /** The key under which the result of these arguments is stored in the cache. */
   key(...args: A): Key;
-  /** Removes the result of these arguments; tells whether there was one. */
+  /** Removes the result of these arguments, like {@link Cache.delete}; tells whether there was one. */
   forget(...args: A): Result<S, boolean>;
-  /** Calls the function, and stores what it returns, unless that is removed meanwhile. */
+  /**
+   * Calls the function, and stores what it returns, unless that is removed meanwhile. Nothing else that is being worked out for these arguments is stored then.
+   *
+   * @throws What the function throws: what was stored stays then; what {@link Cache.set} throws; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction, where it returns a promise.
+   */
   readonly refresh: (this: T, ...args: A) => R;
   /** The function itself. */
   readonly original: (this: T, ...args: A) => unknown;

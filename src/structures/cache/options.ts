@@ -53,8 +53,8 @@ export interface CacheOptions<V = never> extends CacheLimits, CodingOptions<V> {
   /** Whether hits and misses are counted, for {@link Cache.stats}, by this object. @defaultValue `false` */
   readonly statistics?: boolean | undefined;
   /**
-   * How many bytes a value has at most that lies in the database. A larger one is a file beside it, for what is stored by this object. On a server only what {@link Cache.write} stores is kept apart
-   * when it is larger. @defaultValue `'64KiB'`
+   * How many bytes a value has at most that lies in the database, as it is stored: encoded and compressed. A larger one is a file beside it. It belongs to this object: whatever is stored can be read by all. `0` has all of them in files, `Infinity` none. On a server only what
+   * {@link Cache.write} stores is kept apart when it is larger, in chunks. @defaultValue `'64KiB'`
    */
   readonly fileThreshold?: Size | undefined;
 }

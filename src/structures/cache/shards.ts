@@ -69,10 +69,10 @@ export class Shards<S extends Kind, V, K extends Key> {
     );
   }
 
-  /** The same of what waits. */
-  async atSoon<T>(key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
+  /** The same of what waits. @param what - Its name in errors. */
+  async atSoon<T>(what: string, key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
     if (this.#scope.inner === undefined) return ask(this.#main);
-    this.#scope.refuseInTransaction('getOrSet()');
+    this.#scope.refuseInTransaction(what);
     for (;;) {
       const all = this.#now(this.#known());
       try {
