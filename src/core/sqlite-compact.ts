@@ -4,7 +4,7 @@ import { HoldfastError } from './errors.js';
 import { isMissing } from './files.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import { triesAfter } from './sqlite-connection.js';
-import { SqliteThread } from './sqlite-thread.js';
+import { SqliteThread, unless } from './sqlite-thread.js';
 import { Statement } from './statement.js';
 import { pause } from './timer.js';
 
@@ -57,22 +57,11 @@ async function vacuum(thread: SqliteThread, path: string, busyTimeout: number): 
   for (const start = performance.now(); ;) {
     const waited = performance.now() - start;
     for (let tries = triesAfter(waited); tries > 0; tries--) {
-      if (await attempt(() => thread.run('VACUUM'))) return;
+      if (await unless('ERR_BUSY', () => thread.run('VACUUM'))) return;
     }
     if (waited > busyTimeout)
       throw new HoldfastError('ERR_BUSY', `${path}: others have written for ${busyTimeout} ms; try again`);
     await pause(between);
-  }
-}
-
-/** `false` where the database is busy. */
-async function attempt(work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (error instanceof HoldfastError && error.code === 'ERR_BUSY') return false;
-    throw error;
   }
 }
 

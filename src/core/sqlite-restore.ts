@@ -16,7 +16,7 @@ import { applicationId, refuseNewer } from './schema.js';
 import { isWithin, pathOf } from './sqlite-backup.js';
 import { EmbeddedCheck } from './sqlite-check.js';
 import { filesOf, quoted, renumbering, shardedIn, sharding, StoreCopy } from './sqlite-copy.js';
-import { SqliteThread } from './sqlite-thread.js';
+import { SqliteThread, unless } from './sqlite-thread.js';
 
 /**
  * Puts what is in `from`, a backup or another store, in the place of the store in `directory`, or where there is none. Nobody may have that open; whoever opens it meanwhile waits
@@ -47,9 +47,10 @@ export async function restore(directory: string | URL, from: string | URL): Prom
   const partial = join(target, `restore.${randomBytes(8).toString('hex')}.partial`);
   const thread = new SqliteThread(path);
   try {
+    // What is damaged is the database that is to be replaced: the other one was checked.
     const isReplaced =
       (await lock(thread, target)) &&
-      (await unlessCorrupt(() => new Restoring(thread, source, target, partial).run()));
+      (await unless('ERR_CORRUPT', () => new Restoring(thread, source, target, partial).run()));
     if (!isReplaced) {
       // Ends its transaction, too.
       await thread.close().catch(() => undefined);
@@ -106,7 +107,7 @@ async function lock(thread: SqliteThread, target: string): Promise<boolean> {
   const sql =
     'PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE';
   try {
-    return await unlessCorrupt(() => thread.run(sql));
+    return await unless('ERR_CORRUPT', () => thread.run(sql));
   } catch (error) {
     if (!(error instanceof HoldfastError && error.code === 'ERR_BUSY')) throw error;
     throw new HoldfastError(
@@ -114,17 +115,6 @@ async function lock(thread: SqliteThread, target: string): Promise<boolean> {
       `${target}: somebody has this store open; it can be restored when all have closed it`,
       { cause: error },
     );
-  }
-}
-
-/** `false` where the database that is to be replaced is damaged: the other one was checked. */
-async function unlessCorrupt(work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    if (error instanceof HoldfastError && error.code === 'ERR_CORRUPT') return false;
-    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import { HoldfastError, translated } from './errors.js';
+import { HoldfastError, translated, type ErrorCode } from './errors.js';
 
 /** What the thread runs: a text, since no file has a name that is right both in the sources and in the built package. */
 const program = `
@@ -69,5 +69,16 @@ export class SqliteThread {
     ]).finally(() => ended.abort());
     if (reply.message === undefined) return reply.answer;
     throw translated(Object.assign(new Error(reply.message), { code: reply.code }), this.#path);
+  }
+}
+
+/** Whether it is done; `false` where it fails with `code`. */
+export async function unless(code: ErrorCode, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.code === code) return false;
+    throw error;
   }
 }
