@@ -2,6 +2,7 @@ import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, type Script } from '../../core/script.js';
+import { noteClock } from '../../core/steady.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
 import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
@@ -26,6 +27,9 @@ import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './s
 import { Streams } from './streams.js';
 import { Uses, writeUses } from './uses.js';
 
+/** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
+const notedEvery = 5_000;
+
 /** What a cache does in one database. {@link Cache} says what each method is for. */
 export class Shard<S extends Kind, V, K extends Key> {
   readonly #scope: Scope<S>;
@@ -34,6 +38,8 @@ export class Shard<S extends Kind, V, K extends Key> {
   readonly #listing: CacheScripts<K, V>;
   readonly #numbers: CacheScripts<Key, number>;
   readonly #ttl: number | null;
+  /** When it was last noted where the clock is, by `performance.now()`. */
+  #noted = -Infinity;
   readonly #flights: Flights<S, V, Key>;
   readonly #streams: Streams<S, V>;
 
@@ -330,7 +336,18 @@ export class Shard<S extends Kind, V, K extends Key> {
       (): true | undefined => true,
       (structure) => scripts.put(structure, entry),
     );
-    return this.#scope.chain(stored, (done) => (done ? this.#scope.settled(nothing) : this.#put(entry)));
+    return this.#scope.chain(stored, (done) => {
+      if (!done) return this.#put(entry);
+      if (entry.ttl !== null) this.#noteClock();
+      return this.#scope.settled(nothing);
+    });
+  }
+
+  /** Where the clock is has to be known after a reboot, or what expires would do so too late. */
+  #noteClock(): void {
+    if (performance.now() - this.#noted < notedEvery) return;
+    this.#noted = performance.now();
+    this.#scope.aside(() => noteClock());
   }
 
   #put(entry: EncodedEntry): Result<S, void> {

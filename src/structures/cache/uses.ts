@@ -6,7 +6,10 @@ import { sql, type Eviction } from './statements.js';
 
 /** How late at most it is written that an entry was read, in milliseconds. */
 const writtenAfter = 1_000;
-/** How many entries that were read are remembered before that is written at once. */
+/**
+ * How many entries that were read are written each time: to write one takes as long as two reads. Where more are read, which of them is left to chance, so that what is read often is among them sooner
+ * or later, and what is not is not: how Redis, too, comes near to these policies.
+ */
 const mostRemembered = 1_000;
 /** How many of them a transaction writes. */
 const writtenAtOnce = 250;
@@ -34,6 +37,8 @@ export class Uses<S extends Kind> {
   readonly #scope: Scope<S>;
   readonly #counts: boolean;
   readonly #uses = new Map<KeyColumn, Use>();
+  /** How many entries were not remembered, or not any more, since they were written. */
+  #passed = 0;
   #hits = 0;
   #misses = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -73,28 +78,43 @@ export class Uses<S extends Kind> {
   #remember(key: KeyColumn): void {
     const id = keyId(key);
     const known = this.#uses.get(id);
-    if (known === undefined) this.#uses.set(id, { key, uses: 1, last: performance.now() });
-    else {
+    if (known !== undefined) {
       known.uses++;
       known.last = performance.now();
+      return;
     }
+    if (this.#uses.size >= mostRemembered && !this.#makeRoom()) return;
+    this.#uses.set(id, { key, uses: 1, last: performance.now() });
+  }
+
+  /** Forgets the one that was remembered first, by a chance that falls with how many there were (reservoir sampling; Vitter: "Random sampling with a reservoir", 1985). */
+  #makeRoom(): boolean {
+    this.#passed++;
+    if (Math.random() * (mostRemembered + this.#passed) >= mostRemembered) return false;
+    for (const [first] of this.#uses) return this.#uses.delete(first);
+    return true;
   }
 
   #schedule(): void {
-    if (this.#uses.size >= mostRemembered) this.#write();
     if (this.#timer !== undefined) return;
     if (!this.#leaves) this.#scope.onClose((structure) => writeUses(structure, this.take()));
     this.#leaves = true;
-    this.#timer = outside(() => setTimeout(() => this.#write(), writtenAfter));
+    this.#timer = outside(() =>
+      setTimeout(() => {
+        // What could not be written is as if nobody had read it.
+        this.#write().catch(nothing);
+      }, writtenAfter),
+    );
     this.#timer.unref();
   }
 
-  #write(): void {
-    clearTimeout(this.#timer);
+  async #write(): Promise<void> {
     this.#timer = undefined;
-    const taken = this.take(writtenAtOnce);
-    // What could not be written is as if nobody had read it.
-    outside(() => this.#scope.soon((structure) => writeUses(structure, taken))).catch(nothing);
+    this.#passed = 0;
+    do {
+      const taken = this.take(writtenAtOnce);
+      await this.#scope.soon((structure) => writeUses(structure, taken));
+    } while (this.#uses.size >= writtenAtOnce);
     if (this.#uses.size > 0) this.#schedule();
   }
 }

@@ -1,0 +1,71 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Cache, type AsyncStore, type CheckReport } from '../../src/index.js';
+import { startProcess, temporaryDirectory } from '../support/processes.js';
+import { randomFrom } from '../support/random.js';
+import { forEachEngine } from '../support/stores.js';
+import { isEmbedded, rawConnection, until } from './helpers.js';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+
+/** As `cache-writer.js` makes them. */
+const valueOf = (i: number): Buffer =>
+  Buffer.alloc(i % 3 === 0 ? 20_000 + ((i * 7919) % 400_000) : (i * 37) % 3_000, `${i}:`);
+
+/** What is under a key once `i`, of those that concern it, was done. */
+const outcomeOf = (i: number): Buffer | undefined => (i % 7 === 6 ? undefined : valueOf(i));
+
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+
+/** How many files of values there are. */
+function countFiles(directory: string): number {
+  const values = join(directory, 'values');
+  if (!existsSync(values)) return 0;
+  return readdirSync(values, { recursive: true, withFileTypes: true }).filter((one) => one.isFile()).length;
+}
+
+async function mended(store: AsyncStore): Promise<CheckReport> {
+  await store.check({ repair: true });
+  return store.check();
+}
+
+forEachEngine((engine) => {
+  const rounds = engine.name === 'embedded' ? 50 : 12;
+
+  const name = `a writer of small and large values that is killed ${rounds} times loses nothing it acknowledged, and leaves nothing that check can’t mend`;
+  test(name, { timeout: 600_000 }, async () => {
+    const notes = join(temporaryDirectory(), 'acknowledged');
+    const store = await engine.open();
+    const cache = new Cache<Uint8Array, number>(store, 'values');
+    const raw = await rawConnection(engine, store);
+    const random = randomFrom(seed);
+    let next = 0;
+    for (let round = 1; round <= rounds; round++) {
+      const hint = `SEED=${seed} round ${round}`;
+      const writer = startProcess('cache-writer.js', engine.location(store), notes, next);
+      await writer.nextMessage();
+      await new Promise((resolve) => setTimeout(resolve, random() ** 2 * 60));
+      await writer.kill9();
+      const last = Number(readFileSync(notes, 'utf8').trimEnd().split('\n').at(-1));
+      next = last + 1;
+      for (let i = Math.max(0, last - 19); i <= last; i++) {
+        const found = await cache.get(i % 20);
+        // The one that it was about when it was killed may be done, too.
+        const isRight = same(found, outcomeOf(i)) || (i % 20 === next % 20 && same(found, outcomeOf(next)));
+        expect(isRight, `${hint}: key ${i % 20}, ${found?.byteLength ?? 'no'} bytes`).toBe(true);
+      }
+      expect((await mended(store)).findings, hint).toEqual([]);
+    }
+    const [{ n } = { n: 0 }] = await raw('SELECT count(*) AS n FROM cached_entries WHERE file IS NOT NULL');
+    expect(n).toBeGreaterThan(0);
+    if (isEmbedded(store)) {
+      const { directory } = JSON.parse(engine.location(store)) as { directory: string };
+      await until(() => countFiles(directory) === n, 'a file is left over');
+    } else {
+      const chunks = 'SELECT count(DISTINCT file) AS n FROM value_chunks';
+      await until(async () => (await raw(chunks))[0]?.['n'] === n, 'chunks are left over');
+    }
+  });
+});
