@@ -231,7 +231,12 @@ function* pageOf(structure: number, place: number): Script<Moving[]> {
   for (const row of yield* all(moving.page, structure, place, structure, movedAtOnce)) {
     const [id, , value, , , , , , , tagged] = row;
     const tags = tagged === null ? [] : yield* all(moving.tags, id);
-    page.push({ place: Number(id % BigInt(places)), row, tags: tags.map(([tag]) => tag), ref: fileOf(value) });
+    page.push({
+      place: Number(id % BigInt(places)),
+      row,
+      tags: tags.map(([tag]) => tag),
+      ref: fileOf(value),
+    });
   }
   return page;
 }
