@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { driverCode, HoldfastError, translated } from './errors.js';
 import { createDirectory, isMissing, syncDirectorySoon } from './files.js';
 import { abortSignal, functionOf, knownKeys, shown } from './options.js';
-import { sharding, Snapshot, StoreCopy, type CopyOptions } from './sqlite-copy.js';
+import { Snapshot, StoreCopy, type CopyOptions } from './sqlite-copy.js';
 
 /** The options of `backup`, checked. */
 export function resolveCopyOptions(what: string, given: CopyOptions): CopyOptions {
@@ -65,10 +65,13 @@ async function copyUnmoved(from: string, to: string, options: CopyOptions): Prom
   }
 }
 
+/** How often each cache has been moved: one that is where it was may have been elsewhere in between. */
 async function shardsIn(directory: string): Promise<string> {
   const snapshot = await Snapshot.of(directory);
   try {
-    return JSON.stringify(snapshot.all(sharding('')));
+    return JSON.stringify(
+      snapshot.all('SELECT structure, shards, generation FROM caches WHERE generation > 0'),
+    );
   } finally {
     snapshot.close();
   }

@@ -39,6 +39,8 @@ export class Trash {
   /** Removes what is to be removed, in the next turn. */
   sweep(): void {
     if (this.#engine.readonly) return;
+    // Until all are gone.
+    this.watch();
     this.#sweeping ??= outside(() =>
       setImmediate(() => {
         this.#sweeping = undefined;

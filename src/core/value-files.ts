@@ -162,13 +162,15 @@ export class ValueFiles {
     throw new MissingFile(name, path, undefined);
   }
 
-  /** Has a file of another store here as well, under its name: no two files have the same. It is to be settled, or disowned. */
-  adopt(name: string, from: ValueFiles): void {
-    const path = this.#path(name);
-    createDirectory(dirname(path));
-    this.#keeper.used();
+  /**
+   * Has a file of another store here as well, to be settled, or disowned. Its name is another: one that it had here before may still be about to be removed, and by this one others see that
+   * its writer lives.
+   */
+  adopt(ref: FileRef, from: ValueFiles): FileRef {
+    const { name, path } = this.#create();
     this.#adopted.push(name);
-    linkOrCopy(from.#path(name), path);
+    linkOrCopy(from.#path(ref.name), path);
+    return { name, size: ref.size };
   }
 
   /** Has the files that were adopted on the disk, whatever the durability. */

@@ -277,3 +277,28 @@ test('killed before any step it takes on the disk, it has moved everything or no
     expect(steps).toBeGreaterThan(20);
   }
 }, 240_000);
+
+test('large values outlive it that they are moved away and back at once, though what was left of them is still being removed', async () => {
+  const { store, cache } = newCache<string>({ fileThreshold: 100 });
+  const value = (i: number): string => `${i} `.repeat(100);
+  // More than are removed in one go.
+  for (let i = 0; i < 300; i++) cache.set(i, value(i));
+  const { bytes } = cache;
+  for (const shards of [2, 1]) await cache.reshard(shards);
+  await pause(200);
+  for (let i = 0; i < 300; i++) expect(cache.get(i)).toBe(value(i));
+  expect(cache.bytes).toBe(bytes);
+  expect(store.check().findings).toEqual([]);
+});
+
+test('check takes no file of what is being moved', async () => {
+  const { store, cache } = newCache<string>({ fileThreshold: 100, shards: 2 });
+  for (let i = 0; i < 150; i++) cache.set(i, `${i} `.repeat(100));
+  const other = open(store.directory);
+  const findings: unknown[] = [];
+  // Into the database that is checked, before it is committed there.
+  await cache.reshard(1, { onProgress: () => findings.push(...other.check({ repair: true }).findings) });
+  expect(findings).toEqual([]);
+  for (let i = 0; i < 150; i++) expect(cache.get(i)).toBe(`${i} `.repeat(100));
+  expect(store.check().findings).toEqual([]);
+});

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { Cache, type AsyncCache, type CacheOptions } from '../../src/index.js';
@@ -127,6 +129,37 @@ forEachEngine((engine) => {
       await expect(written).rejects.toBe(reason);
       await expect(cache.write('a', [], { signal: controller.signal })).rejects.toBe(reason);
       expect(await cache.has('a')).toBe(false);
+    });
+
+    test('what is ended at whichever moment leaves nothing', async () => {
+      const store = await engine.open();
+      const cache = new Cache<Uint8Array>(store, 'files');
+      const raw = await rawConnection(engine, store);
+      const left = async (): Promise<unknown> => {
+        if (store.kind === 'embedded')
+          return readdirSync(join(store.directory, 'values'), {
+            recursive: true,
+            withFileTypes: true,
+          }).filter((entry) => entry.isFile()).length;
+        const [row] = await raw(
+          'SELECT (SELECT count(*) FROM value_uses) + (SELECT count(*) FROM value_chunks) AS n',
+        );
+        return Number(row?.['n']);
+      };
+      // The place for a value is made before the first of it is written.
+      await cache.write('a', piecesOf(20));
+      await cache.delete('a');
+      await until(async () => (await left()) === 0, 'the first is left');
+      for (let turns = 0; turns < 40; turns++) {
+        const controller = new AbortController();
+        const written = cache.write('a', piecesOf(20), { signal: controller.signal }).catch(() => undefined);
+        for (let i = 0; i < turns; i++) await new Promise(setImmediate);
+        controller.abort();
+        await written;
+        await cache.delete('a');
+      }
+      await pause(100);
+      await until(async () => (await left()) === 0, 'something is left');
     });
 
     test('more than the whole cache may take is refused before the source has ended, and evicts nothing', async () => {

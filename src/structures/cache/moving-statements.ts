@@ -16,13 +16,12 @@ export type MovedRow = [
   tagged: Value,
   fresh: Value,
   took: Value,
-  file: string | null,
 ];
 
 /** Embedded only. */
 export const moving = {
   page: new Statement<[structure: number, place: number, structure: number, limit: number], MovedRow>(
-    `SELECT id, key, value, bytes, stored, expires, rank, used, hits, tagged, fresh, took, file FROM cached_entries
+    `SELECT id, key, value, bytes, stored, expires, rank, used, hits, tagged, fresh, took FROM cached_entries
      WHERE id > CAST(? AS bigint) * ${places} + CAST(? AS bigint) AND id < (CAST(? AS bigint) + 1) * ${places} ORDER BY id LIMIT ?`,
     undefined,
     { bigints: true },

@@ -1,4 +1,5 @@
 import { announce } from '../../core/announcing.js';
+import { fileColumn, fileOf } from '../../core/columns.js';
 import type { Held, InnerStores } from '../../core/inner.js';
 import type { KeyColumn } from '../../core/key.js';
 import { functionOf, knownKeys, resolveWaitOptions, wholeNumber } from '../../core/options.js';
@@ -6,6 +7,7 @@ import { places } from '../../core/schema.js';
 import { all, get, run, type Script } from '../../core/script.js';
 import { refuseAborted } from '../../core/signals.js';
 import { windClock } from '../../core/steady.js';
+import type { FileRef } from '../../core/value-files.js';
 import { nextTurn } from '../../core/timer.js';
 import type { Kind, ScopeOptions } from '../../core/store.js';
 import { mostShards } from './options.js';
@@ -161,8 +163,12 @@ class Move<S extends Kind> {
       if (last === undefined) break;
       for (const [i, { items }] of byShard(rows, ({ row }) => row[1], this.#to.shards).entries()) {
         const target = this.#targets[i];
-        for (const { file } of items) if (file !== null) target?.files.adopt(file, source.files);
-        target?.drive((structure) => put(structure, items, origin));
+        if (target === undefined) continue;
+        const adopted = items.map((item) => ({
+          ...item,
+          ref: item.ref && target.files.adopt(item.ref, source.files),
+        }));
+        target.drive((structure) => put(structure, adopted, origin));
       }
       place = last.place;
       this.#done += rows.length;
@@ -202,7 +208,7 @@ interface Moving {
   readonly row: MovedRow;
   readonly tags: readonly string[];
   /** Where its value lies, if not in the row. */
-  readonly file: string | null;
+  readonly ref: FileRef | undefined;
 }
 
 function* fillOf(structure: number): Script<typeof emptyFill> {
@@ -223,9 +229,14 @@ function* originOf(structure: number): Script<Origin> {
 function* pageOf(structure: number, place: number): Script<Moving[]> {
   const page: Moving[] = [];
   for (const row of yield* all(moving.page, structure, place, structure, movedAtOnce)) {
-    const [id, , , , , , , , , tagged, , , file] = row;
+    const [id, , value, , , , , , , tagged] = row;
     const tags = tagged === null ? [] : yield* all(moving.tags, id);
-    page.push({ place: Number(id % BigInt(places)), row, tags: tags.map(([tag]) => tag), file });
+    page.push({
+      place: Number(id % BigInt(places)),
+      row,
+      tags: tags.map(([tag]) => tag),
+      ref: fileOf(value),
+    });
   }
   return page;
 }
@@ -236,15 +247,15 @@ function* put(structure: number, entries: readonly Moving[], from: Origin): Scri
   const [eviction] = yield* fillOf(structure);
   const shift = ahead - from.ahead;
   const rankShift = eviction === 'least-frequently-used' ? aged - from.aged : shift;
-  for (const { row, tags } of entries) {
-    const [, key, value, bytes, stored, expires, rank, used, hits, tagged, fresh, took, file] = row;
+  for (const { row, tags, ref } of entries) {
+    const [, key, value, bytes, stored, expires, rank, used, hits, tagged, fresh, took] = row;
     const times = [expires, shift, fresh, shift, rank, rankShift] as const;
     yield* run(
       moving.put,
       structure,
       structure,
       key,
-      value,
+      ref === undefined ? value : fileColumn(ref),
       bytes,
       stored,
       ...times,
@@ -252,7 +263,7 @@ function* put(structure: number, entries: readonly Moving[], from: Origin): Scri
       hits,
       tagged,
       took,
-      file,
+      ref?.name ?? null,
     );
     for (const tag of tags) yield* run(moving.tag, structure, tag, structure, key);
   }

@@ -28,6 +28,8 @@ class Incoming<S extends Kind> {
   readonly #limit: number;
   #pieces: Uint8Array[] = [];
   #writer: FileWriter | undefined;
+  #adding: Promise<void> | undefined;
+  #isAbandoned = false;
   chunks: Chunks<S> | undefined;
   size = 0;
 
@@ -38,7 +40,13 @@ class Incoming<S extends Kind> {
     this.#limit = limit;
   }
 
-  async add(piece: Uint8Array): Promise<void> {
+  add(piece: Uint8Array): Promise<void> {
+    this.#adding = this.#add(piece);
+    return this.#adding;
+  }
+
+  async #add(piece: Uint8Array): Promise<void> {
+    if (this.#isAbandoned) throw new Error('nobody waits for it any more');
     this.size += piece.byteLength;
     // It may be without an end: it is not waited for.
     if (this.size > this.#limit) throw tooLarge(`more than ${this.#limit}`, this.#limit);
@@ -57,7 +65,10 @@ class Incoming<S extends Kind> {
     return { column: fileColumn(ref), file: ref.name };
   }
 
+  /** Behind what is being written: that may make the file, or add to what is removed. */
   async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this.#adding?.catch(nothing);
     await this.#writer?.abandon();
   }
 
