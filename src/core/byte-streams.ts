@@ -3,12 +3,11 @@ import {
   pipeline as pipelineOf,
   Readable,
   Transform,
-  type Duplex,
   type TransformCallback,
 } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isRaw } from './columns.js';
-import { decompressor, isCompressed } from './compression.js';
+import { compressed, compressor, decompressor, isCompressed, type Compression } from './compression.js';
 import { HoldfastError } from './errors.js';
 import { shown } from './options.js';
 import { refuseAborted } from './signals.js';
@@ -18,6 +17,9 @@ export type Stream = Readable;
 
 /** Bytes that come piece by piece: a stream of Node or of the web, or any iterable. A string stands for its UTF-8. */
 export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>;
+
+/** What makes other pieces of pieces. */
+type Change = (pieces: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
 /** Refuses what gives no pieces: also what could be stored at once. */
 export function byteSource(what: string, value: unknown): asserts value is ByteSource {
@@ -36,7 +38,7 @@ export function byteSource(what: string, value: unknown): asserts value is ByteS
 export async function pump(
   prefix: Uint8Array,
   source: ByteSource,
-  transform: Duplex | undefined,
+  transform: Change | undefined,
   sink: (pieces: AsyncIterable<Uint8Array>) => Promise<void>,
   signals: readonly AbortSignal[],
 ): Promise<void> {
@@ -98,6 +100,48 @@ async function* following(
     if (piece.byteLength > 0) yield piece;
 }
 
+/** How many bytes at the start of a stream tell whether compressing makes it smaller. */
+const sampleSize = 64 * 1024;
+
+/** Compresses a column that comes in pieces, unless its start does not become smaller. */
+export async function* compressing(
+  pieces: AsyncIterable<Uint8Array>,
+  compression: Compression,
+): AsyncGenerator<Uint8Array> {
+  const all = pieces[Symbol.asyncIterator]();
+  const sample: Uint8Array[] = [];
+  let size = 0;
+  let next = await all.next();
+  for (; next.done !== true && size < sampleSize; next = await all.next()) {
+    sample.push(next.value);
+    size += next.value.byteLength;
+  }
+  const start = Buffer.concat(sample);
+  const small = size < compression.threshold ? undefined : compressed(start, compression);
+  if (next.done === true) yield small ?? start;
+  else if (small === undefined) yield* continued(start, next.value, all);
+  else {
+    const { mark, stream } = compressor(compression);
+    yield Uint8Array.of(mark);
+    const first = Readable.from(continued(start, next.value, all), { objectMode: false });
+    yield* pipelineOf(first, stream, () => undefined);
+  }
+}
+
+async function* continued(
+  first: Uint8Array,
+  second: Uint8Array,
+  others: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield first;
+  for (let piece = second; ;) {
+    yield piece;
+    const next = await others.next();
+    if (next.done === true) return;
+    piece = next.value;
+  }
+}
+
 /**
  * A stream of a value, given what its column begins with, and what comes behind that.
  *
@@ -108,7 +152,7 @@ export function opened({ head, rest }: { readonly head: number; readonly rest: R
   try {
     if (!isCompressed(head)) throw notRaw();
     const unpacking = decompressor(head);
-    const value = new Unpacked();
+    const value = new Unpacked(rest);
     // What fails on the way is what the last of them fails with.
     pipelineOf(rest, unpacking, value, () => undefined);
     return value;
@@ -124,6 +168,12 @@ const notRaw = (): TypeError =>
 /** What was compressed, without the mark that it begins with. */
 class Unpacked extends Transform {
   #isMarked = true;
+  #failure: Error | undefined;
+
+  constructor(packed: Readable) {
+    super();
+    packed.once('error', (error) => (this.#failure = error));
+  }
 
   override _transform(piece: Buffer, _encoding: string, done: TransformCallback): void {
     const mark = this.#isMarked ? piece[0] : undefined;
@@ -136,7 +186,7 @@ class Unpacked extends Transform {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    const isOwn = error === null || error instanceof HoldfastError || error instanceof TypeError;
+    const isOwn = error === null || error === this.#failure || error instanceof TypeError;
     done(
       isOwn
         ? error

@@ -2,7 +2,7 @@ import { isUint8Array } from 'node:util/types';
 import { deserialize, isStackOverflow, serialize } from './clone.js';
 import { decodeText, packr } from './codec.js';
 import { HoldfastError } from './errors.js';
-import { shown } from './options.js';
+import { functionOf, shown } from './options.js';
 import { isPlain } from './plain.js';
 
 /**
@@ -52,6 +52,26 @@ export function decodedBy<V>(codec: Codec<V>, bytes: Uint8Array): V {
       { cause: error },
     );
   }
+}
+
+/** The names of codecs of this library. */
+const ours = /^(json|msgpack|raw|float16\(.*\))$/s;
+
+/** @throws `TypeError`, `RangeError` where it is no codec, or has no name of its own. */
+export function checkCodec(codec: Codec<unknown>): void {
+  const value: unknown = codec;
+  if (typeof value !== 'object' || value === null)
+    throw new TypeError(`codec must be an object with encode and decode, not ${shown(value)}`);
+  functionOf('codec.encode', Reflect.get(value, 'encode'));
+  functionOf('codec.decode', Reflect.get(value, 'decode'));
+  const name: unknown = nameOf(codec);
+  if (typeof name !== 'string') throw new TypeError(`codec.name must be a string, not ${shown(name)}`);
+  // Its length lies in one byte.
+  const length = Buffer.byteLength(name);
+  if (length < 1 || length > 255 || !name.isWellFormed())
+    throw new RangeError(`codec.name must be well-formed, with 1 to 255 bytes of UTF-8, not ${length}`);
+  if (ours.test(name) && !(codec instanceof BuiltInCodec))
+    throw new TypeError(`codec.name must not be ${shown(name)}: a codec of holdfast has that name`);
 }
 
 /** The name under which values of a codec are stored. */

@@ -1,4 +1,4 @@
-import { BuiltInCodec, decodedBy, json, msgpack, nameOf, raw, type Codec } from './codecs.js';
+import { checkCodec, decodedBy, json, msgpack, nameOf, raw, type Codec } from './codecs.js';
 import {
   resolveCompression,
   type Compression,
@@ -7,7 +7,7 @@ import {
 } from './compression.js';
 import { HoldfastError } from './errors.js';
 import { float16 } from './float16.js';
-import { functionOf, shown } from './options.js';
+import { shown } from './options.js';
 
 /** How an object stores its values. */
 export interface CodingOptions<V> {
@@ -34,22 +34,6 @@ export function resolveCoding({ codec, compress }: CodingOptions<unknown>): Codi
   if (codec !== undefined) checkCodec(codec);
   const compression = resolveCompression(compress);
   return codec === undefined && compression === undefined ? undefined : { codec, compression };
-}
-
-function checkCodec(codec: Codec<unknown>): void {
-  const value: unknown = codec;
-  if (typeof value !== 'object' || value === null)
-    throw new TypeError(`codec must be an object with encode and decode, not ${shown(value)}`);
-  functionOf('codec.encode', Reflect.get(value, 'encode'));
-  functionOf('codec.decode', Reflect.get(value, 'decode'));
-  if (codec instanceof BuiltInCodec) return;
-  const name: unknown = nameOf(codec);
-  if (typeof name !== 'string') throw new TypeError(`codec.name must be a string, not ${shown(name)}`);
-  const length = Buffer.byteLength(name);
-  if (length < 1 || length > 255 || !name.isWellFormed())
-    throw new RangeError(`codec.name must be well-formed, with 1 to 255 bytes of UTF-8, not ${length}`);
-  if (builtIn(name) !== undefined)
-    throw new TypeError(`codec.name must not be ${shown(name)}: a codec of holdfast has that name`);
 }
 
 /** The codec of this library that has a name. */

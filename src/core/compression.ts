@@ -10,7 +10,7 @@ export type CompressionAlgorithm = 'zstd' | 'brotli' | 'gzip' | 'deflate';
 export interface CompressionOptions {
   /** `'zstd'` needs Node 22.15, 23.8 or later. */
   readonly algorithm: CompressionAlgorithm;
-  /** The higher, the smaller and the slower: 1 to 9 for gzip and deflate, 0 to 11 for brotli, 1 to 22 for zstd. @defaultValue 6 for gzip and deflate, 5 for brotli, 3 for zstd */
+  /** The higher, the smaller and the slower: 1 to 9 for gzip and deflate, 0 to 11 for brotli, 1 to 22 for zstd. @defaultValue 5 for brotli, 6 for the others */
   readonly level?: number | undefined;
   /** Values that take less are stored as they are. @defaultValue `'1KiB'` */
   readonly threshold?: Size | undefined;
@@ -27,6 +27,7 @@ export interface Compression {
 interface Method {
   /** The first byte of what it has compressed. Written to disk: never change one. */
   readonly mark: number;
+  /** The usual one is where smaller begins to cost much more time: docs/performance.md has the table. */
   readonly levels: readonly [least: number, most: number, usual: number];
   compress(bytes: Uint8Array, level: number): Uint8Array;
   decompress(bytes: Uint8Array): Uint8Array;
@@ -50,7 +51,6 @@ const { zstdCompressSync, zstdDecompressSync, createZstdCompress, createZstdDeco
 const brotliOptions = (level: number, size = 0): zlib.BrotliOptions => ({
   params: {
     [constants.BROTLI_PARAM_QUALITY]: level,
-    [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT,
     [constants.BROTLI_PARAM_SIZE_HINT]: size,
   },
 });
@@ -84,7 +84,7 @@ const methods: Readonly<Record<CompressionAlgorithm, Method>> = {
   },
   zstd: {
     mark: 0xeb,
-    levels: [1, 22, 3],
+    levels: [1, 22, 6],
     compress: (bytes, level) => atHand(zstdCompressSync)(bytes, zstdOptions(level)),
     decompress: (bytes) => atHand(zstdDecompressSync)(bytes),
     compressor: (level) => atHand(createZstdCompress)(zstdOptions(level)),

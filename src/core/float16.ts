@@ -1,6 +1,6 @@
 import { isFloat32Array, isFloat64Array, isMap, isProxy, isSet } from 'node:util/types';
 import { packr } from './codec.js';
-import { BuiltInCodec, encodedBy, msgpack, nameOf, type Codec } from './codecs.js';
+import { BuiltInCodec, checkCodec, encodedBy, msgpack, nameOf, type Codec } from './codecs.js';
 import { halves, toHalf } from './half.js';
 import { maxDepth } from './plain.js';
 
@@ -68,11 +68,12 @@ export class Float16Codec<V> extends BuiltInCodec<V> {
  * numbers stay exact: nothing tells a vector among them from a list of counts or ids.
  *
  * @param codec - For the rest of the value; there, instances of classes become plain objects. @defaultValue {@link msgpack}
- * @throws `RangeError` when storing a finite number beyond ±65 504.
+ * @throws `TypeError`, `RangeError` when `codec` is none. `RangeError` when storing a finite number beyond ±65 504.
  * @example
  * const embeddings = new Cache<Float32Array>(store, 'embeddings', { codec: float16() });
  */
 export function float16<V>(codec: Codec<V> = msgpack<V>()): Codec<V> {
+  checkCodec(codec);
   return new Float16Codec(codec);
 }
 

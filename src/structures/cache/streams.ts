@@ -1,4 +1,12 @@
-import { byteSource, opened, pump, streamOf, type ByteSource, type Stream } from '../../core/byte-streams.js';
+import {
+  byteSource,
+  compressing,
+  opened,
+  pump,
+  streamOf,
+  type ByteSource,
+  type Stream,
+} from '../../core/byte-streams.js';
 import {
   bytesMark,
   fileColumn,
@@ -7,7 +15,7 @@ import {
   selfDescribing,
   type ValueColumn,
 } from '../../core/columns.js';
-import { compressor } from '../../core/compression.js';
+import { decompressed, isCompressed } from '../../core/compression.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { get, owner, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
@@ -114,9 +122,9 @@ export class Streams<S extends Kind, V> {
       const sink = async (pieces: AsyncIterable<Uint8Array>): Promise<void> => {
         for await (const piece of pieces) await incoming.add(piece);
       };
-      const packing = compression && compressor(compression);
-      if (packing !== undefined) await incoming.add(Uint8Array.of(packing.mark));
-      await pump(Uint8Array.of(bytesMark), source, packing?.stream, sink, signals);
+      const packing =
+        compression && ((pieces: AsyncIterable<Uint8Array>) => compressing(pieces, compression));
+      await pump(Uint8Array.of(bytesMark), source, packing, sink, signals);
       const stored = await incoming.end();
       const bytes = incoming.size + keyBytes(column);
       await this.#store({ key: column, bytes, isLarge: false, ...keeping, ...stored }, incoming.chunks);
@@ -215,7 +223,8 @@ function* findChunks(
 
 /** A stream of a value that lies in its row. */
 function ofColumn(column: unknown): Stream {
-  const bytes = isColumn(column) ? selfDescribing(column) : new Uint8Array(0);
+  const stored = isColumn(column) ? selfDescribing(column) : new Uint8Array(0);
+  const bytes = isCompressed(stored[0] ?? 0) ? decompressed(stored) : stored;
   return opened({ head: bytes[0] ?? 0, rest: streamOf(bytes.subarray(1)) });
 }
 
