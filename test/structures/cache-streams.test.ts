@@ -135,12 +135,13 @@ forEachEngine((engine) => {
       const store = await engine.open();
       const cache = new Cache<Uint8Array>(store, 'files');
       const raw = await rawConnection(engine, store);
-      const left = async (): Promise<unknown> => {
-        if (store.kind === 'embedded')
-          return readdirSync(join(store.directory, 'values'), {
-            recursive: true,
-            withFileTypes: true,
-          }).filter((entry) => entry.isFile()).length;
+      const left = async (): Promise<number> => {
+        if ((store.kind as string) === 'embedded') {
+          const { directory } = JSON.parse(engine.location(store)) as { directory: string };
+          const values = join(directory, 'values');
+          return readdirSync(values, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
+            .length;
+        }
         const [row] = await raw(
           'SELECT (SELECT count(*) FROM value_uses) + (SELECT count(*) FROM value_chunks) AS n',
         );
