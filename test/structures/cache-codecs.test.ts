@@ -110,8 +110,7 @@ forEachEngine((engine) => {
 
     test('every method that stores and reads goes through the codec', async () => {
       const [cache, plain] = await caches<unknown>({ codec: reversed('mine') }, {});
-      const isCoded = () =>
-        expect(async () => plain!.get('a')).rejects.toThrow(withCode('ERR_CODEC'));
+      const isCoded = () => expect(async () => plain!.get('a')).rejects.toThrow(withCode('ERR_CODEC'));
       const cleared = async () => {
         await isCoded();
         await cache!.clear();
