@@ -94,6 +94,10 @@ export class Columns<K extends Key, V> {
     if (!(column instanceof Uint8Array)) return decodeValue(encodings.number, column, this.#kind) as V;
     const mark = column[0] ?? lowestMark;
     if (mark < lowestMark) return decodeValue(encodings.msgpack, column, this.#kind) as V;
+    return this.#decodeMarked(mark, column);
+  }
+
+  #decodeMarked(mark: number, column: Uint8Array): V {
     if (mark === marks.clone) return decodeValue(encodings.clone, column, this.#kind) as V;
     const rest = column.subarray(1);
     if (mark === marks.bytes) return decodeValue(encodings.bytes, rest, this.#kind) as V;
