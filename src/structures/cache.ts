@@ -247,7 +247,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /**
    * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays. The codec of the cache is not asked; with `compress` it
-   * always is compressed, since its size is not known before. On an embedded store more than `fileThreshold` bytes are a file, on a server chunks in rows.
+   * is compressed where its first 64 KiB become smaller. On an embedded store more than `fileThreshold` bytes are a file, on a server chunks in rows.
    *
    * @param source - A stream of Node or of the web, or any iterable of bytes; strings are stored as UTF-8.
    * @throws Whatever the source throws; `TypeError` when it gives something else; `TypeError`, `RangeError` for a key or options that make no sense; the signal's reason; {@link HoldfastError} `ERR_TOO_LARGE`, `ERR_FULL` like {@link set};
