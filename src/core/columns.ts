@@ -75,7 +75,6 @@ export class Columns<K extends Key, V> {
     const { codec, compression } = this.#coding;
     const stored = codec === undefined ? this.#encodePlain(value, what) : coded(codec, value);
     if (compression === undefined || stored.size < compression.threshold) return stored;
-    if (typeof stored.column === 'number') return stored;
     const column = compressed(selfDescribing(stored.column), compression);
     return column === undefined ? stored : { column, size: column.byteLength - 1 };
   }

@@ -125,6 +125,7 @@ describe('float16()', () => {
     value['self'] = value;
     const read = roundTrip<Record<string, unknown>>(float16(), value);
     expect(read['self']).toBe(read);
+    expect(float16().encode(value as never).byteLength).toBeLessThan(200);
     expect(read['a']).toBe(read['b']);
     expect(read['c']).toBe((read['a'] as { vector: unknown }).vector);
     expect(read['c']).toEqual(rounded);

@@ -243,6 +243,22 @@ forEachEngine((engine) => {
       await expect(async () => plain!.get('a')).rejects.toThrow(/"mine"/);
     });
 
+    test('whatever is stored can lie in a file', async () => {
+      for (const options of [
+        {},
+        { codec: json() },
+        { compress: { algorithm: 'gzip', threshold: 0 } },
+      ] as const) {
+        const cache = await newCache<unknown>({ ...options, fileThreshold: 0 });
+        for (const value of [1.5, 'text', '', [1], 'x'.repeat(5_000)]) {
+          await cache.set('a', value);
+          expect(await cache.get('a')).toEqual(value);
+        }
+        expect(await cache.increment('n', 2)).toBe(2);
+        expect(await cache.increment('n', 2)).toBe(4);
+      }
+    });
+
     test('a codec is one, with a name of its own', async () => {
       const store = await engine.open();
       const { encode, decode } = reversed<number>();
