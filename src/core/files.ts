@@ -109,14 +109,12 @@ export function createPrivateFile(path: string): void {
   }
 }
 
-/** Has a file under another path as well, which may be there already; where it can't be linked, a copy, which is on the disk then. */
+/** Has a file under another path as well; where it can't be linked, a copy, which is on the disk then. */
 export function linkOrCopy(from: string, to: string): void {
   try {
     linkSync(from, to);
   } catch (error) {
-    const code = driverCode(error);
-    if (code === 'EEXIST') return;
-    if (!linkless.has(code ?? '')) throw translated(error, from);
+    if (!linkless.has(driverCode(error) ?? '')) throw translated(error, from);
     copyDurably(from, to);
   }
 }

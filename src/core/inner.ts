@@ -2,6 +2,10 @@ import type { Script } from './script.js';
 import type { Kind, Scope, ScopeOptions, Sequence } from './store.js';
 import type { ValueFiles } from './value-files.js';
 
+/** Where the stores are that a structure is spread over, in the directory of its own, with `/` on every system. A generation is never used again. */
+export const innerDirectory = (structure: number, generation: number): string =>
+  `shards/${structure}-${generation}`;
+
 /** Watches over a structure that may have been moved into another database, for the scope of it that is there. */
 export interface Guard {
   /**

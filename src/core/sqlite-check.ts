@@ -18,6 +18,7 @@ import {
 import { fileOf } from './columns.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { isMissing } from './files.js';
+import { innerDirectory } from './inner.js';
 import { get, type Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import { Statement } from './statement.js';
@@ -107,7 +108,7 @@ export class EmbeddedCheck {
   /** What is found in the stores that the shards of caches are. */
   #shards(): CheckReport[] {
     return this.#engine.all(sql.sharded, []).flatMap(([structure, shards, generation, name]) =>
-      Array.from({ length: shards }, (_, i) => join(shardsOf(structure, generation), `${i}`))
+      Array.from({ length: shards }, (_, i) => join(innerDirectory(structure, generation), `${i}`))
         // One that nothing was stored in is not there.
         .filter((path) => !isMissing(join(this.#directory, path, 'holdfast.db')))
         .map((path) => this.#shard(path, name)),
@@ -134,7 +135,8 @@ export class EmbeddedCheck {
       const remove = (): void => rmSync(path, { recursive: true, force: true });
       const [structure = 0] = name.split('-').map(Number);
       const [of] = this.#engine.all(sql.layout, [structure]);
-      const source = of === undefined || of[0] === 1 ? undefined : join(shardsOf(structure, of[1]), '0');
+      const source =
+        of === undefined || of[0] === 1 ? undefined : join(innerDirectory(structure, of[1]), '0');
       this.#whileNobodyMoves(source, () => {
         if (!this.#isOfCache(name)) this.#leftOver('stray-shard', path, remove);
       });
@@ -323,9 +325,6 @@ export class EmbeddedCheck {
     return engine.transactions.write(() => engine.drive(script()));
   }
 }
-
-const shardsOf = (structure: number, generation: number): string =>
-  join('shards', `${structure}-${generation}`);
 
 /** What is made under such a name is linked or renamed at once. */
 const temporary = /\.[0-9a-f]{16}\.new$/;

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError } from './errors.js';
 import { isMissing } from './files.js';
+import { innerDirectory } from './inner.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import { triesAfter } from './sqlite-connection.js';
 import { SqliteThread, unless } from './sqlite-thread.js';
@@ -19,15 +20,16 @@ const mostTries = 20;
 /** The pause between two tries, in milliseconds. */
 const between = 2;
 
-const sharded = new Statement<[], [directory: string, shards: number]>(
-  "SELECT 'shards/' || structure || '-' || generation, shards FROM caches WHERE shards > 1",
+const sharded = new Statement<[], [structure: number, generation: number, shards: number]>(
+  'SELECT structure, generation, shards FROM caches WHERE shards > 1',
 );
 
 /** Makes the databases of a store as small as they can be. See {@link Upkeep.compact}. */
 export async function compactStore(engine: EmbeddedEngine, busyTimeout: number): Promise<Compaction> {
   const directories = [engine.directory];
-  for (const [directory, shards] of engine.all(sharded, []))
-    for (let i = 0; i < shards; i++) directories.push(join(engine.directory, directory, `${i}`));
+  for (const [structure, generation, shards] of engine.all(sharded, []))
+    for (let i = 0; i < shards; i++)
+      directories.push(join(engine.directory, innerDirectory(structure, generation), `${i}`));
   let freed = 0;
   for (const directory of directories) {
     const path = join(directory, 'holdfast.db');

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { driverCode, translated } from './errors.js';
 import { createDirectory, createPrivateFile, isMissing, syncDirectorySoon } from './files.js';
+import { innerDirectory } from './inner.js';
 import { pause } from './timer.js';
 
 /** How far a copy has come. */
@@ -130,9 +131,9 @@ export function shardedIn(rows: readonly unknown[][], renumber: boolean): Sharde
     return {
       structure: Number(structure),
       shards: Number(shards),
-      directory: join('shards', `${String(structure)}-${String(known)}`),
+      directory: innerDirectory(Number(structure), Number(known)),
       generation,
-      copied: join('shards', `${String(structure)}-${generation}`),
+      copied: innerDirectory(Number(structure), generation),
     };
   });
 }

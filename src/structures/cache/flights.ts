@@ -118,11 +118,7 @@ export class Flights<S extends Kind, V, K extends Key> {
       sql.served,
       nothing,
       (structure) => [structure, column],
-      (row) => {
-        if (row === undefined) this.#uses.miss();
-        else this.#uses.hit(column);
-        return row && { row, value: this.#scripts.value(row) };
-      },
+      (row) => (this.#uses.found(column, row) ? { row, value: this.#scripts.value(row) } : undefined),
     );
   }
 

@@ -81,7 +81,7 @@ export class Shard<S extends Kind, V, K extends Key> {
       sql.get,
       () => (column = this.#scripts.key(key)),
       (structure) => [structure, column],
-      (row) => (this.#found(column, row) ? this.#scripts.value(row) : undefined),
+      (row) => (this.#uses.found(column, row) ? this.#scripts.value(row) : undefined),
     );
   }
 
@@ -96,7 +96,7 @@ export class Shard<S extends Kind, V, K extends Key> {
 
   getMany(columns: () => readonly KeyColumn[]): Result<S, (V | undefined)[]> {
     return this.#scope.read(columns, (structure, all) =>
-      this.#scripts.getMany(structure, all, (column, row) => this.#found(column, row)),
+      this.#scripts.getMany(structure, all, (column, row) => this.#uses.found(column, row)),
     );
   }
 
@@ -301,12 +301,6 @@ export class Shard<S extends Kind, V, K extends Key> {
         return read(row);
       },
     );
-  }
-
-  #found<R>(key: KeyColumn, row: R | undefined): row is R {
-    if (row === undefined) this.#uses.miss();
-    else this.#uses.hit(key);
-    return row !== undefined;
   }
 
   #removeAll(some: (structure: number) => Script<number>): Result<S, number> {

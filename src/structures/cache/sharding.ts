@@ -1,4 +1,5 @@
 import { HoldfastError } from '../../core/errors.js';
+import { innerDirectory } from '../../core/inner.js';
 import { decodeKey, hashOfKey, type Key, type KeyColumn } from '../../core/key.js';
 import { Statement } from '../../core/statement.js';
 import { unlimited, type StoredLimits } from './options.js';
@@ -41,7 +42,8 @@ export const isSame = (a: Layout, b: Layout): boolean =>
   a.shards === b.shards && (a.shards === 1 || a.generation === b.generation);
 
 /** The directory of all shards of a cache, in that of the store. */
-export const directoryOf = ({ structure, generation }: Layout): string => `shards/${structure}-${generation}`;
+export const directoryOf = ({ structure, generation }: Layout): string =>
+  innerDirectory(structure, generation);
 export const pathOf = (layout: Layout, shard: number): string => `${directoryOf(layout)}/${shard}`;
 
 /** Which shard a key is in: the same in each process and version. */

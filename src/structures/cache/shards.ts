@@ -64,36 +64,22 @@ export class Shards<S extends Kind, V, K extends Key> {
 
   /** What the shard of a key answers. */
   at<T>(key: Key, ask: (shard: Shard<S, V, K>) => Result<S, T>): Result<S, T> {
-    return this.#following((all) =>
-      ask(all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards))),
-    );
+    return this.#following((all) => ask(this.#of(all, key)));
   }
 
   /** The same of what waits. @param what - Its name in errors. */
   async atSoon<T>(what: string, key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
-    if (this.#scope.inner === undefined) return ask(this.#main);
-    this.#scope.refuseInTransaction(what);
     for (;;) {
-      const all = this.#now(this.#known());
-      try {
-        return await ask(all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards)));
-      } catch (error) {
-        if (!this.#hasMoved(all, error)) throw error;
-      }
+      const answer = await this.#asked(what, key, ask);
+      if (answer !== undefined) return answer.value;
     }
   }
 
   /** The same of what can't be asked again: what it was given has been used up by then. */
   async atOnce<T>(key: Key, ask: (shard: Shard<S, V, K>) => Promise<T>): Promise<T> {
-    if (this.#scope.inner === undefined) return ask(this.#main);
-    this.#scope.refuseInTransaction('write()');
-    const all = this.#now(this.#known());
-    try {
-      return await ask(all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards)));
-    } catch (error) {
-      if (this.#hasMoved(all, error)) throw new Moved();
-      throw error;
-    }
+    const answer = await this.#asked('write()', key, ask);
+    if (answer === undefined) throw new Moved();
+    return answer.value;
   }
 
   /** What all of them answer. */
@@ -189,6 +175,27 @@ export class Shards<S extends Kind, V, K extends Key> {
       options,
     );
     this.#forget();
+  }
+
+  /** What the shard of a key answers; `undefined` where it was moved meanwhile. */
+  async #asked<T>(
+    what: string,
+    key: Key,
+    ask: (shard: Shard<S, V, K>) => Promise<T>,
+  ): Promise<{ readonly value: T } | undefined> {
+    if (this.#scope.inner === undefined) return { value: await ask(this.#main) };
+    this.#scope.refuseInTransaction(what);
+    const all = this.#now(this.#known());
+    try {
+      return { value: await ask(this.#of(all, key)) };
+    } catch (error) {
+      if (this.#hasMoved(all, error)) return undefined;
+      throw error;
+    }
+  }
+
+  #of(all: Parts<S, V, K>, key: Key): Shard<S, V, K> {
+    return all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards));
   }
 
   /** Does something with each shard's part of what is given; with all of it again where it was moved meanwhile. */

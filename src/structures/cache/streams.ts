@@ -162,7 +162,7 @@ export class Streams<S extends Kind, V> {
       () => (column = this.#toRead(key)),
       (structure) => [structure, column],
       (row) => {
-        if (!this.#found(column, row)) return undefined;
+        if (!this.#uses.found(column, row)) return undefined;
         const ref = fileOf(row[0]);
         return ref === undefined || files === undefined ? ofColumn(row[0]) : opened(files.stream(ref));
       },
@@ -177,7 +177,7 @@ export class Streams<S extends Kind, V> {
       (structure) => findChunks(structure, column),
     );
     return scope.after(found, (one) => {
-      if (!this.#found(column, one)) return undefined;
+      if (!this.#uses.found(column, one)) return undefined;
       return 'use' in one ? this.#streamed(one) : ofColumn(one.value);
     });
   }
@@ -192,12 +192,6 @@ export class Streams<S extends Kind, V> {
       }),
     );
     return opened({ head: first[0] ?? 0, rest: stream });
-  }
-
-  #found<T>(key: KeyColumn, found: T | undefined): found is T {
-    if (found === undefined) this.#uses.miss();
-    else this.#uses.hit(key);
-    return found !== undefined;
   }
 }
 

@@ -52,14 +52,21 @@ export class Uses<S extends Kind> {
     this.#counts = counts;
   }
 
-  hit(key: KeyColumn): void {
+  /** Whether what was looked for is there, which is remembered. */
+  found<R>(key: KeyColumn, row: R | undefined): row is R {
+    if (row === undefined) this.#miss();
+    else this.#hit(key);
+    return row !== undefined;
+  }
+
+  #hit(key: KeyColumn): void {
     const isRanked = this.eviction === 'least-recently-used' || this.eviction === 'least-frequently-used';
     if (this.#counts) this.#hits++;
     if (isRanked) this.#remember(key);
     if (isRanked || this.#counts) this.#schedule();
   }
 
-  miss(): void {
+  #miss(): void {
     if (!this.#counts) return;
     this.#misses++;
     this.#schedule();
