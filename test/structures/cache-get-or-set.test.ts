@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Cache, type AsyncCache, type AsyncStore, type CacheOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred, pause, transact, until, withCode } from './helpers.js';
+import { deferred, pause, rawConnection, transact, until, waiting, withCode } from './helpers.js';
 
 const cacheOf = <V>(store: AsyncStore, options?: CacheOptions): AsyncCache<V> =>
   new Cache<V>(store, 'c', options);
@@ -48,7 +48,9 @@ forEachEngine((engine) => {
   });
 
   test('an error goes to those who wait, and is not kept', async () => {
-    const [one, two] = await caches<number>(2);
+    const store = await engine.open();
+    const raw = await rawConnection(engine, store);
+    const [one, two] = [store, await engine.reopen(store)].map((each) => cacheOf<number>(each));
     let calls = 0;
     const gate = deferred<undefined>();
     const produce = async (): Promise<number> => {
@@ -58,8 +60,8 @@ forEachEngine((engine) => {
     };
     const asked = [one!, one!, two!].map((cache) => cache.getOrSet('k', produce));
     const results = Promise.allSettled(asked);
-    await until(() => calls > 0);
-    await pause(100);
+    // Who comes later is not to get the error.
+    await until(async () => calls > 0 && (await waiting(raw)) > 0);
     gate.resolve(undefined);
     for (const result of await results)
       expect(result).toMatchObject({
