@@ -11,7 +11,7 @@ export default defineConfig({
       enforce: 'pre',
       transform: (code, id) =>
         id.endsWith('/src/structures/queue/threads.ts')
-          ? code.replace(`new URL('./thread.js'`, `new URL('../../../dist/structures/queue/thread.js'`)
+          ? code.replace(`new URL('./thread.js'`, `new URL('../../../dist/thread.js'`)
           : undefined,
     },
   ],

@@ -95,6 +95,11 @@ describe('the package', () => {
     const { stdout } = await succeeds(node('main.js', join(folder, 'data')));
     expect(stdout.trim()).toBe('1');
   });
+
+  test('runs a job in a thread', async () => {
+    const { stdout } = await succeeds(node('threads.js', join(folder, 'threads')));
+    expect(stdout.trim()).toBe('42');
+  });
 });
 
 describe.each(['typescript-6', 'typescript-7'])('under the strictest options of %s', (compiler) => {

@@ -14,11 +14,13 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
  */
 export default function setup(): void {
   if (newest(join(root, 'src'), '.ts') <= newest(join(root, 'dist'), '.js')) return;
-  const compiler = join(
-    dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-    'bin/tsc',
-  );
-  spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  run('typescript', 'bin/tsc', '-p', 'tsconfig.build.json');
+  run('rolldown', 'bin/cli.mjs', '--config');
+}
+
+function run(name: string, script: string, ...options: string[]): void {
+  const folder = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+  spawnSync(process.execPath, [join(folder, script), ...options], { cwd: root, stdio: 'inherit' });
 }
 
 /** When the newest of a folder's files with this ending was written; 0 if there is none. */

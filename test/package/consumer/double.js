@@ -1,0 +1,1 @@
+export default ({ data }) => data * 2;
