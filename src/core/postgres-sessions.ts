@@ -7,6 +7,8 @@ import { type PgClient, type OpenPool, type PgQuery, type PgResult } from './pos
 
 /** How often a transaction that conflicts is tried, and the pauses between, in milliseconds: some seconds in all. */
 const mostTries = 40;
+/** After as many, a user's transaction runs while no other does: else one that is long would lose against short ones for ever. */
+const triesBeside = 5;
 const firstPause = 1;
 const longestPause = 100;
 
@@ -52,6 +54,9 @@ export class Sessions {
   readonly queries: Queries;
   readonly #pool: OpenPool;
   readonly #where: string;
+  /** The key of the advisory lock that each user's transaction has a share in, or that one has for itself. */
+  readonly #turn: string;
+  readonly #beside: string;
   #rollbacks = 0;
   readonly #current = new AsyncLocalStorage<Session>();
 
@@ -59,6 +64,8 @@ export class Sessions {
     this.#pool = pool;
     this.queries = queries;
     this.#where = where;
+    this.#turn = `hashtextextended('holdfast transactions ${queries.schema}', 0)`;
+    this.#beside = `SELECT pg_advisory_xact_lock_shared(${this.#turn})`;
   }
 
   /** How often something was rolled back: what was read before that may be of no more worth. */
@@ -127,14 +134,14 @@ export class Sessions {
     const session = this.#current.getStore();
     if (session !== undefined)
       return this.#inTurn(session, () => this.#savepoint(session, work, options.begin));
-    return this.#again(() => this.#try(work, options));
+    return this.#again((tries) => this.#try(work, options, tries > triesBeside));
   }
 
   /** Tries until there is no conflict. */
-  async #again<T>(attempt: () => Promise<Outcome<T>>): Promise<T> {
+  async #again<T>(attempt: (tries: number) => Promise<Outcome<T>>): Promise<T> {
     let pause = firstPause;
     for (let tries = 1; ; tries++) {
-      const outcome = await attempt();
+      const outcome = await attempt(tries);
       if ('value' in outcome) return outcome.value;
       if (tries >= mostTries) {
         const message = `${this.#where}: the transaction conflicted with others ${tries} times; keep it shorter, or try again`;
@@ -159,12 +166,15 @@ export class Sessions {
   async #try<T>(
     work: () => Promise<T>,
     { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
+    conflicted: boolean,
   ): Promise<Outcome<T>> {
     const client = await translating(this.#where, () => this.#pool.connect());
     const session = newSession(client, isolation === 'SERIALIZABLE');
+    const alone = conflicted && session.serializable && (await this.#excludeOthers(session));
+    const first = session.serializable && !alone ? this.#beside : begin;
     let broken = false;
     try {
-      await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${begin}`));
+      await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${first}`));
       const value = await this.#current.run(session, work);
       await this.#end(session);
       const { command } = await this.#ask(session, this.queries.plain('COMMIT'));
@@ -179,14 +189,26 @@ export class Sessions {
       return { value };
     } catch (error) {
       await this.#end(session);
-      broken = !(await this.#rollback(session));
+      broken = !(await this.#tell(session, 'ROLLBACK'));
       for (const action of session.undo) action();
       this.#rollbacks++;
       if (session.conflict !== undefined) return { conflict: session.conflict };
       throw error;
     } finally {
+      if (alone) broken ||= !(await this.#tell(session, `SELECT pg_advisory_unlock(${this.#turn})`));
       this.#pool.release(client, broken);
     }
+  }
+
+  /**
+   * Waits until no other user's transaction is open, and keeps new ones from beginning. The lock is taken before the transaction, whose
+   * snapshot would otherwise be older. Not for long: the work of one of them may wait for another that begins.
+   */
+  async #excludeOthers(session: Session): Promise<boolean> {
+    const lock = `BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_lock(${this.#turn}); COMMIT`;
+    if (await this.#tell(session, lock)) return true;
+    await this.#tell(session, 'ROLLBACK');
+    return false;
   }
 
   async #savepoint<T>(outer: Session, work: () => Promise<T>, begin = ''): Promise<T> {
@@ -246,12 +268,12 @@ export class Sessions {
     }
   }
 
-  async #rollback({ client }: Session): Promise<boolean> {
+  /** Whether the server did it. If not, the connection may be gone, and with it transaction and locks: other errors say more. */
+  async #tell({ client }: Session, sql: string): Promise<boolean> {
     try {
-      await client.query(this.queries.plain('ROLLBACK'));
+      await client.query(this.queries.plain(sql));
       return true;
     } catch {
-      // The connection is gone, and with it the transaction. The error that led here says more.
       return false;
     }
   }

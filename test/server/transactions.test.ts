@@ -82,6 +82,30 @@ describe('conflicts', () => {
     expect(await others.get('a')).toBe(-2);
   });
 
+  test('a long transaction is committed, though short ones that change what it reads never pause', async () => {
+    const stores = await connectedMany(4);
+    const [index, ...others] = stores.map((store) => new Index<string, number>(store, 'i'));
+    await index!.set('n', 0);
+    const ended = new AbortController();
+    const increments = others.map(async (other, i) => {
+      let done = 0;
+      for (; !ended.signal.aborted; done++)
+        await stores[i + 1]!.transaction(async () => other.set('n', (await other.get('n'))! + 1));
+      return done;
+    });
+    await stores[0]!
+      .transaction(async () => {
+        const n = (await index!.get('n'))!;
+        await sleep(150);
+        await index!.set('n', n + 1);
+      })
+      .finally(() => {
+        ended.abort();
+      });
+    const counts = await Promise.all(increments);
+    expect(await index!.get('n')).toBe(1 + counts.reduce((sum, count) => sum + count, 0));
+  });
+
   test('a conflict that is caught inside has the whole run again all the same', async () => {
     const { store, mine, others } = await two();
     let runs = 0;

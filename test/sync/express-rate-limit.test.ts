@@ -102,8 +102,8 @@ forEachEngine((engine) => {
     test('begins a new window when one has ended', async () => {
       const { counts } = await opened();
       counts.init({ windowMs: 40 });
-      const { resetTime } = await counts.increment('a');
       await counts.increment('a');
+      const { resetTime } = await counts.increment('a');
       while (Date.now() <= resetTime.getTime() + 1) await new Promise((resolve) => setTimeout(resolve, 5));
       expect((await counts.increment('a')).totalHits).toBe(1);
     });
