@@ -55,14 +55,26 @@ const target = 'INTO cached_entries AS e (id, structure, key, value, bytes, stor
 const overwriting =
   'value = excluded.value, bytes = excluded.bytes, stored = excluded.stored, expires = excluded.expires, rank = excluded.rank, file = excluded.file, used = NULL, hits = 0, fresh = NULL, took = NULL';
 
+const first =
+  '(SELECT v.bytes FROM cached_entries v WHERE v.structure = s.id AND v.rank IS NOT NULL ORDER BY v.rank, v.id LIMIT 1)';
 /**
- * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none, even without
- * what it overwrites; nor where an entry is there that fails `condition`; nor where the entries are in shards elsewhere.
+ * There is room, or will be once the first entry is gone, which the trigger `cached_added` removes: a statement of its own for that, and a transaction around both, would take twice the time.
  */
-function upsert(room: boolean, condition: string): Statement<Upsert> {
-  const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE ${condition}`;
+const fitting = `(SELECT s.size < c.most_entries AND s.bytes + n.bytes <= c.most_bytes OR c.eviction <> 'none' AND s.size <= c.most_entries AND n.bytes <= c.most_bytes
+  AND s.bytes + n.bytes - ${first} <= c.most_bytes
+  AND NOT EXISTS (SELECT 1 FROM cached_entries x WHERE x.structure = s.id AND x.expires <= (SELECT ${steady})) FROM (SELECT ? AS bytes) n)`;
+/** What overwrites removes nothing else. */
+const replacing =
+  '(SELECT s.bytes + excluded.bytes - e.bytes <= c.most_bytes FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = e.structure)';
+
+/**
+ * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none; nor where an entry is
+ * there that has tags; nor where the entries are in shards elsewhere.
+ */
+function upsert(room: boolean): Statement<Upsert> {
+  const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE`;
   const next = `(SELECT id * ${places} + sequence + 1 FROM structures WHERE id = ?)`;
-  const fits = room ? 'AND s.size < c.most_entries AND s.bytes + ? <= c.most_bytes' : 'AND ? > 0';
+  const fits = room ? fitting : '? > 0';
   const total = (column: string): string =>
     `(SELECT coalesce(sum(t.${column}), 0) FROM tallies t WHERE t.structure = st.id)`;
   const fitsThere = room
@@ -70,11 +82,11 @@ function upsert(room: boolean, condition: string): Statement<Upsert> {
     : 'AND CAST(? AS bigint) > 0';
   return new Statement(
     `INSERT OR IGNORE ${target} VALUES (${next},
-       (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? AND c.shards = 1 ${fits}),
-       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?), ?) ${conflict}`,
+       (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? AND c.shards = 1 AND ${fits}),
+       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?), ?) ${conflict} ${room ? `e.tagged IS NULL AND ${replacing}` : 'true'}`,
     `WITH s AS (SELECT st.id, ${rankOf('c.')} AS rank FROM structures st JOIN caches c ON c.structure = st.id WHERE st.id = ? AND st.id = ? ${fitsThere} FOR KEY SHARE OF st)
      INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint), wall(), ${steady} + CAST(? AS double precision), s.rank, f.file
-     FROM s CROSS JOIN LATERAL (SELECT CAST(? AS bigint) AS structure, CAST(? AS text) AS file) f WHERE s.id = f.structure ${conflict}`,
+     FROM s CROSS JOIN LATERAL (SELECT CAST(? AS bigint) AS structure, CAST(? AS text) AS file) f WHERE s.id = f.structure ${conflict} ${room ? 'e.tagged IS NULL' : 'true'}`,
   );
 }
 
@@ -114,9 +126,9 @@ export const sql = {
     (value) =>
       `SELECT ${value}, e.bytes, e.stored, ${wallOfExpiry}, e.used, e.hits, e.id ${found} AND ${live}`,
   ),
-  /** Where there is room, and what is there has no tags: else it does nothing. */
-  setQuickly: upsert(true, 'e.tagged IS NULL'),
-  set: upsert(false, 'e.bytes > 0'),
+  /** Where there is room, on an embedded store also where the first entry has to go for it, and what is there has no tags: else it does nothing. */
+  setQuickly: upsert(true),
+  set: upsert(false),
   /** What is overwritten, expired or not. */
   old: new Statement<[structure: number, key: KeyColumn], [id: number, bytes: number, tagged: number | null]>(
     `SELECT e.id, e.bytes, e.tagged ${found}`,
