@@ -87,6 +87,9 @@ function checkAccess(path: string, writing: boolean, expected: 'directory' | 'fi
   }
 }
 
+/** The name of what is to become that file. `check` removes what was left under such a name for a minute. */
+export const temporaryPath = (path: string): string => `${path}.${randomBytes(8).toString('hex')}.new`;
+
 /**
  * Makes an empty file that its owner alone can read, unless there is one.
  *
@@ -95,7 +98,7 @@ function checkAccess(path: string, writing: boolean, expected: 'directory' | 'fi
  */
 export function createPrivateFile(path: string): void {
   if (existsSync(path)) return;
-  const temporary = `${path}.${randomBytes(8).toString('hex')}.new`;
+  const temporary = temporaryPath(path);
   try {
     closeSync(openSync(temporary, 'wx', 0o600));
     linkOrCreate(temporary, path);

@@ -1,9 +1,9 @@
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { driverCode, translated } from './errors.js';
-import { createDirectory, createPrivateFile, isMissing } from './files.js';
+import { createDirectory, createPrivateFile, isMissing, temporaryPath } from './files.js';
 
 /** Tokens that this thread holds: never probed, see {@link Owners.isAlive}. Shared by all copies of this library. */
 const held: Set<string> = heldTokens();
@@ -91,9 +91,7 @@ export class Owners {
     createDirectory(this.#directory);
     for (;;) {
       const token = randomBytes(10).toString('hex');
-      const path = this.#path(token);
-      createPrivateFile(path);
-      const lock = unlessSwept(path);
+      const lock = lockNew(this.#path(token));
       if (lock === undefined) continue;
       held.add(token);
       return { token, lock };
@@ -105,14 +103,20 @@ export class Owners {
   }
 }
 
-/** Locks a new file; `undefined` where somebody has found it unlocked before that, and removes it. */
-function unlessSwept(path: string): Database.Database | undefined {
+/** Makes a file, locked before anybody can find it under its name; `undefined` where it was swept meanwhile, as what is left over for a minute is. */
+function lockNew(path: string): Database.Database | undefined {
+  // Windows can't rename an open file.
+  const first = process.platform === 'win32' ? path : temporaryPath(path);
+  createPrivateFile(first);
+  let lock: Database.Database | undefined;
   try {
-    const lock = lockFile(path);
+    lock = lockFile(first);
+    if (first !== path) renameSync(first, path);
     if (!isMissing(path)) return lock;
     lock.close();
   } catch (error) {
-    if (!isMissing(path) && driverCode(error)?.startsWith('SQLITE_BUSY') !== true)
+    lock?.close();
+    if (!isMissing(first) && driverCode(error)?.startsWith('SQLITE_BUSY') !== true)
       throw translated(error, path);
   }
   return undefined;
