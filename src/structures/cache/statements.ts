@@ -117,6 +117,8 @@ export const sql = {
   /** Where there is room, and what is there has no tags: else it does nothing. */
   setQuickly: upsert(true, 'e.tagged IS NULL'),
   set: upsert(false, 'e.bytes > 0'),
+  /** The same as {@link sql.setQuickly}, where nothing is there that has not expired. */
+  addQuickly: upsert(true, `e.tagged IS NULL AND NOT ${live}`),
   /** What is overwritten, expired or not. */
   old: new Statement<[structure: number, key: KeyColumn], [id: number, bytes: number, tagged: number | null]>(
     `SELECT e.id, e.bytes, e.tagged ${found}`,
