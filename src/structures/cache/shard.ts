@@ -1,7 +1,7 @@
 import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
-import { get, run, type Script } from '../../core/script.js';
+import { get, run, undone, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
 import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
@@ -105,15 +105,20 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
-    return this.#scope.write(
-      () => ({ reset: resolveStats(options), taken: this.#uses.take() }),
-      function* (structure, { reset, taken }): Script<CacheStats> {
-        yield* writeUses(structure, taken);
-        const [hits, misses, evictions, expirations] = (yield* get(sql.counts, structure)) ?? [0, 0, 0, 0];
-        if (reset) yield* run(sql.resetCounts, structure);
-        return { hits, misses, evictions, expirations };
-      },
-    );
+    const uses = this.#uses;
+    const prepare = (): boolean => resolveStats(options);
+    // What could be added to what is stored there is none.
+    if (this.#scope.readonly && options.reset !== true) return this.#scope.read(prepare, statsOf);
+    return this.#scope.write(prepare, function* (structure, reset): Script<CacheStats> {
+      const taken = uses.take();
+      yield* undone(() => {
+        uses.giveBack(taken);
+      });
+      yield* writeUses(structure, taken);
+      const stats = yield* statsOf(structure);
+      if (reset) yield* run(sql.resetCounts, structure);
+      return stats;
+    });
   }
 
   expire(): Result<S, number> {
@@ -324,4 +329,9 @@ export class Shard<S extends Kind, V, K extends Key> {
       (outcome) => read(outcome?.value),
     );
   }
+}
+
+function* statsOf(structure: number): Script<CacheStats> {
+  const [hits, misses, evictions, expirations] = (yield* get(sql.counts, structure)) ?? [0, 0, 0, 0];
+  return { hits, misses, evictions, expirations };
 }
