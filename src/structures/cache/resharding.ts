@@ -117,9 +117,13 @@ class Move<S extends Kind> {
   }
 
   close(): void {
-    for (const held of new Set([...this.#targets, ...this.#sources, this.#main])) held.close();
-    const old = this.#flipped ? this.#from : this.#to;
+    const [old, unused, used] = this.#flipped
+      ? [this.#from, this.#sources, this.#targets]
+      : [this.#to, this.#targets, this.#sources];
+    for (const held of unused) held.close();
+    // As soon as can be, or others take it for left over.
     if (old.shards > 1 && this.#targets.length > 0) this.#inner.remove(directoryOf(old));
+    for (const held of new Set([...used, this.#main])) held.close();
   }
 
   #wanted(): void {
