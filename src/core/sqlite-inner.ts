@@ -77,11 +77,12 @@ export class Inner implements InnerStores<'embedded'> {
 
   /** By its name it is seen that somebody who lives removes it: that may take a while. */
   #renamed(directory: string): string {
-    const name = goneName(directory, this.#outer.presence.token());
     try {
+      const name = goneName(directory, this.#outer.presence.token());
       renameSync(directory, name);
       return name;
     } catch {
+      // The disk is full, say: what is removed would be in the way of nobody but who looks at it in this moment.
       return directory;
     }
   }

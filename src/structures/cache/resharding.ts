@@ -82,6 +82,8 @@ class Move<S extends Kind> {
   readonly #sources: readonly Held[];
   readonly #targets: Held[] = [];
   #flipped = false;
+  /** Whether directories may have been made. */
+  #makes = false;
   #done = 0;
   #total = 0;
 
@@ -122,7 +124,7 @@ class Move<S extends Kind> {
       : [this.#to, this.#targets, this.#sources];
     for (const held of unused) held.close();
     // As soon as can be, or others take it for left over.
-    if (old.shards > 1 && this.#targets.length > 0) this.#inner.remove(directoryOf(old));
+    if (old.shards > 1 && this.#makes) this.#inner.remove(directoryOf(old));
     for (const held of new Set([...used, this.#main])) held.close();
   }
 
@@ -144,6 +146,7 @@ class Move<S extends Kind> {
 
   async #openTargets(): Promise<void> {
     const { shards } = this.#to;
+    this.#makes = true;
     if (shards === 1) this.#targets.push(this.#main);
     else
       for (const i of indexes(shards))
