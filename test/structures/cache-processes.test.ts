@@ -19,7 +19,7 @@ forEachEngine((engine) => {
     const owners = await collect(cache.values());
     for (const [process, count] of added.entries())
       expect(owners.filter((one) => one === process)).toHaveLength(count);
-  });
+  }, 240_000);
 
   test('eight processes that increment a number count exactly', async () => {
     const store = await engine.open();
