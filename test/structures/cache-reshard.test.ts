@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Cache, open, type CacheOptions, type Store } from '../../src/index.js';
-import { seed } from '../core/support.js';
+import { raw, seed } from '../core/support.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
 import { randomFrom } from '../support/random.js';
 import { deferred, pause, withCode } from './helpers.js';
@@ -219,17 +219,17 @@ test('killed 24 times while it moves a cache that others write to and read, it l
   const file = join(temporaryDirectory(), 'acknowledged');
   const writers = [0, 1].map(() => startProcess('cache-shards.js', store.directory, 'write', file));
   for (const writer of writers) await writer.nextMessage();
-  let moved = 0;
   for (let round = 1; round <= 24; round++) {
     const mover = startProcess('cache-shards.js', store.directory, 'reshard');
     await mover.nextMessage();
     await pause(random() ** 2 * 500);
-    if (round % 8 === 0) await mover.nextMessage();
+    // Some of them move it, and not to the number that it has.
+    for (let more = 0; round % 8 === 0 && more < 4; more++) await mover.nextMessage();
     await mover.kill9();
-    moved = Math.max(moved, ...directories(store).map((name) => Number(name.split('-')[1])));
   }
   for (const writer of writers) await writer.send('stop');
   for (const writer of writers) await writer.result();
+  const moved = Number(raw(store.directory).prepare('SELECT generation FROM caches').pluck().get());
   const hint = `SEED=${seed}`;
   const acknowledged = readFileSync(file, 'utf8').trimEnd().split('\n');
   const expected = [...acknowledged, ...Array.from({ length: 2_000 }, (_, i) => `first:${i}`)];
