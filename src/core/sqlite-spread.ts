@@ -98,7 +98,7 @@ export class StrayShards {
     return spreadCaches(this.#engine).some((cache) => isDirectoryOf(cache, name));
   }
 
-  /** Whoever moves a cache locks first the shard that it locks, or where that is not in shards the whole store; makes the new ones then; and has said so before it lets go. */
+  /** Whoever moves a cache locks its first shard first, or the whole store where it is not in shards; makes the new ones then; and has said so before it lets go. */
   #whileNobodyMoves(structure: number, work: () => void): void {
     const from = spreadCaches(this.#engine).find((cache) => cache.structure === structure);
     // What only reads can't lock; nor is anything removed then.
