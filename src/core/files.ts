@@ -8,6 +8,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   rmSync,
   statSync,
 } from 'node:fs';
@@ -112,27 +113,23 @@ export function createPrivateFile(path: string): void {
   }
 }
 
-/** Has a file under another path as well; where it can't be linked, a copy, which is on the disk then. */
+/** Has a file under another path as well; where it can't be linked, a copy, which is on the disk then. @throws What the system says. */
 export function linkOrCopy(from: string, to: string): void {
   try {
     linkSync(from, to);
   } catch (error) {
-    if (!linkless.has(driverCode(error) ?? '')) throw translated(error, from);
+    if (!linkless.has(driverCode(error) ?? '')) throw error;
     copyDurably(from, to);
   }
 }
 
 function copyDurably(from: string, to: string): void {
+  copyFileSync(from, to);
+  const descriptor = openSync(to, 'r+');
   try {
-    copyFileSync(from, to);
-    const descriptor = openSync(to, 'r+');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
-    throw translated(error, to);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 
@@ -172,5 +169,15 @@ function linkOrCreate(temporary: string, path: string): void {
       return;
     }
     throw error;
+  }
+}
+
+/** The names in a directory; none where there is none. */
+export function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (driverCode(error) === 'ENOENT' || driverCode(error) === 'ENOTDIR') return [];
+    throw translated(error, directory);
   }
 }

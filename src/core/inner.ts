@@ -20,13 +20,17 @@ export interface Guard {
 
 /** Stores in directories below a store's own: each a whole one, with the options of that. */
 export interface InnerStores<K extends Kind> {
-  /** A structure in the store at `path`, which is opened, and made where it is missing, and closed with the outer one. */
+  /** Whether there is a store at `path`, or one is made there at its first use: not where nothing can be written. */
+  has(path: string): boolean;
+  /** A structure in the store at `path`, which is opened, and made where it is missing, and closed with the outer one, or when it is removed. */
   scope(path: string, options: ScopeOptions): Scope<K>;
+  /** The same of one that is not there, and can't be made: nothing was ever stored in it. */
+  absent(options: ScopeOptions): Scope<K>;
   /** A connection of its own to the store at `path`, which is made where it is missing; without a path to the outer one. */
   hold(options: ScopeOptions, path?: string): Held;
   /** The names in a directory; none where there is none. */
   list(path: string): string[];
-  /** Removes a directory with all that is in it. What the system does not let go stays. */
+  /** Removes a directory with all that is in it, and closes the stores there. What the system does not let go stays. */
   remove(path: string): void;
   /** One sequence behind the other; with `compare`, in that order, if each is. `make` is called when the first item is asked for. */
   joined<T>(make: () => readonly Sequence<K, T>[], compare?: (a: T, b: T) => number): Sequence<K, T>;

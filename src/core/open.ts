@@ -110,20 +110,21 @@ export function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
     connection.close();
     throw error;
   }
-  const openInside = (inside: string): EmbeddedEngine =>
+  const openInside = (inside: string, create: boolean): EmbeddedEngine =>
     openEngine({
       ...resolved,
-      create: !resolved.readonly && inside !== '',
+      create: create && !resolved.readonly,
       directory: join(resolved.directory, inside),
     });
   const durable = resolved.durability === 'power';
   return new EmbeddedEngine({ ...resolved, connection, durable, openInside });
 }
 
-/** A store inside of another, as that is opened; it must be there. */
-export function openExisting(outer: ResolvedOptions, directory: string): EmbeddedEngine {
-  return openEngine({ ...outer, directory, create: false });
-}
+/** What opens stores inside of another, as that is opened; they must be there, but with `create`. */
+export const openingInside =
+  (outer: ResolvedOptions) =>
+  (directory: string, create: boolean): EmbeddedEngine =>
+    openEngine({ ...outer, directory, create: create && !outer.readonly });
 
 /** The files, made or checked; gives back the path of the database. */
 function prepareFiles({ directory, readonly, create }: ResolvedOptions): string {
@@ -224,7 +225,7 @@ function embeddedStore(resolved: ResolvedOptions, engine: EmbeddedEngine): Store
     check: (options = {}) => {
       const { repair } = resolveCheckOptions(options);
       engine.checkOutside('check()', !repair);
-      return new EmbeddedCheck(engine, repair, (shard) => openExisting(resolved, shard)).run();
+      return new EmbeddedCheck(engine, repair, openingInside(resolved)).run();
     },
     backup: async (to, options = {}) => {
       const resolved = resolveCopyOptions('backup()', options);

@@ -39,14 +39,17 @@ const lockShortly = "SET LOCAL lock_timeout = '200ms';";
 /** The server engine as one structure sees it. */
 export class ServerScope implements Scope<'server'> {
   readonly kind = 'server';
+  readonly readonly = false;
   readonly files = undefined;
   readonly inner = undefined;
+  readonly closing: AbortSignal;
   readonly #engine: ServerEngine;
   readonly #ref: StructureRef;
   #setup: ScopeOptions['setup'];
 
   constructor(engine: ServerEngine, ref: StructureRef, setup: ScopeOptions['setup']) {
     this.#engine = engine;
+    this.closing = engine.closing;
     this.#ref = ref;
     this.#setup = setup;
   }
@@ -299,10 +302,6 @@ export class ServerScope implements Scope<'server'> {
 
   get owner(): number | undefined {
     return this.#engine.presence.number;
-  }
-
-  get closing(): AbortSignal {
-    return this.#engine.closing;
   }
 
   /** Not for longer than a moment: whoever changes it at this moment may be stopped, and the caller has a deadline. */

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { catalog } from './catalog.js';
 import {
@@ -17,10 +17,10 @@ import {
 } from './checking.js';
 import { fileOf } from './columns.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
-import { isMissing } from './files.js';
-import { innerDirectory } from './inner.js';
+import { isMissing, namesIn } from './files.js';
 import { get, type Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
+import { pathsOf, StrayShards, whileInPlace, type Spread } from './sqlite-spread.js';
 import { Statement } from './statement.js';
 import { bury } from './waiting.js';
 
@@ -28,6 +28,8 @@ import { bury } from './waiting.js';
 const mostTries = 4;
 /** How old a file must be that is made and renamed at once, in milliseconds, to be left over. */
 const oldAge = 60_000;
+/** For how long it is waited for the lock to mend something, in milliseconds. */
+const patience = 1_000;
 /** How many entries with files are looked at at once. */
 const atOnce = 256;
 
@@ -50,12 +52,6 @@ const sql = {
     `SELECT file FROM cached_entries WHERE file > ? AND file < ?
      UNION ALL SELECT file FROM value_trash WHERE file > ? AND file < ?`,
   ),
-  sharded: new Statement<[], [structure: number, shards: number, generation: number, name: string]>(
-    'SELECT c.structure, c.shards, c.generation, s.name FROM caches c JOIN structures s ON s.id = c.structure WHERE c.shards > 1',
-  ),
-  layout: new Statement<[structure: number], [shards: number, generation: number]>(
-    'SELECT shards, generation FROM caches WHERE structure = ?',
-  ),
   forget: new Statement<[file: string]>('DELETE FROM cached_entries WHERE file = ?'),
 };
 
@@ -63,12 +59,16 @@ const sql = {
 export class EmbeddedCheck {
   readonly #engine: EmbeddedEngine;
   readonly #directory: string;
-  readonly #open: (directory: string) => EmbeddedEngine;
+  readonly #open: (directory: string, create: boolean) => EmbeddedEngine;
   readonly #findings: Finding[] = [];
   #repair: boolean;
 
   /** @param open - Opens the stores that shards of caches are. */
-  constructor(engine: EmbeddedEngine, repair: boolean, open: (directory: string) => EmbeddedEngine) {
+  constructor(
+    engine: EmbeddedEngine,
+    repair: boolean,
+    open: (directory: string, create: boolean) => EmbeddedEngine,
+  ) {
     this.#engine = engine;
     this.#open = open;
     this.#directory = engine.directory;
@@ -86,12 +86,8 @@ export class EmbeddedCheck {
       this.#owners();
       this.#missingFiles();
       this.sweep();
-      const { structures, ...sums } = this.#read(countAll);
-      for (const shard of this.#shards()) {
-        sums.entries += shard.entries;
-        sums.files += shard.files;
-      }
-      return { findings: this.#findings, structures, ...sums };
+      const sums = this.#all();
+      return { findings: this.#findings, ...sums };
     } catch (error) {
       if (damage.length === 0 || !isCorrupt(error)) throw error;
       return { findings: this.#findings, structures: 0, entries: 0, files: 0 };
@@ -105,64 +101,47 @@ export class EmbeddedCheck {
     this.#leftovers();
   }
 
-  /** What is found in the stores that the shards of caches are. */
-  #shards(): CheckReport[] {
-    return this.#engine.all(sql.sharded, []).flatMap(([structure, shards, generation, name]) =>
-      Array.from({ length: shards }, (_, i) => join(innerDirectory(structure, generation), `${i}`))
-        // One that nothing was stored in is not there.
-        .filter((path) => !isMissing(join(this.#directory, path, 'holdfast.db')))
-        .map((path) => this.#shard(path, name)),
-    );
+  /** How much there is, with what is found in the stores that the shards of caches are. */
+  #all(): Omit<CheckReport, 'findings'> {
+    const { sums, findings } = whileInPlace(this.#engine, (caches) => {
+      const reports = caches.flatMap((cache) => this.#shardsOf(cache));
+      const sums = reports.reduce((sum, { entries, files }) => {
+        return { ...sum, entries: sum.entries + entries, files: sum.files + files };
+      }, this.#read(countAll));
+      return { sums, findings: reports.flatMap((report) => report.findings) };
+    });
+    this.#findings.push(...findings);
+    return sums;
   }
 
-  #shard(path: string, name: string): CheckReport {
-    const engine = this.#open(join(this.#directory, path));
+  #shardsOf(cache: Spread): CheckReport[] {
+    return pathsOf(cache)
+      .filter((path) => !isMissing(join(this.#directory, path, 'holdfast.db')))
+      .map((path) => {
+        const report = this.#shard(path);
+        const findings = report.findings.map((finding) => ({
+          ...finding,
+          message: `${path} of cache ${cache.name}: ${finding.message}`,
+        }));
+        return { ...report, findings };
+      });
+  }
+
+  #shard(path: string): CheckReport {
+    const engine = this.#open(join(this.#directory, path), false);
     try {
-      const report = new EmbeddedCheck(engine, this.#repair, this.#open).run();
-      for (const finding of report.findings)
-        this.#findings.push({ ...finding, message: `${path} of cache ${name}: ${finding.message}` });
-      return report;
+      return new EmbeddedCheck(engine, this.#repair, this.#open).run();
     } finally {
       engine.close();
     }
   }
 
-  /** Whoever moves a cache to other shards makes new ones before it says so, and keeps all others from writing to it meanwhile. */
   #strayShards(): void {
-    for (const name of namesIn(join(this.#directory, 'shards'))) {
-      if (this.#isOfCache(name)) continue;
-      const path = join(this.#directory, 'shards', name);
-      const remove = (): void => rmSync(path, { recursive: true, force: true });
-      const [structure = 0] = name.split('-').map(Number);
-      const [of] = this.#engine.all(sql.layout, [structure]);
-      const source =
-        of === undefined || of[0] === 1 ? undefined : join(innerDirectory(structure, of[1]), '0');
-      this.#whileNobodyMoves(source, () => {
-        if (!this.#isOfCache(name)) this.#leftOver('stray-shard', path, remove);
+    new StrayShards(this.#engine, this.#open).each((path) => {
+      this.#leftOver('stray-shard', path, () => {
+        rmSync(path, { recursive: true, force: true });
       });
-    }
-  }
-
-  #isOfCache(name: string): boolean {
-    const [structure = 0, generation] = name.split('-').map(Number);
-    const [of] = this.#engine.all(sql.layout, [structure]);
-    return of !== undefined && of[0] > 1 && of[1] === generation;
-  }
-
-  /** @param source - The shard that is locked first by whoever moves a cache; where it is not in shards, all is. */
-  #whileNobodyMoves(source: string | undefined, work: () => void): void {
-    // What only reads can't lock; nor is anything removed then.
-    if (this.#engine.readonly) {
-      work();
-      return;
-    }
-    const engine = source === undefined ? this.#engine : this.#open(join(this.#directory, source));
-    try {
-      engine.check(false);
-      engine.transactions.write(work);
-    } finally {
-      if (engine !== this.#engine) engine.close();
-    }
+    });
   }
 
   #damage(): Finding[] {
@@ -189,9 +168,8 @@ export class EmbeddedCheck {
       const { wrong, before } = this.#read(function* () {
         return { before: yield* repairs(), wrong: yield* findWrongCounts() };
       });
-      const tried = this.#repair && wrong.length > 0;
-      const mended = tried && this.#mendCounts(wrong, before);
-      if (tried && !mended && tries > 1) continue;
+      const mended = wrong.length > 0 && this.#mend(() => this.#mendCounts(wrong, before));
+      if (this.#repair && wrong.length > 0 && !mended && tries > 1) continue;
       this.#findings.push(...wrong.map((one) => countFinding(one, mended)));
       return;
     }
@@ -209,8 +187,8 @@ export class EmbeddedCheck {
 
   #orphans(): void {
     for (const [orphans, ids] of this.#read(findOrphans)) {
-      if (this.#repair) this.#write(() => mendOrphans(orphans, ids));
-      this.#findings.push(orphanFinding(orphans, ids, this.#repair));
+      const mended = this.#mend(() => this.#write(() => mendOrphans(orphans, ids)));
+      this.#findings.push(orphanFinding(orphans, ids, mended));
     }
   }
 
@@ -219,11 +197,11 @@ export class EmbeddedCheck {
     const rows = this.#engine.all(catalog.owners, []);
     for (const [id, token] of rows) {
       if (presence.lives(token)) continue;
-      if (this.#repair) {
+      const mended = this.#mend(() => {
         this.#write(() => bury(id));
         presence.sweep(token);
-      }
-      this.#findings.push(deadOwnerFinding(id, this.#repair));
+      });
+      this.#findings.push(deadOwnerFinding(id, mended));
     }
     const known = new Set(rows.map(([, token]) => token));
     for (const folder of ['owners', 'bells'])
@@ -241,13 +219,13 @@ export class EmbeddedCheck {
         // It is removed behind its entry: it may have been looked for in between.
         const [row] = this.#engine.all(sql.known, [file, file]);
         if (row?.[0] !== 1) continue;
-        if (this.#repair) this.#engine.run(sql.forget, [file]);
+        const mended = this.#mend(() => this.#engine.run(sql.forget, [file]));
         const path = this.#pathOf(file);
         const message = `${kind} ${name}: ${path}, the file of an entry’s value, is missing or was cut short`;
         this.#findings.push({
           code: 'missing-file',
           message,
-          mended: this.#repair,
+          mended,
           structure: { kind, name },
           path,
         });
@@ -313,6 +291,22 @@ export class EmbeddedCheck {
     return join(this.#directory, 'values', file);
   }
 
+  /**
+   * Mends something; tells whether it could. Others may keep the lock for long, say to move a cache: what can't be mended now is told, and mended the next time.
+   *
+   * @param work - Answers `false` where it has not.
+   */
+  #mend(work: () => unknown): boolean {
+    if (!this.#repair) return false;
+    try {
+      return this.#engine.within(patience, work) !== false;
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code !== 'ERR_BUSY') throw error;
+      this.#repair = false;
+      return false;
+    }
+  }
+
   #read<T>(script: () => Script<T>): T {
     const engine = this.#engine;
     engine.check(true);
@@ -335,15 +329,6 @@ function* repairs(): Script<number> {
 
 const isCorrupt = (error: unknown): error is HoldfastError =>
   error instanceof HoldfastError && error.code === 'ERR_CORRUPT';
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (driverCode(error) === 'ENOENT' || driverCode(error) === 'ENOTDIR') return [];
-    throw translated(error, folder);
-  }
-}
 
 function isOld(path: string): boolean {
   try {

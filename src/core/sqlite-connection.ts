@@ -102,7 +102,7 @@ export class Connection {
   readonly #prepared: (Known | undefined)[] = [];
   readonly #batches: (Prepared | undefined)[] = [];
   readonly #path: string;
-  readonly #busyTimeout: number;
+  #busyTimeout: number;
   readonly #begin: Prepared;
   readonly #beginRead: Prepared;
   readonly #commit: Prepared;
@@ -296,6 +296,17 @@ export class Connection {
 
   #written(): void {
     if (!this.#db.inTransaction) this.committed();
+  }
+
+  /** Does something, and waits for no lock for longer than so many milliseconds. */
+  within<T>(milliseconds: number, work: () => T): T {
+    const usual = this.#busyTimeout;
+    this.#busyTimeout = Math.min(usual, milliseconds);
+    try {
+      return work();
+    } finally {
+      this.#busyTimeout = usual;
+    }
   }
 
   /** Runs SQL without parameters, once. */

@@ -1,31 +1,53 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { translated, driverCode } from './errors.js';
-import { syncDirectory } from './files.js';
+import { HoldfastError } from './errors.js';
+import { isMissing, namesIn, syncDirectory } from './files.js';
 import type { Held, InnerStores } from './inner.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
+import { goneName, pathsOf, whileInPlace } from './sqlite-spread.js';
 import type { Scope, ScopeOptions } from './store.js';
 import type { ValueFiles } from './value-files.js';
+
+interface Sum {
+  readonly entries: number;
+  readonly bytes: number;
+}
 
 /** The stores inside an embedded one, opened at first use. */
 export class Inner implements InnerStores<'embedded'> {
   readonly #outer: EmbeddedEngine;
   readonly #directory: string;
-  readonly #open: (path: string) => EmbeddedEngine;
+  readonly #open: (path: string, create: boolean) => EmbeddedEngine;
   readonly #engines = new Map<string, EmbeddedEngine>();
 
-  constructor(outer: EmbeddedEngine, directory: string, open: (path: string) => EmbeddedEngine) {
+  constructor(
+    outer: EmbeddedEngine,
+    directory: string,
+    open: (path: string, create: boolean) => EmbeddedEngine,
+  ) {
     this.#outer = outer;
     this.#directory = directory;
     this.#open = open;
+  }
+
+  has(path: string): boolean {
+    if (!this.#outer.readonly || this.#engines.has(path)) return true;
+    const engine = this.#existing(path);
+    if (engine !== undefined) this.#engines.set(path, engine);
+    return engine !== undefined;
+  }
+
+  absent(options: ScopeOptions): Scope<'embedded'> {
+    // No structure is of this kind: whatever is asked of it, there is nothing.
+    return this.#outer.scope({ ...options, kind: 'absent' });
   }
 
   scope(path: string, options: ScopeOptions): Scope<'embedded'> {
     this.#outer.check(true);
     let engine = this.#engines.get(path);
     if (engine === undefined) {
-      engine = this.#open(path);
+      engine = this.#open(path, true);
       this.#engines.set(path, engine);
     }
     return engine.scope(options);
@@ -35,24 +57,33 @@ export class Inner implements InnerStores<'embedded'> {
     this.#outer.check(false);
     const known = path === undefined ? this.#outer : this.#engines.get(path);
     const parents = path === undefined ? [] : parentsOf(path).map((parent) => join(this.#directory, parent));
-    return new HeldStore(this.#outer, this.#open(path ?? ''), known, options, parents);
+    return new HeldStore(this.#outer, this.#open(path ?? '', path !== undefined), known, options, parents);
   }
 
   list(path: string): string[] {
-    const directory = join(this.#directory, path);
-    try {
-      return readdirSync(directory);
-    } catch (error) {
-      if (driverCode(error) === 'ENOENT') return [];
-      throw translated(error, directory);
-    }
+    return namesIn(join(this.#directory, path));
   }
 
   remove(path: string): void {
+    this.#closeIn(path);
+    const directory = join(this.#directory, path);
+    if (this.#outer.readonly || isMissing(directory)) return;
     try {
-      rmSync(join(this.#directory, path), { recursive: true, force: true });
+      rmSync(this.#renamed(directory), { recursive: true, force: true, maxRetries: 2 });
     } catch {
       // Others have files of it open, and the system is Windows; or they remove it as well.
+    }
+  }
+
+  /** By its name it is seen that somebody who lives removes it: that may take a while. */
+  #renamed(directory: string): string {
+    try {
+      const name = goneName(directory, this.#outer.presence.token());
+      renameSync(directory, name);
+      return name;
+    } catch {
+      // The disk is full, say: what is removed would be in the way of nobody but who looks at it in this moment.
+      return directory;
     }
   }
 
@@ -67,6 +98,48 @@ export class Inner implements InnerStores<'embedded'> {
   close(): void {
     for (const engine of this.#engines.values()) engine.close();
     this.#engines.clear();
+  }
+
+  /** How much there is in the stores that a cache is spread over, by its name. */
+  sums(): ReadonlyMap<string, Sum> {
+    return whileInPlace(
+      this.#outer,
+      (caches) => new Map(caches.map((cache) => [cache.name, this.#sumOf(pathsOf(cache))])),
+    );
+  }
+
+  #sumOf(paths: readonly string[]): Sum {
+    const sum = { entries: 0, bytes: 0 };
+    for (const path of paths) {
+      const known = this.#engines.get(path);
+      const engine = known ?? this.#existing(path);
+      for (const { entries, bytes } of engine?.structures() ?? []) {
+        sum.entries += entries;
+        sum.bytes += bytes;
+      }
+      if (known === undefined) engine?.close();
+    }
+    return sum;
+  }
+
+  /** `undefined` where nothing was stored yet. */
+  #existing(path: string): EmbeddedEngine | undefined {
+    try {
+      return this.#open(path, false);
+    } catch (error) {
+      if (error instanceof HoldfastError && error.code === 'ERR_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  /** Who still uses one of them finds that it is closed, and asks where its data are now. */
+  #closeIn(directory: string): void {
+    for (const [path, engine] of this.#engines) {
+      // One that is in use this very moment is closed with the outer one.
+      if (!path.startsWith(`${directory}/`) || engine.transactions.busy) continue;
+      this.#engines.delete(path);
+      engine.close();
+    }
   }
 }
 

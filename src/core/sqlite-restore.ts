@@ -11,7 +11,7 @@ import {
   isMissing,
   syncDirectorySoon,
 } from './files.js';
-import { openEngine, openExisting, resolveOptions } from './open.js';
+import { openEngine, openingInside, resolveOptions } from './open.js';
 import { applicationId, refuseNewer } from './schema.js';
 import { isWithin, pathOf } from './sqlite-backup.js';
 import { EmbeddedCheck } from './sqlite-check.js';
@@ -73,7 +73,7 @@ function sweep(target: string): void {
   const options = resolveOptions(target, {});
   const engine = openEngine(options);
   try {
-    new EmbeddedCheck(engine, true, (shard) => openExisting(options, shard)).sweep();
+    new EmbeddedCheck(engine, true, openingInside(options)).sweep();
   } finally {
     engine.close();
   }

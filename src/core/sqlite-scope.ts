@@ -191,7 +191,13 @@ export class EmbeddedScope implements Scope<'embedded'> {
       this.#guard?.check(false);
       return this.#find();
     };
-    yield* pagesOf(this.#engine, structure, next, read, most);
+    try {
+      yield* pagesOf(this.#engine, structure, next, read, most);
+    } catch (error) {
+      // It may be closed since the structure was moved, which says more.
+      this.#guard?.check(false);
+      throw error;
+    }
   }
 
   tryTurn<T>(prepare: () => Turn<T>, what: string): T | undefined {
@@ -274,6 +280,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
 
   overhear(listener: (rung: boolean) => void): () => void {
     return this.#engine.presence.overhear(listener);
+  }
+
+  get readonly(): boolean {
+    return this.#engine.readonly;
   }
 
   get files(): ValueFiles {

@@ -46,6 +46,11 @@ export class Transactions {
     return this.#depth > 0;
   }
 
+  /** Whether something is being read or written. */
+  get busy(): boolean {
+    return this.open || this.#reading;
+  }
+
   /** To be done once what is being done now is committed; dropped when it is rolled back. */
   afterCommit(action: () => void): void {
     this.#afterCommit.push(action);

@@ -25,8 +25,8 @@ export interface EmbeddedParts {
   readonly clock: Clock;
   /** Whether what is committed survives the loss of power. */
   readonly durable: boolean;
-  /** Opens a store of its own in a directory below this one, with the same options; this one once more for ''. */
-  readonly openInside: (path: string) => EmbeddedEngine;
+  /** Opens a store of its own in a directory below this one, with the same options; this one once more for ''. One that is missing is made with `create`, unless nothing can be written. */
+  readonly openInside: (path: string, create: boolean) => EmbeddedEngine;
 }
 
 /** The engine on SQLite: every answer is at hand when the call returns. */
@@ -204,7 +204,11 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   structures(): StructureInfo[] {
-    return this.all(catalog.list, []).map(structureInfo);
+    const spread = this.inner.sums();
+    return this.all(catalog.list, []).map(([kind, name, entries, bytes]) => {
+      const inside = kind === 'cache' ? spread.get(name) : undefined;
+      return structureInfo([kind, name, entries + (inside?.entries ?? 0), bytes + (inside?.bytes ?? 0)]);
+    });
   }
 
   /** @throws {@link HoldfastError} `ERR_CLOSED`, `ERR_READONLY`, or what ended the open transaction. */
@@ -223,6 +227,11 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   /** Whether somebody else of this process holds the write lock, and needs the event loop to let go of it: to wait, blocking that, would be in vain. */
   set held(held: boolean) {
     this.#connection.held = held;
+  }
+
+  /** Does something, and waits for no lock for longer than so many milliseconds. */
+  within<T>(milliseconds: number, work: () => T): T {
+    return this.#connection.within(milliseconds, work);
   }
 
   /** Has all that was committed on the disk, whatever the durability. */

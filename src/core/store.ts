@@ -50,7 +50,7 @@ export interface Store extends Upkeep, Disposable {
    * whatever `work` throws.
    */
   transaction<T>(work: () => T extends PromiseLike<unknown> ? never : T): T;
-  /** Every structure that was ever written to, by kind and name. @throws {@link HoldfastError} `ERR_CLOSED` */
+  /** Every structure that was ever written to, by kind and name; a cache with those of its shards. @throws {@link HoldfastError} `ERR_CLOSED` */
   structures(): StructureInfo[];
   /**
    * Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing.
@@ -311,6 +311,8 @@ export interface Scope<K extends Kind> {
   requireTransaction(what: string): void;
   /** Calls `listener` whenever this store is rung, and at a slow poll, until the function that is returned is called. Keeps no process alive. */
   overhear(listener: (rung: boolean) => void): () => void;
+  /** Whether nothing can be written, as the store was opened. */
+  readonly readonly: boolean;
   /** Files beside the database, for values too large for a row. Only an embedded store has them. */
   readonly files: ValueFiles | undefined;
   /** This store's number among the owners, as far as it has one now. */

@@ -9,9 +9,9 @@ export interface Upkeep {
    * reads everything, on the caller's turn: some seconds for a gigabyte.
    *
    * With `repair` what can be mended is, also while others write: nothing is taken from those who live, and nobody waits for longer than for a usual
-   * transaction. A damaged database (`'integrity'`) can't be mended: restore a backup.
+   * transaction. Where somebody keeps the lock for longer than a second, say to move a cache to other shards, what needs it is told, and not mended. A damaged database (`'integrity'`) can't be mended: restore a backup.
    *
-   * @throws {@link HoldfastError} `ERR_READONLY` with `repair`, `ERR_BUSY` (what was mended before is), `ERR_IN_TRANSACTION`, `ERR_FULL`, `ERR_PERMISSION`, `ERR_CLOSED`.
+   * @throws {@link HoldfastError} `ERR_READONLY` with `repair`, `ERR_BUSY`, `ERR_IN_TRANSACTION`, `ERR_FULL`, `ERR_PERMISSION`, `ERR_CLOSED`.
    */
   check(options?: CheckOptions): CheckReport;
   /**

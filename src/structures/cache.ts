@@ -24,6 +24,8 @@ import {
   type Memory,
 } from './cache/memoize.js';
 import {
+  lasting,
+  once,
   resolveCache,
   resolveKeys,
   resolveTags,
@@ -37,7 +39,7 @@ import {
 } from './cache/options.js';
 import type { CacheEntry } from './cache/scripts.js';
 import type { ReshardOptions } from './cache/resharding.js';
-import { once, Shards } from './cache/shards.js';
+import { Shards } from './cache/shards.js';
 
 /** What {@link Cache} and {@link AsyncCache} have in common: each call goes to the shards that it is about. */
 class CacheOf<S extends Kind, V, K extends Key> {
@@ -93,7 +95,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.entry(key));
   }
 
-  /** What was counted since the counts were reset. @throws `TypeError` for options that don't exist. */
+  /** What was counted since the counts were reset; in a store that is only read, as far as it was written. @throws `TypeError` for options that don't exist. */
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
     return this.#scope.after(
       this.#shards.all((shard) => shard.stats(options)),
@@ -167,7 +169,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
    */
   set(key: K, value: V, options?: SetOptions): Result<S, void> {
-    return this.#shards.at(key, (shard) => shard.set(key, value, options));
+    const kept = lasting(options);
+    return this.#shards.at(key, (shard) => shard.set(key, value, kept));
   }
 
   /** Stores many entries, all or none (of a cache with shards: of those in one shard), like {@link set}. */
@@ -177,7 +180,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   /** Stores `value` under `key` unless there is an entry that has not expired; tells whether it did. Of many processes that do so at once, one does. @throws What {@link set} throws. */
   add(key: K, value: V, options?: SetOptions): Result<S, boolean> {
-    return this.#shards.at(key, (shard) => shard.add(key, value, options));
+    const kept = lasting(options);
+    return this.#shards.at(key, (shard) => shard.add(key, value, kept));
   }
 
   /** Has the entry of `key` last for `ttl` from now on: up to 100 years, or `Infinity`; without it, for the `ttl` of the cache. Tells whether there is one. @throws `TypeError`, `RangeError` when `key` or `ttl` is none. */
@@ -208,12 +212,14 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * @throws `TypeError` when the value is no number, `RangeError` when a number can't hold the sum; what {@link set} throws.
    */
   increment(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.#shards.at(key, (shard) => shard.increment(key, by, options));
+    const kept = lasting(options);
+    return this.#shards.at(key, (shard) => shard.increment(key, by, kept));
   }
 
   /** Subtracts `by` from a number: see {@link increment}. */
   decrement(key: K, by = 1, options?: IncrementOptions): Result<S, number> {
-    return this.#shards.at(key, (shard) => shard.decrement(key, by, options));
+    const kept = lasting(options);
+    return this.#shards.at(key, (shard) => shard.decrement(key, by, kept));
   }
 
   /**
@@ -227,7 +233,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
     change: (current: V | undefined) => V | undefined,
     options?: SetOptions,
   ): Result<S, V | undefined> {
-    return this.#shards.at(key, (shard) => shard.update(key, change, options));
+    const kept = lasting(options);
+    return this.#shards.at(key, (shard) => shard.update(key, change, kept));
   }
 
   /**
@@ -306,8 +313,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
     options?: MemoizeOptions<A>,
   ): unknown {
     return typeof first === 'function'
-      ? memoize(this.#memory(), first, options)
-      : decorate<S, V, T, A>(this.#memory(), first);
+      ? memoize(this.#memory(), first, lasting(options))
+      : decorate<S, V, T, A>(this.#memory(), lasting(first));
   }
 
   #memory(): Memory<S, V> {
@@ -332,14 +339,15 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * On a server it does nothing.
    *
    * @param shards - 1 to 64.
-   * @throws `TypeError`, `RangeError` for another number, or options that don't exist; the signal's reason when that aborts; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction, `ERR_FULL` when the disk has no room for both, `ERR_READONLY`.
+   * @throws `TypeError`, `RangeError` for another number, or options that don't exist; the signal's reason when that aborts; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction, `ERR_FULL` when the disk has no room for both, `ERR_CORRUPT` when the file of a value was lost, `ERR_READONLY`.
    */
   reshard(shards: number, options?: ReshardOptions): Promise<void> {
     return this.#shards.reshard(shards, options);
   }
 
   #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
-    return this.#shards.atSoon('getOrSet()', key, (shard) => shard.getOrSet(key, produce, options));
+    const kept = lasting(options);
+    return this.#shards.atSoon('getOrSet()', key, (shard) => shard.getOrSet(key, produce, kept));
   }
 }
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Cache, open, type CacheOptions, type Store } from '../../src/index.js';
-import { seed } from '../core/support.js';
+import { raw, seed } from '../core/support.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
 import { randomFrom } from '../support/random.js';
 import { deferred, pause, withCode } from './helpers.js';
@@ -219,16 +219,17 @@ test('killed 24 times while it moves a cache that others write to and read, it l
   const file = join(temporaryDirectory(), 'acknowledged');
   const writers = [0, 1].map(() => startProcess('cache-shards.js', store.directory, 'write', file));
   for (const writer of writers) await writer.nextMessage();
-  const generation = (): number => Math.max(...directories(store).map((name) => Number(name.split('-')[1])));
   for (let round = 1; round <= 24; round++) {
     const mover = startProcess('cache-shards.js', store.directory, 'reshard');
     await mover.nextMessage();
     await pause(random() ** 2 * 500);
-    if (round % 8 === 0) for (let i = 0; i < 2; i++) await mover.nextMessage();
+    // The first time it may move nothing.
+    for (let more = 0; round % 8 === 0 && more < 2; more++) await mover.nextMessage();
     await mover.kill9();
   }
   for (const writer of writers) await writer.send('stop');
   for (const writer of writers) await writer.result();
+  const moved = Number(raw(store.directory).prepare('SELECT generation FROM caches').pluck().get());
   const hint = `SEED=${seed}`;
   const acknowledged = readFileSync(file, 'utf8').trimEnd().split('\n');
   const expected = [...acknowledged, ...Array.from({ length: 2_000 }, (_, i) => `first:${i}`)];
@@ -244,8 +245,8 @@ test('killed 24 times while it moves a cache that others write to and read, it l
     ).toEqual([]);
     await cache.reshard(shards);
     expect(directories(store), hint).toHaveLength(shards === 1 ? 0 : 1);
-    if (shards === 3) expect(generation(), 'how often it was moved').toBeGreaterThan(2);
   }
+  expect(moved, 'some were moved').toBeGreaterThan(2);
   expect(acknowledged.length).toBeGreaterThan(100);
 }, 240_000);
 

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import { Cache, open } from '../../src/index.js';
+import { Cache, open, type AsyncCache } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
+import { forEachEngine } from '../support/stores.js';
+import { rolledBack, rolledBackWithin, withCode } from './helpers.js';
 
 test('of more entries that are read than can be written, what is read often stays all the same', () => {
   const store = open(temporaryDirectory());
@@ -19,4 +21,39 @@ test('of more entries that are read than can be written, what is read often stay
   expect(left).toBeGreaterThan(35);
   expect(cache.size).toBe(3_000);
   store.close();
+});
+
+forEachEngine((engine) => {
+  test('what stats() has written in a transaction that is rolled back is counted by the next', async () => {
+    const store = await engine.open();
+    const cache: AsyncCache<number> = new Cache<number>(store, 'c', {
+      statistics: true,
+      eviction: 'least-recently-used',
+    });
+    await cache.set('a', 1);
+    for (const key of ['a', 'a', 'b']) await cache.get(key);
+    for (const undo of [rolledBack, rolledBackWithin])
+      await undo(store, function* () {
+        expect(yield cache.stats()).toMatchObject({ hits: 2, misses: 1 });
+      });
+    expect(await cache.stats()).toMatchObject({ hits: 2, misses: 1 });
+    expect((await cache.entry('a'))?.hits).toBe(2);
+    expect(await cache.stats()).toMatchObject({ hits: 2, misses: 1 });
+  });
+});
+
+test('stats() of a store that is only read tells what is stored, and can’t reset it', () => {
+  const store = open(temporaryDirectory());
+  const options = { statistics: true, eviction: 'least-recently-used' } as const;
+  const cache = new Cache<number>(store, 'c', options);
+  cache.set('a', 1);
+  cache.get('a');
+  cache.get('b');
+  cache.stats();
+  const readonly = new Cache<number>(open(store.directory, { readonly: true }), 'c', options);
+  expect(readonly.get('a')).toBe(1);
+  expect(readonly.stats()).toEqual({ hits: 1, misses: 1, evictions: 0, expirations: 0 });
+  expect(() => readonly.stats({ reset: true })).toThrow(withCode('ERR_READONLY'));
+  expect(() => readonly.stats({ rest: true } as never)).toThrow(TypeError);
+  expect(cache.stats()).toMatchObject({ hits: 1, misses: 1 });
 });

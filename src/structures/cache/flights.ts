@@ -16,6 +16,8 @@ export type Produce<V> = (context: { readonly signal: AbortSignal }) => V | Prom
 
 /** What stores a value that was worked out while the cache was moved to other shards. */
 export interface Elsewhere<V> {
+  /** Aborted when the whole store closes: the database of a shard is closed when it was moved, and who works something out then, or waits for that, goes on. */
+  readonly closing: AbortSignal;
   /** Whether it is for that that something has failed. */
   hasMoved(error: unknown): boolean;
   keep(column: KeyColumn, value: V, producing: Producing, took: number): Promise<unknown>;
@@ -63,7 +65,7 @@ export class Flights<S extends Kind, V, K extends Key> {
     this.#scope.refuseInTransaction('getOrSet()');
     functionOf('produce', produce);
     const producing = resolveProducing(options, this.#ttl);
-    const patience = resolvePatience(this.#scope.closing, 'getOrSet()', producing.waiting);
+    const patience = resolvePatience(this.#elsewhere.closing, 'getOrSet()', producing.waiting);
     const column = this.#scripts.key(key);
     const there = await this.#look(column);
     if (there !== undefined) {
@@ -221,7 +223,7 @@ export class Flights<S extends Kind, V, K extends Key> {
   async #lead(lead: Lead, column: KeyColumn, produce: Produce<V>, producing: Producing): Promise<unknown> {
     const began = performance.now();
     try {
-      const value = await produce({ signal: this.#scope.closing });
+      const value = await produce({ signal: this.#elsewhere.closing });
       const took = performance.now() - began;
       const entry = this.#scripts.encoded(column, value, producing.keeping);
       try {

@@ -293,3 +293,18 @@ export function resolveStats(given: { readonly reset?: boolean | undefined }): b
   boolean('reset', reset);
   return reset;
 }
+
+/** What makes something of what can be read once only. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** The same options, whose tags can be read again, also where they can be read once only: a call may be made again, where a cache was moved to other shards meanwhile, or for other arguments. */
+export function lasting<O extends SetOptions>(given: O | undefined): O | undefined {
+  const tags: unknown = given?.tags;
+  if (given === undefined || typeof tags !== 'object' || tags === null || Array.isArray(tags)) return given;
+  // What it is, and that it throws, is found when it is read.
+  const read = once(() => resolveTags(given.tags ?? []));
+  return { ...given, tags: { [Symbol.iterator]: () => read()[Symbol.iterator]() } };
+}

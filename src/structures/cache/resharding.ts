@@ -82,6 +82,8 @@ class Move<S extends Kind> {
   readonly #sources: readonly Held[];
   readonly #targets: Held[] = [];
   #flipped = false;
+  /** Whether directories may have been made. */
+  #makes = false;
   #done = 0;
   #total = 0;
 
@@ -117,9 +119,13 @@ class Move<S extends Kind> {
   }
 
   close(): void {
-    for (const held of new Set([...this.#targets, ...this.#sources, this.#main])) held.close();
-    const old = this.#flipped ? this.#from : this.#to;
-    if (old.shards > 1 && this.#targets.length > 0) this.#inner.remove(directoryOf(old));
+    const [old, unused, used] = this.#flipped
+      ? [this.#from, this.#sources, this.#targets]
+      : [this.#to, this.#targets, this.#sources];
+    for (const held of unused) held.close();
+    // As soon as can be, or others take it for left over.
+    if (old.shards > 1 && this.#makes) this.#inner.remove(directoryOf(old));
+    for (const held of new Set([...used, this.#main])) held.close();
   }
 
   #wanted(): void {
@@ -140,6 +146,7 @@ class Move<S extends Kind> {
 
   async #openTargets(): Promise<void> {
     const { shards } = this.#to;
+    this.#makes = true;
     if (shards === 1) this.#targets.push(this.#main);
     else
       for (const i of indexes(shards))

@@ -210,6 +210,8 @@ export class CacheScripts<K extends Key, V> {
 
   /** Tells whether it was added; `undefined` where there is more to be removed first. */
   *add(structure: number, entry: EncodedEntry): Script<boolean | undefined> {
+    // Before it is locked, too: mostly another has added it in this very moment, and others wait for the lock.
+    if ((yield* get(sql.has, structure, entry.key)) !== undefined) return false;
     yield* lock(structure);
     if ((yield* get(sql.has, structure, entry.key)) !== undefined) return false;
     return yield* this.put(structure, entry);

@@ -1,8 +1,7 @@
 import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
-import { get, run, type Script } from '../../core/script.js';
-import { noteClock } from '../../core/steady.js';
+import { get, run, undone, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
 import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
@@ -24,11 +23,9 @@ import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from '.
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
 import { Moved } from './sharding.js';
 import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
+import { Storer } from './storer.js';
 import { Streams } from './streams.js';
 import { Uses, writeUses } from './uses.js';
-
-/** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
-const notedEvery = 5_000;
 
 /** What a cache does in one database. {@link Cache} says what each method is for. */
 export class Shard<S extends Kind, V, K extends Key> {
@@ -38,8 +35,7 @@ export class Shard<S extends Kind, V, K extends Key> {
   readonly #listing: CacheScripts<K, V>;
   readonly #numbers: CacheScripts<Key, number>;
   readonly #ttl: number | null;
-  /** When it was last noted where the clock is, by `performance.now()`. */
-  #noted = -Infinity;
+  readonly #storer: Storer<S>;
   readonly #flights: Flights<S, V, Key>;
   readonly #streams: Streams<S, V>;
 
@@ -53,6 +49,7 @@ export class Shard<S extends Kind, V, K extends Key> {
     this.#listing = new CacheScripts(scope, storing);
     this.#numbers = new CacheScripts(scope, storing);
     this.#ttl = ttl;
+    this.#storer = new Storer(scope, scripts);
     this.#flights = new Flights({ scope, scripts, uses, elsewhere }, ttl);
     this.#streams = new Streams({ scope, scripts, uses, elsewhere }, ttl, storing);
   }
@@ -108,15 +105,20 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
-    return this.#scope.write(
-      () => ({ reset: resolveStats(options), taken: this.#uses.take() }),
-      function* (structure, { reset, taken }): Script<CacheStats> {
-        yield* writeUses(structure, taken);
-        const [hits, misses, evictions, expirations] = (yield* get(sql.counts, structure)) ?? [0, 0, 0, 0];
-        if (reset) yield* run(sql.resetCounts, structure);
-        return { hits, misses, evictions, expirations };
-      },
-    );
+    const uses = this.#uses;
+    const prepare = (): boolean => resolveStats(options);
+    // What could be added to what is stored there is none.
+    if (this.#scope.readonly && options.reset !== true) return this.#scope.read(prepare, statsOf);
+    return this.#scope.write(prepare, function* (structure, reset): Script<CacheStats> {
+      const taken = uses.take();
+      yield* undone(() => {
+        uses.giveBack(taken);
+      });
+      yield* writeUses(structure, taken);
+      const stats = yield* statsOf(structure);
+      if (reset) yield* run(sql.resetCounts, structure);
+      return stats;
+    });
   }
 
   expire(): Result<S, number> {
@@ -166,7 +168,7 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   set(key: Key, value: V, options?: SetOptions): Result<S, void> {
-    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#set(entry));
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#storer.set(entry));
   }
 
   /** Entries that were given, as {@link setMany} takes them. */
@@ -175,17 +177,11 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   setMany(entries: () => readonly EncodedEntry[]): Result<S, void> {
-    const scope = this.#scope;
-    const scripts = this.#scripts;
-    return scope.chain(scope.settled(entries), (all) =>
-      scripts.keepingAll(all, (filed) =>
-        scope.write(nothing, (structure) => scripts.putAll(structure, filed)),
-      ),
-    );
+    return this.#scope.chain(this.#scope.settled(entries), (all) => this.#storer.setMany(all));
   }
 
   add(key: Key, value: V, options?: SetOptions): Result<S, boolean> {
-    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#add(entry));
+    return this.#scope.chain(this.#encoded(key, value, options), (entry) => this.#storer.add(entry));
   }
 
   touch(key: Key, ttl?: Duration): Result<S, boolean> {
@@ -320,47 +316,6 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  #set(entry: EncodedEntry): Result<S, void> {
-    const scripts = this.#scripts;
-    if (entry.tags.length > 0 || entry.isLarge) return this.#put(entry);
-    const stored = this.#scope.quick(
-      sql.setQuickly,
-      () => entry,
-      (structure) => scripts.row(structure, entry),
-      (): true | undefined => true,
-      (structure) => scripts.put(structure, entry),
-    );
-    return this.#scope.chain(stored, (done) => {
-      if (!done) return this.#put(entry);
-      if (entry.ttl !== null) this.#noteClock();
-      return this.#scope.settled(nothing);
-    });
-  }
-
-  /** Where the clock is has to be known after a reboot, or what expires would do so too late. */
-  #noteClock(): void {
-    if (performance.now() - this.#noted < notedEvery) return;
-    this.#noted = performance.now();
-    this.#scope.aside(() => noteClock());
-  }
-
-  #put(entry: EncodedEntry): Result<S, void> {
-    return this.#scripts.keeping(this.#scope, entry, (filed) =>
-      untilDone(this.#scope, nothing, (structure) => this.#scripts.put(structure, filed), nothing),
-    );
-  }
-
-  #add(entry: EncodedEntry): Result<S, boolean> {
-    const add = (filed: EncodedEntry): Result<S, boolean> =>
-      untilDone(
-        this.#scope,
-        nothing,
-        (structure) => this.#scripts.add(structure, filed),
-        (added) => added === true,
-      );
-    return this.#scripts.keeping(this.#scope, entry, add, (added) => added);
-  }
-
   #change<W, A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
     scripts: CacheScripts<Key, W>,
     prepare: () => A,
@@ -374,4 +329,9 @@ export class Shard<S extends Kind, V, K extends Key> {
       (outcome) => read(outcome?.value),
     );
   }
+}
+
+function* statsOf(structure: number): Script<CacheStats> {
+  const [hits, misses, evictions, expirations] = (yield* get(sql.counts, structure)) ?? [0, 0, 0, 0];
+  return { hits, misses, evictions, expirations };
 }

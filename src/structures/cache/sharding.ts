@@ -16,10 +16,17 @@ export interface Layout {
 /** Of a cache that nothing is stored of. */
 export const unstored: Layout = { structure: 0, shards: 1, generation: 0 };
 
-export const sharding: Statement<
-  [structure: number],
-  [structure: number, shards: number, generation: number]
-> = new Statement('SELECT structure, shards, generation FROM caches WHERE structure = ?');
+type LayoutRow = [structure: number, shards: number, generation: number];
+
+export const sharding: Statement<[structure: number], LayoutRow> = new Statement(
+  'SELECT structure, shards, generation FROM caches WHERE structure = ?',
+);
+
+export function layoutOf(row: LayoutRow | undefined): Layout {
+  if (row === undefined) return unstored;
+  const [structure, shards, generation] = row;
+  return { structure, shards, generation };
+}
 
 /** The data were moved; whoever knows where to begins again there. */
 export class Moved extends HoldfastError {

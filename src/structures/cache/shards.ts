@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../core/errors.js';
-import type { Guard } from '../../core/inner.js';
+import type { Guard, InnerStores } from '../../core/inner.js';
 import { compareColumns, type Key, type KeyColumn, type StoredKey } from '../../core/key.js';
 import { get, type Script } from '../../core/script.js';
 import {
@@ -13,7 +13,13 @@ import {
   type StoreOf,
 } from '../../core/store.js';
 import type { Elsewhere } from './flights.js';
-import type { ResolvedCache, ResolvedKeys, SetOptions, StoredLimits } from './options.js';
+import {
+  once,
+  type ResolvedCache,
+  type ResolvedKeys,
+  type SetOptions,
+  type StoredLimits,
+} from './options.js';
 import { reshard, type ReshardOptions } from './resharding.js';
 import { CacheScripts } from './scripts.js';
 import { Shard } from './shard.js';
@@ -22,6 +28,7 @@ import {
   checkShards,
   directoryOf,
   isSame,
+  layoutOf,
   Moved,
   partOf,
   pathOf,
@@ -36,6 +43,8 @@ import { sql, type Eviction, type FillRow } from './statements.js';
 /** A layout, with the shards of it that were used here. */
 interface Parts<S extends Kind, V, K extends Key> extends Layout {
   readonly parts: Shard<S, V, K>[];
+  /** In place of those that are not there, and can't be made. */
+  absent: Shard<S, V, K> | undefined;
 }
 
 /** The shards of a cache, and which of them a call is about. On a server there is one. */
@@ -107,7 +116,9 @@ export class Shards<S extends Kind, V, K extends Key> {
       const values: (V | undefined)[] = columns().map(() => undefined);
       const asked = this.#each([...groups.entries()], ([i, { items, places }]) =>
         this.#scope.after(
-          items.length === 0 ? this.#none() : this.#part(all, i).getMany(() => items),
+          items.length === 0
+            ? this.#scope.settled((): (V | undefined)[] => [])
+            : this.#part(all, i).getMany(() => items),
           (found) => {
             for (const [j, place] of places.entries()) values[place] = found[j];
           },
@@ -228,13 +239,9 @@ export class Shards<S extends Kind, V, K extends Key> {
     return this.#scope.chain(ask(first), (answer) => this.#each(others, ask, [...answers, answer]));
   }
 
-  #none(): Result<S, (V | undefined)[]> {
-    return this.#scope.settled(() => []);
-  }
-
   /** Works on the shards as they are, and again should they turn out to have been moved. */
   #following<T>(work: (all: Parts<S, V, K>) => Result<S, T>): Result<S, T> {
-    if (this.#scope.inner === undefined) return work({ ...unstored, parts: [this.#main] });
+    if (this.#scope.inner === undefined) return work({ ...unstored, parts: [this.#main], absent: undefined });
     return this.#scope.chain(this.#known(), (all) => {
       try {
         return work(all);
@@ -251,7 +258,8 @@ export class Shards<S extends Kind, V, K extends Key> {
     return this.#scope.after(this.#stored(), (stored) => {
       if (!this.#isChecked && stored.structure !== 0) checkShards(this.#settings.shards, stored.shards);
       this.#isChecked = true;
-      const all = { ...stored, parts: stored.shards === 1 ? [this.#main] : [] };
+      const parts = stored.shards === 1 ? [this.#main] : [];
+      const all: Parts<S, V, K> = { ...stored, parts, absent: undefined };
       if (this.#spreads) for (const shard of this.#partsOf(all)) shard.prepare();
       this.#spreads = false;
       this.#layout = all;
@@ -264,16 +272,7 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   #stored(): Result<S, Layout> {
-    return this.#scope.one(
-      sharding,
-      nothing,
-      (structure) => [structure],
-      (row) => {
-        if (row === undefined) return unstored;
-        const [structure, shards, generation] = row;
-        return { structure, shards, generation };
-      },
-    );
+    return this.#scope.one(sharding, nothing, (structure) => [structure], layoutOf);
   }
 
   /** What belongs to the data of the whole cache. */
@@ -309,11 +308,18 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   #part(all: Parts<S, V, K>, i: number): Shard<S, V, K> {
-    return (all.parts[i] ??= this.#open(all, i));
+    const { inner } = this.#scope;
+    const known = all.parts[i];
+    if (known !== undefined || inner === undefined) return known ?? this.#main;
+    const guard = this.#guardOf(all);
+    // Asked each time: whoever writes to it makes it.
+    if (!inner.has(pathOf(all, i)))
+      return (all.absent ??= this.#shardIn(inner.absent({ kind: 'cache', name: this.#name, guard }), all));
+    return (all.parts[i] = this.#open(inner, all, i, guard));
   }
 
-  #open(all: Layout, i: number): Shard<S, V, K> {
-    const guard: Guard = {
+  #guardOf(all: Layout): Guard {
+    return {
       always: true,
       check: (writes) => {
         if (writes)
@@ -324,8 +330,9 @@ export class Shards<S extends Kind, V, K extends Key> {
         this.#check(all);
       },
     };
-    const { inner } = this.#scope;
-    if (inner === undefined) return this.#main;
+  }
+
+  #open(inner: InnerStores<S>, all: Layout, i: number, guard: Guard): Shard<S, V, K> {
     const scope = inner.scope(pathOf(all, i), {
       kind: 'cache',
       name: this.#name,
@@ -335,8 +342,12 @@ export class Shards<S extends Kind, V, K extends Key> {
       ),
       guard,
     });
-    const shard: Shard<S, V, K> = new Shard(scope, this.#settings, this.#elsewhere(all));
+    const shard = this.#shardIn(scope, all);
     return shard;
+  }
+
+  #shardIn(scope: Scope<S>, all: Layout): Shard<S, V, K> {
+    return new Shard(scope, this.#settings, this.#elsewhere(all));
   }
 
   /** The limits of the whole cache, as they are stored now. */
@@ -365,6 +376,7 @@ export class Shards<S extends Kind, V, K extends Key> {
 
   #elsewhere(layout: Layout): Elsewhere<V> {
     return {
+      closing: this.#scope.closing,
       hasMoved: (error) => this.#hasMoved(layout, error),
       keep: async (column, value, producing, took) =>
         this.#following((all) =>
@@ -381,10 +393,4 @@ export class Shards<S extends Kind, V, K extends Key> {
     if (answer === undefined) throw new TypeError('a server answers later');
     return answer;
   }
-}
-
-/** What makes something of what can be read once only. */
-export function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
 }

@@ -69,10 +69,10 @@ const replacing =
 
 /**
  * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none; nor where an entry is
- * there that has tags; nor where the entries are in shards elsewhere.
+ * there that fails `condition`; nor where the entries are in shards elsewhere.
  */
-function upsert(room: boolean): Statement<Upsert> {
-  const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE`;
+function upsert(room: boolean, condition: string): Statement<Upsert> {
+  const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE ${condition}`;
   const next = `(SELECT id * ${places} + sequence + 1 FROM structures WHERE id = ?)`;
   const fits = room ? fitting : '? > 0';
   const total = (column: string): string =>
@@ -83,10 +83,10 @@ function upsert(room: boolean): Statement<Upsert> {
   return new Statement(
     `INSERT OR IGNORE ${target} VALUES (${next},
        (SELECT s.id FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = ? AND c.shards = 1 AND ${fits}),
-       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?), ?) ${conflict} ${room ? `e.tagged IS NULL AND ${replacing}` : 'true'}`,
+       ?, ?, ?, wall(), ${steady} + ?, (SELECT ${rankOf('')} FROM caches WHERE structure = ?), ?) ${conflict} ${room ? `AND ${replacing}` : ''}`,
     `WITH s AS (SELECT st.id, ${rankOf('c.')} AS rank FROM structures st JOIN caches c ON c.structure = st.id WHERE st.id = ? AND st.id = ? ${fitsThere} FOR KEY SHARE OF st)
      INSERT ${target} SELECT s.id * ${places} + nextval('places'), s.id, CAST(? AS bytea), CAST(? AS bytea), CAST(? AS bigint), wall(), ${steady} + CAST(? AS double precision), s.rank, f.file
-     FROM s CROSS JOIN LATERAL (SELECT CAST(? AS bigint) AS structure, CAST(? AS text) AS file) f WHERE s.id = f.structure ${conflict} ${room ? 'e.tagged IS NULL' : 'true'}`,
+     FROM s CROSS JOIN LATERAL (SELECT CAST(? AS bigint) AS structure, CAST(? AS text) AS file) f WHERE s.id = f.structure ${conflict}`,
   );
 }
 
@@ -127,8 +127,10 @@ export const sql = {
       `SELECT ${value}, e.bytes, e.stored, ${wallOfExpiry}, e.used, e.hits, e.id ${found} AND ${live}`,
   ),
   /** Where there is room, on an embedded store also where the first entry has to go for it, and what is there has no tags: else it does nothing. */
-  setQuickly: upsert(true),
-  set: upsert(false),
+  setQuickly: upsert(true, 'e.tagged IS NULL'),
+  set: upsert(false, 'e.bytes > 0'),
+  /** The same as {@link sql.setQuickly}, where nothing is there that has not expired. */
+  addQuickly: upsert(true, `e.tagged IS NULL AND NOT ${live}`),
   /** What is overwritten, expired or not. */
   old: new Statement<[structure: number, key: KeyColumn], [id: number, bytes: number, tagged: number | null]>(
     `SELECT e.id, e.bytes, e.tagged ${found}`,

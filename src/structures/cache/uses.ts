@@ -36,6 +36,8 @@ export interface Taken {
 export class Uses<S extends Kind> {
   readonly #scope: Scope<S>;
   readonly #counts: boolean;
+  /** Whether what is remembered can be written. */
+  readonly #lasts: boolean;
   readonly #uses = new Map<KeyColumn, Use>();
   /** How many entries were not remembered, or not any more, since they were written. */
   #passed = 0;
@@ -49,7 +51,8 @@ export class Uses<S extends Kind> {
   /** @param counts - Whether hits and misses are counted. */
   constructor(scope: Scope<S>, counts: boolean) {
     this.#scope = scope;
-    this.#counts = counts;
+    this.#lasts = !scope.readonly;
+    this.#counts = counts && this.#lasts;
   }
 
   /** Whether what was looked for is there, which is remembered. */
@@ -60,7 +63,8 @@ export class Uses<S extends Kind> {
   }
 
   #hit(key: KeyColumn): void {
-    const isRanked = this.eviction === 'least-recently-used' || this.eviction === 'least-frequently-used';
+    const isRanked =
+      this.#lasts && (this.eviction === 'least-recently-used' || this.eviction === 'least-frequently-used');
     if (this.#counts) this.#hits++;
     if (isRanked) this.#remember(key);
     if (isRanked || this.#counts) this.#schedule();
@@ -82,16 +86,24 @@ export class Uses<S extends Kind> {
     return taken;
   }
 
-  #remember(key: KeyColumn): void {
+  /** What was taken, and not written after all. */
+  giveBack({ hits, misses, uses }: Taken): void {
+    this.#hits += hits;
+    this.#misses += misses;
+    for (const { key, uses: times, last } of uses) this.#remember(key, times, last);
+    if (hits + misses + uses.length > 0) this.#schedule();
+  }
+
+  #remember(key: KeyColumn, uses = 1, last = performance.now()): void {
     const id = keyId(key);
     const known = this.#uses.get(id);
     if (known !== undefined) {
-      known.uses++;
-      known.last = performance.now();
+      known.uses += uses;
+      known.last = Math.max(known.last, last);
       return;
     }
     if (this.#uses.size >= mostRemembered && !this.#makeRoom()) return;
-    this.#uses.set(id, { key, uses: 1, last: performance.now() });
+    this.#uses.set(id, { key, uses, last });
   }
 
   /** Forgets the one that was remembered first, by a chance that falls with how many there were (reservoir sampling; Vitter: "Random sampling with a reservoir", 1985). */

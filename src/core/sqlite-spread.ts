@@ -1,0 +1,152 @@
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { HoldfastError } from './errors.js';
+import { namesIn } from './files.js';
+import { innerDirectory } from './inner.js';
+import type { EmbeddedEngine } from './sqlite.js';
+import { Statement } from './statement.js';
+
+/** For how long a directory must be left over, in milliseconds: whoever has moved a cache is about to remove what it moved it from. */
+const leftFor = 250;
+/** For how long it is tried to keep others from moving a cache, in milliseconds: if it is being moved, nothing of it is left over. */
+const patience = 100;
+
+/** A cache that lies in several stores, and where: how many, and which generation of them. */
+export interface Spread {
+  readonly structure: number;
+  readonly shards: number;
+  readonly generation: number;
+  readonly name: string;
+}
+
+/** The name of a directory that is being removed, by the token of the store that does. */
+export const goneName = (directory: string, token: string): string => `${directory}.${token}.gone`;
+const goneBy = /\.([0-9a-f]+)\.gone$/;
+
+const sql = {
+  spread: new Statement<[], [structure: number, shards: number, generation: number, name: string]>(
+    'SELECT c.structure, c.shards, c.generation, s.name FROM caches c JOIN structures s ON s.id = c.structure WHERE c.shards > 1',
+  ),
+};
+
+function spreadCaches(engine: EmbeddedEngine): Spread[] {
+  return engine
+    .all(sql.spread, [])
+    .map(([structure, shards, generation, name]) => ({ structure, shards, generation, name }));
+}
+
+/** The directories of its stores, in that of the store. One that nothing was stored in is not there. */
+export const pathsOf = ({ structure, shards, generation }: Spread): string[] =>
+  Array.from({ length: shards }, (_, i) => `${innerDirectory(structure, generation)}/${i}`);
+
+/** What `work` makes of the caches that lie in several stores; again where one was moved meanwhile: then it may have found anything. */
+export function whileInPlace<T>(engine: EmbeddedEngine, work: (caches: readonly Spread[]) => T): T {
+  for (;;) {
+    const caches = spreadCaches(engine);
+    const inPlace = (): boolean => JSON.stringify(spreadCaches(engine)) === JSON.stringify(caches);
+    try {
+      const answer = work(caches);
+      if (inPlace()) return answer;
+    } catch (error) {
+      if (inPlace()) throw error;
+    }
+  }
+}
+
+/** Finds the directories of shards that no cache has; `found` is called while nobody can move the cache that it was of. */
+export class StrayShards {
+  readonly #engine: EmbeddedEngine;
+  readonly #open: (directory: string, create: boolean) => EmbeddedEngine;
+
+  constructor(engine: EmbeddedEngine, open: (directory: string, create: boolean) => EmbeddedEngine) {
+    this.#engine = engine;
+    this.#open = open;
+  }
+
+  each(found: (path: string) => void): void {
+    const directory = join(this.#engine.directory, 'shards');
+    for (const name of namesIn(directory)) {
+      const path = join(directory, name);
+      const isLeft = (): boolean => !this.#isOfCache(name) && existsSync(path) && !this.#isInUse(path);
+      if (!isLeft() || !stays(() => existsSync(path))) continue;
+      this.#whileNobodyMoves(Number(name.split('-', 1)[0]), () => {
+        if (isLeft()) found(path);
+      });
+    }
+  }
+
+  /** Whether somebody who moves a cache from there, or to there, holds its lock; or removes it. */
+  #isInUse(path: string): boolean {
+    const by = goneBy.exec(path)?.[1];
+    if (by !== undefined) return this.#engine.presence.lives(by);
+    if (this.#engine.readonly) return false;
+    try {
+      const engine = this.#open(join(path, '0'), false);
+      try {
+        return briefly(engine, () => true) === undefined;
+      } finally {
+        engine.close();
+      }
+    } catch (error) {
+      // One that can't be opened nobody has locked.
+      if (!(error instanceof HoldfastError)) throw error;
+      return error.code === 'ERR_BUSY';
+    }
+  }
+
+  #isOfCache(name: string): boolean {
+    return spreadCaches(this.#engine).some((cache) => isDirectoryOf(cache, name));
+  }
+
+  /** Whoever moves a cache locks its first shard first, or the whole store where it is not in shards; makes the new ones then; and has said so before it lets go. */
+  #whileNobodyMoves(structure: number, work: () => void): void {
+    const from = spreadCaches(this.#engine).find((cache) => cache.structure === structure);
+    // What only reads can't lock; nor is anything removed then.
+    if (this.#engine.readonly) work();
+    else if (from === undefined) briefly(this.#engine, work);
+    else this.#inShard(from, work);
+  }
+
+  #inShard(from: Spread, work: () => void): void {
+    const path = join(this.#engine.directory, innerDirectory(from.structure, from.generation));
+    // Made where nothing was stored in it: whoever moves the cache does so, too.
+    const engine = this.#open(join(path, '0'), true);
+    try {
+      const inPlace = briefly(engine, () => {
+        const caches = spreadCaches(this.#engine);
+        if (!caches.some((cache) => isSame(cache, from))) return false;
+        work();
+        return true;
+      });
+      // No generation is ever used again: it may be here that it was made anew.
+      if (inPlace === false) rmSync(path, { recursive: true, force: true });
+    } finally {
+      engine.close();
+    }
+  }
+}
+
+const isSame = (a: Spread, b: Spread): boolean =>
+  a.structure === b.structure && a.generation === b.generation;
+const isDirectoryOf = ({ structure, generation }: Spread, name: string): boolean =>
+  innerDirectory(structure, generation) === `shards/${name}`;
+
+/** Does something with the write lock, or nothing where that does not come free at once. */
+function briefly<T>(engine: EmbeddedEngine, work: () => T): T | undefined {
+  try {
+    engine.check(false);
+    return engine.within(patience, () => engine.transactions.write(work));
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code !== 'ERR_BUSY') throw error;
+    return undefined;
+  }
+}
+
+function stays(holds: () => boolean): boolean {
+  const waiting = new Int32Array(new SharedArrayBuffer(4));
+  for (const start = performance.now(); performance.now() - start < leftFor;) {
+    Atomics.wait(waiting, 0, 0, 10);
+    if (!holds()) return false;
+  }
+  return true;
+}

@@ -1,0 +1,105 @@
+import type { Key, KeyColumn } from '../../core/key.js';
+import { noteClock } from '../../core/steady.js';
+import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
+import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
+import { sql } from './statements.js';
+
+/** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
+const notedEvery = 5_000;
+
+/** Stores entries, by one statement where that can do it. */
+export class Storer<S extends Kind> {
+  readonly #scope: Scope<S>;
+  readonly #scripts: CacheScripts<Key, unknown>;
+  /** When it was last noted where the clock is, by `performance.now()`. */
+  #noted = -Infinity;
+
+  constructor(scope: Scope<S>, scripts: CacheScripts<Key, unknown>) {
+    this.#scope = scope;
+    this.#scripts = scripts;
+  }
+
+  set(entry: EncodedEntry): Result<S, void> {
+    const scripts = this.#scripts;
+    if (!isSimple(entry)) return this.#put(entry);
+    const stored = this.#scope.quick(
+      sql.setQuickly,
+      () => entry,
+      (structure) => scripts.row(structure, entry),
+      (): true | undefined => true,
+      (structure) => scripts.put(structure, entry),
+    );
+    return this.#scope.chain(stored, (done) => {
+      if (!done) return this.#put(entry);
+      this.#noteClock(entry);
+      return this.#scope.settled(nothing);
+    });
+  }
+
+  setMany(entries: readonly EncodedEntry[]): Result<S, void> {
+    const scripts = this.#scripts;
+    return scripts.keepingAll(entries, (filed) =>
+      this.#scope.write(nothing, (structure) => scripts.putAll(structure, filed)),
+    );
+  }
+
+  add(entry: EncodedEntry): Result<S, boolean> {
+    // Mostly it is there, and to see that needs no lock that others wait for.
+    return this.#scope.chain(this.#has(entry.key), (there) => {
+      if (there) return this.#scope.settled(() => false);
+      return isSimple(entry) ? this.#addQuickly(entry) : this.#add(entry);
+    });
+  }
+
+  #has(column: KeyColumn): Result<S, boolean> {
+    return this.#scope.one(
+      sql.has,
+      nothing,
+      (structure) => [structure, column],
+      (row) => row !== undefined,
+    );
+  }
+
+  #addQuickly(entry: EncodedEntry): Result<S, boolean> {
+    const scripts = this.#scripts;
+    const added = this.#scope.quick(
+      sql.addQuickly,
+      () => entry,
+      (structure) => scripts.row(structure, entry),
+      (): boolean | undefined => true,
+      (structure) => scripts.add(structure, entry),
+    );
+    return this.#scope.chain(added, (done) => {
+      if (done === undefined) return this.#add(entry);
+      if (done) this.#noteClock(entry);
+      return this.#scope.settled(() => done);
+    });
+  }
+
+  #add(entry: EncodedEntry): Result<S, boolean> {
+    const add = (filed: EncodedEntry): Result<S, boolean> =>
+      untilDone(
+        this.#scope,
+        nothing,
+        (structure) => this.#scripts.add(structure, filed),
+        (added) => added === true,
+      );
+    return this.#scripts.keeping(this.#scope, entry, add, (added) => added);
+  }
+
+  #put(entry: EncodedEntry): Result<S, void> {
+    return this.#scripts.keeping(this.#scope, entry, (filed) =>
+      untilDone(this.#scope, nothing, (structure) => this.#scripts.put(structure, filed), nothing),
+    );
+  }
+
+  /** Where the clock is has to be known after a reboot, or what expires would do so too late. */
+  #noteClock({ ttl }: EncodedEntry): void {
+    if (ttl === null || performance.now() - this.#noted < notedEvery) return;
+    this.#noted = performance.now();
+    this.#scope.aside(() => noteClock());
+  }
+}
+
+/** Whether one statement may store it. */
+const isSimple = ({ tags, isLarge }: EncodedEntry): boolean => tags.length === 0 && !isLarge;
