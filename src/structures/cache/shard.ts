@@ -25,7 +25,7 @@ import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry 
 import { Moved } from './sharding.js';
 import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
 import { Streams } from './streams.js';
-import { Uses, writeUses } from './uses.js';
+import { Uses, writeUses, type Taken } from './uses.js';
 
 /** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
 const notedEvery = 5_000;
@@ -108,9 +108,13 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
+    const uses = this.#uses;
+    let taken: Taken | undefined;
     return this.#scope.write(
-      () => ({ reset: resolveStats(options), taken: this.#uses.take() }),
-      function* (structure, { reset, taken }): Script<CacheStats> {
+      () => resolveStats(options),
+      function* (structure, reset): Script<CacheStats> {
+        // Not before: where nothing may be written, it is to be remembered.
+        taken ??= uses.take();
         yield* writeUses(structure, taken);
         const [hits, misses, evictions, expirations] = (yield* get(sql.counts, structure)) ?? [0, 0, 0, 0];
         if (reset) yield* run(sql.resetCounts, structure);
@@ -192,7 +196,9 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#scope.write(
       () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
       function* (structure, { column, keeping }): Script<boolean> {
-        return (yield* run(sql.touch, keeping.ttl, keeping.ttl, structure, column)) > 0;
+        const touched = (yield* run(sql.touch, keeping.ttl, keeping.ttl, structure, column)) > 0;
+        if (touched && keeping.ttl !== null) yield* noteClock();
+        return touched;
       },
     );
   }
@@ -332,16 +338,17 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
     return this.#scope.chain(stored, (done) => {
       if (!done) return this.#put(entry);
-      if (entry.ttl !== null) this.#noteClock();
-      return this.#scope.settled(nothing);
+      return entry.ttl === null ? this.#scope.settled(nothing) : this.#noteClock();
     });
   }
 
   /** Where the clock is has to be known after a reboot, or what expires would do so too late. */
-  #noteClock(): void {
-    if (performance.now() - this.#noted < notedEvery) return;
+  #noteClock(): Result<S, void> {
+    if (performance.now() - this.#noted < notedEvery) return this.#scope.settled(nothing);
+    // A transaction may be rolled back, and what was noted in it.
+    if (!this.#scope.aside(() => noteClock())) return this.#scope.write(nothing, () => noteClock());
     this.#noted = performance.now();
-    this.#scope.aside(() => noteClock());
+    return this.#scope.settled(nothing);
   }
 
   #put(entry: EncodedEntry): Result<S, void> {
