@@ -28,9 +28,17 @@ export async function produce(world: World): Promise<void> {
   const { random, time, steps } = world;
   const handle = random.pick(world.handles);
   const plan: Plan = {
-    ...{ key: steps.key(), keep: steps.keep(), value: steps.value(), fails: random.below(4) === 0 },
-    ...{ staleFor: steps.staleFor() ?? 0, errorTtl: random.below(2) * 2 * tick },
-    meanwhile: random.pick([0, 0, 1, 3]),
+    ...{
+      key: steps.key(),
+      keep: steps.keep(),
+      value: steps.value(),
+      fails: random.below(4) === 0,
+    },
+    ...{
+      staleFor: steps.staleFor() ?? 0,
+      errorTtl: random.below(2) * 2 * tick,
+    },
+    meanwhile: random.pick([0, 1, 1, 3]),
   };
   const { key, keep, staleFor, errorTtl, fails } = plan;
   time.pass(1);
@@ -40,7 +48,11 @@ export async function produce(world: World): Promise<void> {
   const expected = asked(world, handle, plan);
   const work = new Work(world, plan);
   const outcome = await outcomeOf(() =>
-    handle.cache.getOrSet(key, work.produce, { ...keep.given, staleFor, errorTtl }),
+    handle.cache.getOrSet(key, work.produce, {
+      ...keep.given,
+      staleFor,
+      errorTtl,
+    }),
   );
   const leads = expected.claim !== undefined && 'lead' in expected.claim;
   if (leads) await work.done();
@@ -50,6 +62,8 @@ export async function produce(world: World): Promise<void> {
   if (expected.isStale && !world.embedded) await time.hear();
   const last = landed(world, handle, plan, expected);
   expect(outcome, 'getOrSet').toStrictEqual(last);
+  // Errors that are kept are to be forgotten, too.
+  if (fails && errorTtl > 0) await world.once(steps.about(key, [...(keep.given?.tags ?? [])]));
 }
 
 /** The work itself. */
@@ -67,10 +81,13 @@ class Work {
 
   readonly produce = async (): Promise<unknown> => {
     this.calls++;
-    const { meanwhile, fails, value } = this.#plan;
+    const { meanwhile, fails, value, key, keep } = this.#plan;
+    const { random, steps } = this.#world;
+    const tags = [...(keep.given?.tags ?? [])];
     // What is expected in there fails for the test, not for the cache.
     try {
-      for (let i = 0; i < meanwhile; i++) await this.#world.once();
+      for (let i = 0; i < meanwhile; i++)
+        await this.#world.once(random.below(2) === 0 ? steps.about(key, tags) : undefined);
     } catch (error) {
       this.#failure = error as Error;
     }
@@ -105,7 +122,11 @@ function asked({ whole }: World, { memory }: Handle, { key, keep }: Plan): Expec
   const { tags } = keep.of(memory);
   const claim = whole.write(key, (shard) => shard.claim(key, tags, there?.stored));
   if (there !== undefined) return { outcome: served, claim, isStale: true };
-  return { outcome: 'error' in claim ? { error: claim.error } : undefined, claim, isStale: false };
+  return {
+    outcome: 'error' in claim ? { error: claim.error } : undefined,
+    claim,
+    isStale: false,
+  };
 }
 
 /** What comes of it once the value is worked out. */

@@ -63,18 +63,35 @@ export class Steps {
     const kind = random.below(22);
     if (kind < 7) return random.pick([this.#set, this.#set, this.#setMany, this.#add])();
     if (kind < 9) return this.#increment();
-    if (kind < 13) return random.pick(readSteps(this.key(), random.some(4, this.key)))();
+    // Twice the same, so that it is used more than once.
+    const keys = [this.key(), ...random.some(3, this.key)];
+    if (kind < 13) return random.pick(readSteps(keys[0]!, [...keys, keys[0]!]))();
     if (kind < 15)
       return random.pick(listSteps(random.pick(allTags), this.#prefix(), random.below(2) === 1))();
-    if (kind < 17) return random.pick(this.#removals())();
+    if (kind < 17) return random.pick(this.#removals(this.key(), this.#tags()))();
     if (kind < 18 && this.#atOnce) return this.#memoized();
     if (kind < 20) return this.#touch(random.below(2) === 0 ? last : undefined);
     return random.pick([this.#update, this.#stats])();
   }
 
+  /** What may matter to a value that is being worked out, or has failed to be. */
+  about(key: Key, tags: readonly string[]): CacheStep {
+    const random = this.#random;
+    return random.pick([
+      ...this.#removals(key, [random.pick(tags.length === 0 ? allTags : tags)]),
+      () => this.#updateTo(key, undefined),
+      () => this.#updateTo(key, 2),
+      () => this.#touch(key),
+    ])();
+  }
+
   key = (): Key => this.#random.pick(allKeys);
   value = (): unknown => this.#random.pick([1, 2, 3, ...otherValues]);
   staleFor = (): number | undefined => this.#random.pick([undefined, ...ttls]);
+  #tags = (): string[] => [
+    this.#random.pick(allTags),
+    ...this.#random.some(1, () => this.#random.pick(allTags)),
+  ];
   #prefix = (): string => this.#random.pick(['', 'a', 'a/', 'b/3', 'c']);
 
   keep(): Kept {
@@ -83,7 +100,11 @@ export class Steps {
     const tags = random.below(3) > 0 ? undefined : random.some(3, () => random.pick(allTags));
     return {
       given: ttl === undefined && tags === undefined ? undefined : { ttl, tags },
-      of: (memory) => ({ ttl: ttlOf(ttl, memory), tags: tags ?? [], filed: memory.filed }),
+      of: (memory) => ({
+        ttl: ttlOf(ttl, memory),
+        tags: tags ?? [],
+        filed: memory.filed,
+      }),
     };
   }
 
@@ -144,8 +165,10 @@ export class Steps {
     };
   }
 
-  #update = (): CacheStep => {
-    const [key, keep, next] = [this.key(), this.keep(), this.value()];
+  #update = (): CacheStep => this.#updateTo(this.key(), this.value());
+
+  #updateTo(key: Key, next: unknown): CacheStep {
+    const keep = this.keep();
     let seen: unknown;
     const change = (current: unknown): unknown => {
       seen = current;
@@ -164,7 +187,7 @@ export class Steps {
         return done instanceof Promise ? done.then((value: unknown) => [seen, value]) : [seen, done];
       },
     };
-  };
+  }
 
   #touch(key = this.key()): CacheStep {
     const ttl = this.#random.pick([undefined, Infinity, ...ttls]);
@@ -184,11 +207,9 @@ export class Steps {
     };
   };
 
-  #removals(): (() => CacheStep)[] {
+  #removals(key: Key, tags: readonly string[]): (() => CacheStep)[] {
     const random = this.#random;
-    const key = this.key();
-    const keys = random.some(4, this.key);
-    const tags = [random.pick(allTags), ...random.some(1, () => random.pick(allTags))];
+    const keys = [...random.some(3, this.key), key];
     const pop = (): CacheStep => ({
       words: `pop ${idOf(key)}`,
       onModel: (whole) =>
@@ -244,7 +265,12 @@ export class Steps {
     return {
       words: `memoized ${n} ${JSON.stringify({ ...given, staleFor, fails })}`,
       onModel: (whole, memory) => {
-        const worked = { value: result, fails, keep: of(memory), staleFor: staleFor ?? 0 };
+        const worked = {
+          value: result,
+          fails,
+          keep: of(memory),
+          staleFor: staleFor ?? 0,
+        };
         return workedOut(whole, memory, key, worked);
       },
       onCache: (cache) => [memo(cache)(n), calls],

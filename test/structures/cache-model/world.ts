@@ -230,7 +230,7 @@ export class World {
     const bytes = this.#shards * random.pick([60 + random.below(300), 2_000 + random.below(3_000)]);
     return {
       ...(random.below(2) === 0 ? { eviction: random.pick(evictions) } : {}),
-      ...(random.below(3) === 0 ? { maxEntries: random.pick([entries, 9, Infinity]) } : {}),
+      ...(random.below(3) === 0 ? { maxEntries: random.pick([entries, 10, Infinity]) } : {}),
       ...(random.below(3) === 0 ? { maxBytes: random.pick([bytes, 2 ** 30]) } : {}),
     };
   }
