@@ -29,10 +29,8 @@ import { watchChanges } from './watching.js';
 
 /** How long what was read ahead is taken for fresh, in milliseconds: some round trips. */
 const freshness = 5;
-
 /** How often whoever is first in line asks whether those who hold live, in milliseconds. */
 const probing = 100;
-
 /** Waits for locks in short turns. */
 const lockShortly = "SET LOCAL lock_timeout = '200ms';";
 
@@ -277,8 +275,9 @@ export class ServerScope implements Scope<'server'> {
     return next(await result);
   }
 
-  aside(script: (structure: number) => Script<void>): void {
+  aside(script: (structure: number) => Script<void>): boolean {
     if (!this.#engine.sessions.open) this.#run(script).catch(nothing);
+    return !this.#engine.sessions.open;
   }
 
   onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void {

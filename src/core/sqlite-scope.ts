@@ -262,8 +262,10 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return next(result);
   }
 
-  aside(script: (structure: number) => Script<void>): void {
-    if (!this.#engine.transactions.open) this.#soon(script).catch(nothing);
+  aside(script: (structure: number) => Script<void>): boolean {
+    if (this.#engine.transactions.open) return false;
+    this.#soon(script).catch(nothing);
+    return true;
   }
 
   onClose(script: (structure: number) => Script<unknown>): () => void {

@@ -298,8 +298,8 @@ export interface Scope<K extends Kind> {
   after<T, U>(result: Result<K, T>, next: (value: T) => U): Result<K, U>;
   /** The same, where what comes of it is a result itself. */
   chain<T, U>(result: Result<K, T>, next: (value: T) => Result<K, U>): Result<K, U>;
-  /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction. */
-  aside(script: (structure: number) => Script<void>): void;
+  /** Runs a script like {@link Scope.soon}, and nobody learns what came of it: for what can as well be done later. Does nothing inside a transaction, and tells so by `false`. */
+  aside(script: (structure: number) => Script<void>): boolean;
   /**
    * Runs a script when the store closes, the last one given first, unless the function that is returned was called before. On a server `pending`, what is
    * still under way and must not reject, is awaited first.

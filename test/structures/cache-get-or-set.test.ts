@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Cache, type AsyncCache, type AsyncStore, type CacheOptions } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { deferred, pause, rawConnection, transact, until, waiting, withCode } from './helpers.js';
+import { collect, deferred, pause, rawConnection, transact, until, waiting, withCode } from './helpers.js';
 
 const cacheOf = <V>(store: AsyncStore, options?: CacheOptions): AsyncCache<V> =>
   new Cache<V>(store, 'c', options);
@@ -172,6 +172,14 @@ forEachEngine((engine) => {
     const results = await Promise.allSettled([one!.getOrSet('k', produce), two!.getOrSet('k', produce)]);
     for (const result of results)
       expect(result).toMatchObject({ status: 'rejected', reason: { name: 'TypeError' } });
+  });
+
+  test('a value that there is no room for is refused, with the code that says so', async () => {
+    const cache = cacheOf<string>(await engine.open(), { eviction: 'none', maxEntries: 1, maxBytes: 100 });
+    await cache.set('a', 'x');
+    await expect(cache.getOrSet('b', () => 'x')).rejects.toThrow(withCode('ERR_FULL'));
+    await expect(cache.getOrSet('b', () => 'x'.repeat(100))).rejects.toThrow(withCode('ERR_TOO_LARGE'));
+    expect(await collect(cache.keys())).toEqual(['a']);
   });
 
   test('it is refused inside a transaction, and with options that make no sense', async () => {

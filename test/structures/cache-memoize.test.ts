@@ -158,6 +158,24 @@ test('on an embedded store a function that is not async stays so', async () => {
   expect(fragile()).toBe(1);
 });
 
+test('an undefined that has expired is served, too, when working it out anew fails', () => {
+  let now = 1_000;
+  using store = open(temporaryDirectory(), {
+    clock: { wall: () => now, monotonic: () => now, boot: () => 'boot' },
+  });
+  let broken = false;
+  const nothing = new Cache<string | undefined>(store, 'c').memoize(
+    (): string | undefined => {
+      if (broken) throw new Error('broken');
+      return undefined;
+    },
+    { name: 'nothing', ttl: 1, staleFor: '1h' },
+  );
+  nothing();
+  [broken, now] = [true, 2_000];
+  expect(nothing()).toBe(undefined);
+});
+
 test('a function that returns a promise and is not async has to say so', async () => {
   using store = open(temporaryDirectory());
   const cache = new Cache<number>(store, 'c');

@@ -271,6 +271,15 @@ test('hits and misses are counted over all shards', () => {
   expect(cache.stats()).toMatchObject({ hits: 0, misses: 0 });
 });
 
+test('what was read of shards is counted also when they were iterated over since, or stats() was refused', () => {
+  const { store, cache } = newCache<number>({ statistics: true });
+  for (let i = 0; i < 20; i++) cache.set(i, i);
+  for (let i = 0; i < 20; i++) cache.get(i);
+  expect(() => store.transaction(() => cache.stats())).toThrow(withCode('ERR_IN_TRANSACTION'));
+  expect([...cache.keys()]).toHaveLength(20);
+  expect(cache.stats()).toMatchObject({ hits: 20, misses: 0 });
+});
+
 test('memoized functions and getOrSet work with shards', async () => {
   const { store, cache } = newCache<number>();
   let calls = 0;

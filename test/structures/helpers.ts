@@ -129,18 +129,7 @@ export type Raw = (sql: string) => Promise<Record<string, number | string | null
 /** A connection of its own to the tables of a store. */
 export async function rawConnection(engine: Engine, store: AsyncStore): Promise<Raw> {
   const place = JSON.parse(engine.location(store)) as { directory: string; url: string; schema: string };
-  if (isEmbedded(store)) {
-    const database = new Database(join(place.directory, 'holdfast.db'), { timeout: 5_000 });
-    onTestFinished(() => {
-      database.close();
-    });
-    return async (sql) => {
-      const statement = database.prepare<[], Record<string, number | string | null>>(sql);
-      if (statement.reader) return statement.all();
-      statement.run();
-      return [];
-    };
-  }
+  if (isEmbedded(store)) return rawDatabase(place.directory);
   const client = new Client({ connectionString: place.url, options: `-c search_path=${place.schema}` });
   await client.connect();
   onTestFinished(() => client.end());
@@ -157,6 +146,20 @@ export async function rawConnection(engine: Engine, store: AsyncStore): Promise<
         ]),
       ),
     );
+  };
+}
+
+/** The same, for the database in a directory of an embedded store: also that of a shard. */
+export function rawDatabase(directory: string): Raw {
+  const database = new Database(join(directory, 'holdfast.db'), { timeout: 5_000 });
+  onTestFinished(() => {
+    database.close();
+  });
+  return async (sql) => {
+    const statement = database.prepare<[], Record<string, number | string | null>>(sql);
+    if (statement.reader) return statement.all();
+    statement.run();
+    return [];
   };
 }
 
@@ -182,6 +185,12 @@ const cacheMisfits: Readonly<Record<string, string>> = {
   'a flight of no cache': `SELECT f.id FROM cache_flights f WHERE NOT EXISTS (SELECT 1 FROM caches c WHERE c.structure = f.structure)`,
 };
 
+/** What must hold of the rows of caches at any time, also in a database of a shard. */
+export async function checkCaches(raw: Raw, message = ''): Promise<void> {
+  for (const [what, sql] of Object.entries(cacheMisfits))
+    expect(await raw(sql), `${what} ${message}`).toEqual([]);
+}
+
 /**
  * What must hold of the tables at any time: sizes and bytes as listed are those of the rows; the places of a deque are
  * consecutive, and its running totals add up; waiters are counted; what belongs to a cache fits together.
@@ -193,8 +202,7 @@ export async function checkTables(raw: Raw, store: AsyncStore, message = ''): Pr
     `SELECT structure, count(*) AS n, sum(bytes) AS bytes FROM
      (SELECT structure, bytes FROM entries UNION ALL SELECT structure, bytes FROM cached_entries) AS rows GROUP BY structure`,
   );
-  for (const [what, sql] of Object.entries(cacheMisfits))
-    expect(await raw(sql), `${what} ${message}`).toEqual([]);
+  await checkCaches(raw, message);
   const items = await raw(
     `SELECT id / ${places} AS structure, id % ${places} AS place, bytes, span, upto FROM items ORDER BY id`,
   );

@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { describe, inject, onTestFinished } from 'vitest';
 import { open, type AsyncStore } from '../../src/index.js';
-import { connect } from '../../src/postgres.js';
+import { connect, type PgPool } from '../../src/postgres.js';
 import { temporaryDirectory } from './processes.js';
 
 /** Options for one engine or the other; those of the other engine are left aside. */
 export interface EngineOptions {
   readonly embedded?: Parameters<typeof open>[1];
   readonly server?: Parameters<typeof connect>[1];
+  /** What a server is asked through, made of its URL; ended when the test has finished. */
+  readonly through?: ((url: string) => PgPool) | undefined;
 }
 
 /**
@@ -67,12 +69,19 @@ async function openAt(place: Place, options: EngineOptions = {}): Promise<AsyncS
   const store =
     place.engine === 'embedded'
       ? (open(place.directory, options.embedded) as unknown as AsyncStore)
-      : await connect(place.url, { ...options.server, schema: place.schema });
+      : await connect(serverAt(place.url, options), { ...options.server, schema: place.schema });
   places.set(store, place);
   onTestFinished(async () => {
     await store.close();
   });
   return store;
+}
+
+function serverAt(url: string, { through }: EngineOptions): string | PgPool {
+  if (through === undefined) return url;
+  const pool = through(url);
+  onTestFinished(() => pool.end());
+  return pool;
 }
 
 /** A schema of the test's own, which `connect` is to create. */

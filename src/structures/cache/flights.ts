@@ -266,8 +266,7 @@ export class Flights<S extends Kind, V, K extends Key> {
     );
     return scope.chain(claim, (to) => {
       if ('column' in to) return scope.settled(() => this.#scripts.value([to.column]));
-      const stale = there && scope.settled(() => there.value);
-      if (stale !== undefined && !('lead' in to)) return stale;
+      if (there !== undefined && !('lead' in to)) return scope.settled(() => there.value);
       if ('error' in to) throw to.error;
       if ('follow' in to) return scope.settled(produce);
       const began = performance.now();
@@ -287,9 +286,9 @@ export class Flights<S extends Kind, V, K extends Key> {
         return scope.after(landed, () => this.#scripts.value([copied(entry.column)]));
       } catch (error) {
         const fail = (structure: number) => this.#steps.fail(structure, to.lead, column, error, errorTtl);
-        return scope.chain(scope.write(nothing, fail), () => {
-          if (stale === undefined) throw error;
-          return stale;
+        return scope.after(scope.write(nothing, fail), () => {
+          if (there === undefined) throw error;
+          return there.value;
         });
       }
     });

@@ -2,6 +2,7 @@ import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, undone, type Script } from '../../core/script.js';
+import { noteClock } from '../../core/steady.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
 import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
@@ -188,7 +189,9 @@ export class Shard<S extends Kind, V, K extends Key> {
     return this.#scope.write(
       () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
       function* (structure, { column, keeping }): Script<boolean> {
-        return (yield* run(sql.touch, keeping.ttl, keeping.ttl, structure, column)) > 0;
+        const touched = (yield* run(sql.touch, keeping.ttl, keeping.ttl, structure, column)) > 0;
+        if (touched && keeping.ttl !== null) yield* noteClock();
+        return touched;
       },
     );
   }

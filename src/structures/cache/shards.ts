@@ -49,13 +49,15 @@ interface Parts<S extends Kind, V, K extends Key> extends Layout {
 
 /** The shards of a cache, and which of them a call is about. On a server there is one. */
 export class Shards<S extends Kind, V, K extends Key> {
-  /** Of the main database, and not guarded: where it is asked how many shards there are. */
+  /** Of the main database, and not guarded: asked how many shards there are. */
   readonly #scope: Scope<S>;
   readonly #name: string;
   readonly #settings: ResolvedCache;
   readonly #main: Shard<S, V, K>;
   readonly #scripts: CacheScripts<Key, V>;
   #layout: Parts<S, V, K> | undefined;
+  /** Whether it is not to be looked up again. */
+  #isKnown = false;
   #isChecked = false;
   /** Whether all shards are to be made, and to be given their part of the limits. */
   #spreads = false;
@@ -162,7 +164,7 @@ export class Shards<S extends Kind, V, K extends Key> {
     const { inner } = this.#scope;
     if (inner === undefined) return ask(this.#main);
     return inner.joined(() => {
-      this.#forget();
+      this.#isKnown = false;
       return this.#partsOf(this.#now(this.#known())).map(ask);
     }, compare);
   }
@@ -176,7 +178,7 @@ export class Shards<S extends Kind, V, K extends Key> {
         refuseInTransaction: () => this.#scope.refuseInTransaction('reshard()'),
         // Those that are open here are told that they are held.
         layout: () => {
-          this.#forget();
+          this.#isKnown = false;
           const all = this.#now(this.#known());
           this.#partsOf(all);
           return all;
@@ -185,7 +187,7 @@ export class Shards<S extends Kind, V, K extends Key> {
       shards,
       options,
     );
-    this.#forget();
+    this.#isKnown = false;
   }
 
   /** What the shard of a key answers; `undefined` where it was moved meanwhile. */
@@ -254,21 +256,20 @@ export class Shards<S extends Kind, V, K extends Key> {
 
   #known(): Result<S, Parts<S, V, K>> {
     const known = this.#layout;
-    if (known !== undefined && !this.#spreads) return this.#scope.settled(() => known);
+    if (known !== undefined && this.#isKnown && !this.#spreads) return this.#scope.settled(() => known);
     return this.#scope.after(this.#stored(), (stored) => {
       if (!this.#isChecked && stored.structure !== 0) checkShards(this.#settings.shards, stored.shards);
       this.#isChecked = true;
-      const parts = stored.shards === 1 ? [this.#main] : [];
+      const none = stored.shards === 1 ? [this.#main] : [];
+      // Those that are known remember what was read, and what is being worked out.
+      const parts = known !== undefined && isSame(known, stored) ? known.parts : none;
       const all: Parts<S, V, K> = { ...stored, parts, absent: undefined };
       if (this.#spreads) for (const shard of this.#partsOf(all)) shard.prepare();
       this.#spreads = false;
       this.#layout = all;
+      this.#isKnown = true;
       return all;
     });
-  }
-
-  #forget(): void {
-    this.#layout = undefined;
   }
 
   #stored(): Result<S, Layout> {
@@ -365,12 +366,14 @@ export class Shards<S extends Kind, V, K extends Key> {
 
   /** Whether it is since the data were moved that something has failed. What is left of where they were then goes. */
   #hasMoved(layout: Layout, error: unknown): boolean {
+    // On a server nothing is ever moved, and to ask it takes a while.
+    if (this.#scope.inner === undefined) return false;
     if (!(error instanceof HoldfastError) || this.#scope.closing.aborted) return false;
     const stored = this.#now(this.#stored());
     if (isSame(stored, layout)) return false;
-    this.#forget();
+    this.#isKnown = false;
     if (layout.shards > 1 && stored.generation > layout.generation)
-      this.#scope.inner?.remove(directoryOf(layout));
+      this.#scope.inner.remove(directoryOf(layout));
     return true;
   }
 

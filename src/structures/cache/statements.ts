@@ -233,9 +233,9 @@ export const sql = {
   resetCounts: new Statement<[structure: number]>(
     'UPDATE caches SET hits = 0, misses = 0, evictions = 0, expirations = 0 WHERE structure = ?',
   ),
-  /** Whether somebody is to look for what has expired: nobody has for so long, in milliseconds. */
+  /** Whether somebody is to look for what has expired: nobody has for so long, in milliseconds. After a boot the clock may be before where it was then. */
   keep: new Statement<[structure: number, interval: number]>(
-    `UPDATE caches SET kept = ${steady} WHERE structure = ? AND kept <= ${steady} - CAST(? AS double precision)`,
+    `UPDATE caches SET kept = ${steady} WHERE structure = ? AND NOT kept BETWEEN ${steady} - CAST(? AS double precision) AND ${steady}`,
   ),
   /** All ranks anew, as the policy wants them. */
   rerank: new Statement<[structure: number]>(

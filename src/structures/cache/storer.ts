@@ -30,9 +30,7 @@ export class Storer<S extends Kind> {
       (structure) => scripts.put(structure, entry),
     );
     return this.#scope.chain(stored, (done) => {
-      if (!done) return this.#put(entry);
-      this.#noteClock(entry);
-      return this.#scope.settled(nothing);
+      return done ? this.#noteClock(entry) : this.#put(entry);
     });
   }
 
@@ -71,8 +69,9 @@ export class Storer<S extends Kind> {
     );
     return this.#scope.chain(added, (done) => {
       if (done === undefined) return this.#add(entry);
-      if (done) this.#noteClock(entry);
-      return this.#scope.settled(() => done);
+      return this.#scope.chain(done ? this.#noteClock(entry) : this.#scope.settled(nothing), () =>
+        this.#scope.settled(() => done),
+      );
     });
   }
 
@@ -94,10 +93,12 @@ export class Storer<S extends Kind> {
   }
 
   /** Where the clock is has to be known after a reboot, or what expires would do so too late. */
-  #noteClock({ ttl }: EncodedEntry): void {
-    if (ttl === null || performance.now() - this.#noted < notedEvery) return;
+  #noteClock({ ttl }: EncodedEntry): Result<S, void> {
+    if (ttl === null || performance.now() - this.#noted < notedEvery) return this.#scope.settled(nothing);
+    // A transaction may be rolled back, and what was noted in it.
+    if (!this.#scope.aside(() => noteClock())) return this.#scope.write(nothing, () => noteClock());
     this.#noted = performance.now();
-    this.#scope.aside(() => noteClock());
+    return this.#scope.settled(nothing);
   }
 }
 

@@ -1,0 +1,68 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { Cache } from '../../src/index.js';
+import { pause } from './helpers.js';
+import { Machine } from './machine.js';
+
+const hour = 3_600_000;
+
+/** What gives an entry an hour. */
+const ways: Readonly<
+  Record<string, (cache: Cache<number>, transaction: (work: () => void) => void) => void>
+> = {
+  'was set': (cache) => {
+    cache.set('k', 1, { ttl: hour });
+  },
+  'was set in a transaction': (cache, transaction) => {
+    transaction(() => {
+      cache.set('k', 1, { ttl: hour });
+    });
+  },
+  'was touched': (cache) => {
+    cache.touch('k', hour);
+  },
+};
+
+test.each(Object.entries(ways))(
+  'what %s expires in its time over a reboot, also when the wall clock was set back before',
+  async (_, change) => {
+    const machine = new Machine();
+    const store = machine.open();
+    const cache = new Cache<number>(store, 'c');
+    cache.set('k', 0);
+    machine.now += hour;
+    machine.offset -= 10 * hour;
+    change(cache, (work) => store.transaction(work));
+    // Where the clock is may be noted a moment later.
+    await pause(50);
+    store.close();
+    machine.reboot(hour / 2);
+    const again = new Cache<number>(machine.open(), 'c');
+    machine.now += hour / 4;
+    expect(again.has('k')).toBe(true);
+    machine.now += hour / 2;
+    expect(again.has('k')).toBe(false);
+  },
+);
+
+test('what has expired is removed by itself also after a reboot that the clock has not gone on over', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const machine = new Machine();
+  const store = machine.open();
+  const cache = new Cache<number>(store, 'c');
+  cache.set('a', 1, { ttl: 1 });
+  await vi.advanceTimersByTimeAsync(0);
+  machine.now += hour;
+  await vi.advanceTimersByTimeAsync(7_000);
+  expect(cache.size).toBe(0);
+  store.close();
+  machine.offset -= 10 * hour;
+  machine.reboot();
+  const again = new Cache<number>(machine.open(), 'c');
+  again.set('b', 1, { ttl: 1 });
+  machine.now += 10;
+  await vi.advanceTimersByTimeAsync(7_000);
+  expect(again.size).toBe(0);
+});
