@@ -128,9 +128,8 @@ export class ServerScope implements Scope<'server'> {
     const prepared = prepare();
     const structure = await this.#find();
     const drive = () => this.#engine.drive(script(structure, prepared));
-    return this.#engine.sessions.open
-      ? drive()
-      : this.#engine.sessions.transact(drive, { isolation: 'REPEATABLE READ' });
+    if (this.#engine.sessions.open) return drive();
+    return this.#engine.sessions.transact(drive, { isolation: 'REPEATABLE READ' });
   }
 
   async write<A, T>(prepare: () => A, script: (structure: number, prepared: A) => Script<T>): Promise<T> {
@@ -287,6 +286,10 @@ export class ServerScope implements Scope<'server'> {
     });
   }
 
+  checkWritable(): void {
+    this.#engine.check();
+  }
+
   refuseInTransaction(what: string, why?: string): void {
     refuseInTransaction(this.#engine.sessions.open, what, why);
   }
@@ -326,8 +329,7 @@ export class ServerScope implements Scope<'server'> {
     { statement, params, read }: Gathering<A, P, R, T>,
     all: readonly A[],
   ): Promise<readonly T[] | undefined> {
-    const structure = await this.#known();
-    return read(await this.#engine.get(statement, params(structure, all)), all);
+    return read(await this.#engine.get(statement, params(await this.#known(), all)), all);
   }
 
   async #run<T>(script: (structure: number) => Script<T>): Promise<T> {

@@ -272,6 +272,11 @@ export class EmbeddedScope implements Scope<'embedded'> {
     return this.#engine.onClose(() => this.#run(script));
   }
 
+  checkWritable(): void {
+    this.#engine.check(false);
+    if (this.#guard?.always === true) this.#guard.check(true);
+  }
+
   refuseInTransaction(what: string, why?: string): void {
     refuseInTransaction(this.#engine.transactions.open, what, why);
   }

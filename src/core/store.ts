@@ -305,6 +305,8 @@ export interface Scope<K extends Kind> {
    * still under way and must not reject, is awaited first.
    */
   onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void;
+  /** For what only reads where nothing is to be changed, and is to be refused then as well: a server can't tell before. @throws {@link HoldfastError} what writing would throw here. */
+  checkWritable(): void;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
   refuseInTransaction(what: string, why?: string): void;
   /** @throws `TypeError` outside of a transaction of this store. */

@@ -195,3 +195,16 @@ test('a memoized function has all its results stored with tags that can be read 
       cache.set('x', 1, { tags: tags as never });
     }).toThrow(/tag/);
 });
+
+test('add of a key that is there is refused, too, where nothing may be written', () => {
+  for (const shards of [1, 4]) {
+    const { store, cache } = newCache<number>({ shards });
+    cache.set('a', 1);
+    const readonly = new Cache<number>(open(store.directory, { readonly: true }), 'c');
+    expect(() => readonly.add('a', 2)).toThrow(withCode('ERR_READONLY'));
+    if (shards === 1) continue;
+    store.transaction(() => {
+      expect(() => cache.add('a', 2)).toThrow(withCode('ERR_IN_TRANSACTION'));
+    });
+  }
+});

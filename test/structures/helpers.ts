@@ -195,7 +195,12 @@ export async function checkCaches(raw: Raw, message = ''): Promise<void> {
  * What must hold of the tables at any time: sizes and bytes as listed are those of the rows; the places of a deque are
  * consecutive, and its running totals add up; waiters are counted; what belongs to a cache fits together.
  */
-export async function checkTables(raw: Raw, store: AsyncStore, message = ''): Promise<void> {
+export async function checkTables(
+  raw: Raw,
+  store: AsyncStore,
+  message = '',
+  elsewhere: readonly { readonly name: string; readonly entries: number; readonly bytes: number }[] = [],
+): Promise<void> {
   const ids = await raw('SELECT id, kind, name, waiting, bytes FROM structures');
   const listed = await store.structures();
   const entries = await raw(
@@ -211,11 +216,15 @@ export async function checkTables(raw: Raw, store: AsyncStore, message = ''): Pr
   for (const { id, kind, name, waiting, bytes } of ids) {
     const own = items.filter((item) => item['structure'] === id);
     const inIndex = entries.find((row) => row['structure'] === id);
+    const inShards = elsewhere.find((one) => one.name === name);
     const expected = {
       kind,
       name,
-      entries: own.length + Number(inIndex?.['n'] ?? 0),
-      bytes: own.reduce((sum, item) => sum + Number(item['bytes']), 0) + Number(inIndex?.['bytes'] ?? 0),
+      entries: own.length + Number(inIndex?.['n'] ?? 0) + (inShards?.entries ?? 0),
+      bytes:
+        own.reduce((sum, item) => sum + Number(item['bytes']), 0) +
+        Number(inIndex?.['bytes'] ?? 0) +
+        (inShards?.bytes ?? 0),
     };
     expect(
       listed.find((one) => one.kind === kind && one.name === name),

@@ -52,7 +52,9 @@ export class Storer<S extends Kind> {
   #has(column: KeyColumn): Result<S, boolean> {
     return this.#scope.one(
       sql.has,
-      nothing,
+      () => {
+        this.#scope.checkWritable();
+      },
       (structure) => [structure, column],
       (row) => row !== undefined,
     );

@@ -55,7 +55,7 @@ export interface ModelLimits {
 /** What becomes of a call that is refused: a code, or the name of an error. */
 export class Refused extends Error {}
 
-/** What one object of the class remembers of one shard, and no transaction takes back. */
+/** What one object of the class remembers of one shard. No transaction takes it back; one that is rolled back gives back what was written in it. */
 export interface Memory {
   /** As far as it is known there. */
   eviction: Eviction;
@@ -82,6 +82,21 @@ export function remember(memory: Memory, key: Key, found: boolean, at: number): 
   if (!found || !isRanked(memory.eviction)) return;
   const id = idOf(key);
   memory.uses.set(id, { uses: (memory.uses.get(id)?.uses ?? 0) + 1, last: at });
+}
+
+/** Tells how what is remembered now comes back, should it be taken. */
+export function keepsake(memory: Memory): () => void {
+  const { hits, misses } = memory;
+  const uses = new Map(memory.uses);
+  return () => {
+    memory.hits += hits;
+    memory.misses += misses;
+    for (const [id, taken] of uses) {
+      const since = memory.uses.get(id);
+      const last = Math.max(taken.last, since?.last ?? 0);
+      memory.uses.set(id, { uses: taken.uses + (since?.uses ?? 0), last });
+    }
+  };
 }
 
 /** All that one shard keeps. A transaction that is rolled back goes back to a copy. */

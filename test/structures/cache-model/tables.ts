@@ -61,8 +61,11 @@ export class Tables {
   }
 
   async check(store: AsyncStore): Promise<void> {
-    await checkTables(this.#main, store);
-    if (this.#shards > 1) for (const raw of this.#each()) await checkCaches(raw);
+    if (this.#shards === 1) return checkTables(this.#main, store);
+    for (const raw of this.#each()) await checkCaches(raw);
+    const rows = await this.#ask('SELECT bytes FROM cached_entries');
+    const bytes = rows.reduce((sum, row) => sum + Number(row['bytes']), 0);
+    await checkTables(this.#main, store, '', [{ name: 'things', entries: rows.length, bytes }]);
   }
 
   /** There are the files that entries have, and no others: files are removed aside, which takes a moment. @param turn - Lets that go on. */

@@ -1,6 +1,6 @@
 import type { CacheStats, Eviction, Key } from '../../../src/index.js';
 import { shardOf } from '../../../src/structures/cache/sharding.js';
-import { Model, Refused, remember, type Keep, type Memory, type ModelEntry, type ModelLimits, type SizeOf } from './model.js'; // prettier-ignore
+import { keepsake, Model, Refused, remember, type Keep, type Memory, type ModelEntry, type ModelLimits, type SizeOf } from './model.js'; // prettier-ignore
 import type { SimulatedTime } from './time.js';
 
 /** What one object of the class is given for itself, and what it remembers of each shard. */
@@ -16,6 +16,8 @@ export class Whole {
   shards: Model[];
   limits: ModelLimits = { eviction: 'least-recently-stored', maxBytes: 2 ** 30, maxEntries: Infinity };
   inTransaction = false;
+  /** What else is to be done should the transaction be rolled back. */
+  undo: (() => void)[] = [];
   /** By how much the steady clock of each shard is ahead of the monotonic one. */
   readonly #ahead: number[];
   readonly #time: SimulatedTime;
@@ -106,6 +108,7 @@ export class Whole {
 
   stats(memory: ObjectMemory, reset: boolean): CacheStats {
     this.mayWrite();
+    if (this.inTransaction) this.undo.push(...memory.parts.map(keepsake));
     this.flush(memory);
     const { counts } = this;
     if (reset) for (const shard of this.shards) shard.resetCounts();

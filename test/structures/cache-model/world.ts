@@ -166,11 +166,13 @@ export class World {
       if (!(error instanceof Rollback)) throw error;
     }
     this.whole.inTransaction = false;
+    this.whole.undo = [];
   }
 
   *#within(store: AsyncStore, depth: number): Turns<void> {
     const { random } = this;
     const before = this.whole.copies();
+    const done = this.whole.undo.length;
     for (let i = random.below(5); i >= 0; i--) {
       if (depth < 2 && random.below(4) === 0) {
         this.log.push('{');
@@ -185,6 +187,7 @@ export class World {
     this.log.push(isRolledBack ? '} rolled back' : '}');
     if (!isRolledBack) return;
     this.whole.shards = before;
+    for (const undo of this.whole.undo.splice(done)) undo();
     throw new Rollback();
   }
 
