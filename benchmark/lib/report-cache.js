@@ -100,6 +100,22 @@ function stampedePart({ processes, callers, times, most, ...waits }) {
 }
 
 /** @param {any} result @returns {import('./report.js').Part} */
+function streamsPart({ bytes, rows }) {
+  const MB = (value) => `${(value / 1e6).toFixed(0)} MB`;
+  return {
+    title: `Cache, a stream of ${spaced(bytes / 1e6)} MB: the memory that its process takes (RSS)`,
+    columns: ['', 'before', 'at most', 'target', 'MB a second'],
+    rows: rows.map(({ what, before, most, seconds }) => [
+      what,
+      MB(before),
+      MB(most),
+      verdict(most / 1e6, 100, 'MB'),
+      digits(bytes / 1e6 / seconds),
+    ]),
+  };
+}
+
+/** @param {any} result @returns {import('./report.js').Part} */
 function spacePart({ lengths, bytes, rows }) {
   const sizes = lengths.map((length) => `${length / 1024} KiB each`);
   return {
@@ -114,7 +130,7 @@ function spacePart({ lengths, bytes, rows }) {
 }
 
 /** @param {any} result @returns {import('./report.js').Part[]} */
-export function cacheParts({ operations, uses, full, mix, stampede, growth, space }) {
+export function cacheParts({ operations, uses, full, mix, stampede, growth, streams, space }) {
   return [
     operationsPart(operations),
     usesPart(uses),
@@ -122,6 +138,7 @@ export function cacheParts({ operations, uses, full, mix, stampede, growth, spac
     mixPart(mix),
     stampedePart(stampede),
     growthPart(growth, 'Cache, growth'),
+    streamsPart(streams),
     ...(space === undefined ? [] : [spacePart(space)]),
   ];
 }

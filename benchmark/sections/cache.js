@@ -1,4 +1,4 @@
-// Caches: what an operation costs, with one process and several, as they grow and are full; a stampede; the space they take.
+// Caches: what an operation costs, with one process and several, as they grow and are full; a stampede; large streams; the space they take.
 import { findCaches } from '../lib/caches.js';
 import { measureGrowth } from './cache/growth.js';
 import { measureMix } from './cache/mix.js';
@@ -6,6 +6,7 @@ import { measureOperations } from './cache/operations.js';
 import { measureFull, measureUses } from './cache/policies.js';
 import { measureSpace } from './cache/space.js';
 import { measureStampede } from './cache/stampede.js';
+import { measureStreams } from './cache/streams.js';
 
 /** @param {{ build: string, quick: boolean, peers: boolean, redis?: any, progress(what: string): void }} given */
 export async function measureCache({ build, quick, peers, redis, progress }) {
@@ -19,7 +20,7 @@ export async function measureCache({ build, quick, peers, redis, progress }) {
     mix: await measureMix(options),
     stampede: await measureStampede(options),
     growth: await measureGrowth(options),
-    // Streams of large values, and the memory that they take, have their place here.
+    streams: await measureStreams(options),
     space: await measureSpace(options),
   };
 }

@@ -11,6 +11,12 @@ import type { FileRef } from './value-files.js';
 /** A value as it lies in its one column. */
 export type ValueColumn = string | number | Uint8Array;
 
+/**
+ * How many bytes a value may take at most that a server sends in one row. The driver has them as text first, two characters a byte, and a string of
+ * V8 holds some 2^29: it throws where nobody can catch that.
+ */
+export const mostOnServer = 250_000_000;
+
 /** A value in its column, and the bytes that it takes there, but for the mark. */
 export interface SizedColumn {
   readonly column: ValueColumn;
@@ -71,6 +77,16 @@ export class Columns<K extends Key, V> {
    * @param what - The name of the value in errors.
    */
   encodeValue(value: V, what: string): SizedColumn {
+    const stored = this.#encode(value, what);
+    if (this.#kind === 'server' && stored.size > mostOnServer)
+      throw new HoldfastError(
+        'ERR_TOO_LARGE',
+        `${what} takes ${stored.size} bytes, and on a server it may take ${mostOnServer}; a Cache takes more as a stream`,
+      );
+    return stored;
+  }
+
+  #encode(value: V, what: string): SizedColumn {
     if (this.#coding === undefined) return this.#encodePlain(value, what);
     const { codec, compression } = this.#coding;
     const stored = codec === undefined ? this.#encodePlain(value, what) : coded(codec, value);

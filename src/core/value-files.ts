@@ -59,6 +59,13 @@ export function rereading<T>(read: () => T): T {
   }
 }
 
+/** @param size - How many bytes there are. */
+export const tooLargeAtOnce = (size: number): HoldfastError =>
+  new HoldfastError(
+    'ERR_TOO_LARGE',
+    `a value of ${size} bytes can't be had at once: read() gives a stream of it`,
+  );
+
 /** The store that files belong to. */
 export interface FileKeeper {
   /** Whether a file is to be on the disk when it is whole. */
@@ -140,11 +147,7 @@ export class ValueFiles {
 
   /** The bytes of a file. @throws {@link MissingFile}; {@link HoldfastError} `ERR_TOO_LARGE` where it is more than memory takes at once. */
   read({ name, size }: FileRef): Uint8Array {
-    if (size > mostAtOnce)
-      throw new HoldfastError(
-        'ERR_TOO_LARGE',
-        `a value of ${size} bytes can't be had at once: read() gives a stream of it`,
-      );
+    if (size > mostAtOnce) throw tooLargeAtOnce(size);
     const path = this.#path(name);
     const bytes = this.#present(name, () => readFileSync(path));
     if (bytes.byteLength !== size) throw new MissingFile(name, path, undefined);

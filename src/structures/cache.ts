@@ -378,7 +378,7 @@ export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V,
  * every process.
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
- * stored can't be read; `ERR_CODEC` where it was stored with another codec, or is compressed in a way that this Node lacks; `ERR_TOO_LARGE` where it has 2 GiB or more, which only {@link Cache.read} gives; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
+ * stored can't be read; `ERR_CODEC` where it was stored with another codec, or is compressed in a way that this Node lacks; `ERR_TOO_LARGE` where it has 2 GiB or more, on a server 250 MB, which only {@link Cache.read} gives; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
  * `ERR_FULL`, `ERR_READONLY`, `ERR_SHARDS` when it has another number of shards than was given, `ERR_IN_TRANSACTION` when something is written to a cache with shards inside a transaction; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
  * `ERR_CONNECTION` it may have been.
  *

@@ -39,7 +39,9 @@ test.each(all)('%s goes by an index, and sorts nothing', (name, statement) => {
   const rows = database.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${statement.sqlite}`);
   const plan = rows.all(...params).map(({ detail }) => detail);
   // The row of the clock is one, and a parameter another.
-  const scans = plan.filter((line) => line.startsWith('SCAN') && !/clocks|CONSTANT ROW|json_each|SCAN n$/.test(line));
+  const scans = plan.filter(
+    (line) => line.startsWith('SCAN') && !/clocks|CONSTANT ROW|json_each|SCAN n$/.test(line),
+  );
   if (!walking.has(name)) expect(scans).toEqual([]);
   if (!sorting.has(name)) expect(plan.filter((line) => line.includes('TEMP B-TREE'))).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { functionOf } from '../../core/options.js';
 import { all, get, lock, run, undone, type Script } from '../../core/script.js';
 import { isWound, noteClock, windClock } from '../../core/steady.js';
 import type { Kind, Result, Scope } from '../../core/store.js';
-import type { ValueFiles } from '../../core/value-files.js';
+import { tooLargeAtOnce, type ValueFiles } from '../../core/value-files.js';
 import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
 import { defaultLimits, type Keeping, type StoredLimits, type Storing } from './options.js';
@@ -74,7 +74,9 @@ export class CacheScripts<K extends Key, V> {
   /** What a column says, or the file that it refers to. */
   loaded(column: unknown): unknown {
     const ref = fileOf(column);
-    return ref === undefined ? column : this.#files?.read(ref);
+    if (ref === undefined) return column;
+    if (this.#files === undefined) throw tooLargeAtOnce(ref.size);
+    return this.#files.read(ref);
   }
 
   storedKey(column: KeyColumn): StoredKey<K> {

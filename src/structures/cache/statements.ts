@@ -1,4 +1,4 @@
-import type { ValueColumn } from '../../core/columns.js';
+import { mostOnServer, type ValueColumn } from '../../core/columns.js';
 import type { KeyColumn } from '../../core/key.js';
 import { placeMask, places } from '../../core/schema.js';
 import { listed, Statement, type Row, type StatementOptions, type Value } from '../../core/statement.js';
@@ -90,10 +90,10 @@ function upsert(room: boolean, condition: string): Statement<Upsert> {
   );
 }
 
-/** On a server a value that was streamed is put together again: in a file beside the database it is for the engine to read. */
+/** On a server a value that was streamed is put together again, if it is not too large for that: in a file beside the database it is for the engine to read. */
 export const valueOf = {
   sqlite: 'e.value',
-  postgres: `CASE WHEN e.file IS NULL THEN e.value ELSE (SELECT string_agg(v.data, ''::bytea ORDER BY v.place) FROM value_chunks v WHERE v.file = e.file) END`,
+  postgres: `CASE WHEN e.file IS NULL OR e.bytes > ${mostOnServer} THEN e.value ELSE (SELECT string_agg(v.data, ''::bytea ORDER BY v.place) FROM value_chunks v WHERE v.file = e.file) END`,
 } as const;
 
 /** A statement that reads values. */

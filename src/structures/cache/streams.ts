@@ -172,11 +172,14 @@ export class Streams<S extends Kind, V> {
   #readChunks(key: Key): Result<S, Stream | undefined> {
     const scope = this.#scope;
     let column: KeyColumn = '';
-    const found = scope.write(
-      () => (column = this.#toRead(key)),
-      (structure) => findChunks(structure, column),
-    );
-    return scope.after(found, (one) => {
+    // Chunks are in use by this store's number, and a script can't wait for one.
+    const numbered = scope.owner === undefined ? scope.soon(numbering).catch(nothing) : undefined;
+    const find = (): Result<S, FoundChunks | { readonly value: unknown } | undefined> =>
+      scope.write(
+        () => (column = this.#toRead(key)),
+        (structure) => findChunks(structure, column),
+      );
+    return scope.after(scope.between(numbered, find, nothing), (one) => {
       if (!this.#uses.found(column, one)) return undefined;
       return 'use' in one ? this.#streamed(one) : ofColumn(one.value);
     });
@@ -193,6 +196,10 @@ export class Streams<S extends Kind, V> {
     );
     return opened({ head: first[0] ?? 0, rest: stream });
   }
+}
+
+function* numbering(): Script<void> {
+  yield* owner();
 }
 
 interface FoundChunks {
