@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isProxy } from 'node:util/types';
 import { encodeValue } from './codec.js';
+import { maxKeyBytes } from './key-bytes.js';
 import type { Key } from './key.js';
 import { maxDepth } from './plain.js';
 
@@ -11,12 +12,20 @@ const marks = { value: 0, hash: 1 } as const;
 
 /**
  * The key under which the result of a call is stored: the name, and the arguments. Numbers, strings and the like are themselves; all else, and what is long, is bytes that begin with
- * a mark, which no other argument becomes.
+ * a mark, which no other argument becomes. Where all of them might be more than a key may be, there is one hash.
  *
  * @throws `TypeError` when an argument can't be stored, naming the path to it.
  */
 export function argumentKey(name: string, args: readonly unknown[]): Key[] {
-  return [name, ...args.map((argument, i) => partOf(argument, `argument ${i + 1} of ${name}()`))];
+  const parts = args.map((argument, i) => partOf(argument, `argument ${i + 1} of ${name}()`));
+  const most = parts.reduce((sum: number, part) => sum + mostBytes(part), mostBytes(name));
+  return most <= maxKeyBytes ? [name, ...parts] : [name, hashed(bytesOf(parts, name)), parts.length];
+}
+
+/** How many bytes a part may take in a key, with its tag and its end: in UTF-8, or with each byte escaped. */
+function mostBytes(part: Key): number {
+  if (typeof part === 'string') return 3 * part.length + 2;
+  return part instanceof Uint8Array ? 2 * part.byteLength + 2 : 16;
 }
 
 function partOf(argument: unknown, what: string): Key {
@@ -24,14 +33,20 @@ function partOf(argument: unknown, what: string): Key {
   if (typeof argument === 'number' && !Number.isNaN(argument)) return argument;
   if (typeof argument === 'bigint' && argument === BigInt.asIntN(64, argument)) return argument;
   if (typeof argument === 'string' && argument.length <= longest && argument.isWellFormed()) return argument;
-  const { encoding, column } = encodeValue(sorted(argument, 0), 'server', what);
-  const bytes = Buffer.concat([
+  const bytes = bytesOf(sorted(argument, 0), what);
+  return bytes.byteLength <= longest ? Buffer.concat([Buffer.of(marks.value), bytes]) : hashed(bytes);
+}
+
+function bytesOf(value: unknown, what: string): Buffer {
+  const { encoding, column } = encodeValue(value, 'server', what);
+  return Buffer.concat([
     Buffer.of(encoding),
     typeof column === 'object' ? column : Buffer.from(String(column)),
   ]);
-  if (bytes.byteLength <= longest) return Buffer.concat([Buffer.of(marks.value), bytes]);
-  return Buffer.concat([Buffer.of(marks.hash), createHash('sha256').update(bytes).digest()]);
 }
+
+const hashed = (bytes: Uint8Array): Buffer =>
+  Buffer.concat([Buffer.of(marks.hash), createHash('sha256').update(bytes).digest()]);
 
 /** The same value, with the properties of plain objects in one order. What is too deep is left to be refused. */
 function sorted(value: unknown, depth: number): unknown {

@@ -117,7 +117,8 @@ export async function* compressing(
     size += next.value.byteLength;
   }
   const start = Buffer.concat(sample);
-  const small = size < compression.threshold ? undefined : compressed(start, compression);
+  const isSmall = next.done === true && size < compression.threshold;
+  const small = isSmall ? undefined : compressed(start, compression);
   if (next.done === true) yield small ?? start;
   else if (small === undefined) yield* continued(start, next.value, all);
   else {

@@ -17,7 +17,7 @@ export interface CodingOptions<V> {
    */
   readonly codec?: Codec<V> | undefined;
   /**
-   * How values are compressed: the name of an algorithm, or an object with a level, and with a threshold below which they are not. One that does not become smaller is stored as it is; a stream always is compressed. It belongs to this object: whatever is compressed can be read by all.
+   * How values are compressed: the name of an algorithm, or an object with a level, and with a threshold below which they are not. One that does not become smaller is stored as it is; a stream, where its first 64 KiB don’t. It belongs to this object: whatever is compressed can be read by all.
    * @defaultValue not at all
    */
   readonly compress?: CompressionAlgorithm | CompressionOptions | undefined;

@@ -32,7 +32,7 @@ export type ErrorCode =
   | 'ERR_EXPIRED'
   /** The disk, the space that the store may use, or a cache that evicts nothing is full. Nothing was changed. */
   | 'ERR_FULL'
-  /** The call can't be made inside a transaction: it waits, closes the store, or writes to a cache with shards. */
+  /** The call can't be made inside a transaction: it waits, streams, closes, checks or copies the store, or writes to a cache with shards. */
   | 'ERR_IN_TRANSACTION'
   /** The data of a job are not as the schema of the queue says. The issues are the `cause`. */
   | 'ERR_INVALID_DATA'
@@ -56,13 +56,13 @@ export type ErrorCode =
   | 'ERR_READONLY'
   /** The store was written by a newer version of this library. It was left untouched. */
   | 'ERR_SCHEMA_TOO_NEW'
-  /** A cache has another number of shards than was given; or it got another while it was iterated over. Nothing was changed. */
+  /** A cache has another number of shards than was given; or it got another while it was iterated over, or a stream was written to it: do that again. Nothing was changed. */
   | 'ERR_SHARDS'
   /** The thread in which a job ran ended: it exited, threw outside of the handler, or used up its memory. See `cause`. */
   | 'ERR_THREAD'
   /** The time given as `timeout` ran out: of a call that waits, or of an attempt of a job. */
   | 'ERR_TIMEOUT'
-  /** A value is larger than the whole cache may be; or it has 2 GiB or more, and can only be read as a stream. Nothing was changed. */
+  /** A value is larger than the whole cache may be; or it has 2 GiB or more, and can only be read as a stream; or more than 250 MB on a server, in any structure. Nothing was changed. */
   | 'ERR_TOO_LARGE'
   /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */
   | 'ERR_TRANSACTION_ENDED'

@@ -54,19 +54,19 @@ const parsers = new Map<number, (text: string) => unknown>([
 export const types = { getTypeParser: (oid: number) => parsers.get(oid) ?? asText };
 
 /** Tables have plural names, columns singular ones: only tables are to be found in a schema. */
-const tables = new RegExp(`\\b(${tableNames.join('|')})\\b`, 'g');
+const tables = new RegExp(`\\b(${[...tableNames, 'migrations'].join('|')})\\b`, 'g');
 
 /** A query that is prepared by its name. */
 type Made = Pick<Required<PgQuery>, 'name' | 'text'>;
 
 /** Statements as one schema's queries. */
 export class Queries {
-  readonly schema: string;
+  readonly #schema: string;
   readonly #made: (Made | undefined)[] = [];
   readonly #madeForMany: (Made | undefined)[] = [];
 
   constructor(schema: string) {
-    this.schema = schema;
+    this.#schema = schema;
   }
 
   /** The query of a statement, prepared by name on each connection at first use. */
@@ -95,7 +95,7 @@ export class Queries {
 
   /** SQL with the schema before each table. */
   text(sql: string): string {
-    return sql.replace(tables, `"${this.schema}".$1`);
+    return sql.replace(tables, `"${this.#schema}".$1`);
   }
 }
 

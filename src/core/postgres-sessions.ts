@@ -7,7 +7,7 @@ import { type PgClient, type OpenPool, type PgQuery, type PgResult } from './pos
 
 /** How often a transaction that conflicts is tried, and the pauses between, in milliseconds: some seconds in all. */
 const mostTries = 40;
-/** After as many, a user's transaction runs while no other does: else one that is long would lose against short ones for ever. */
+/** After as many, and as many again, a user's transaction tries to run while no other does: else one that is long would lose against short ones for ever. */
 const triesBeside = 5;
 const firstPause = 1;
 const longestPause = 100;
@@ -54,9 +54,6 @@ export class Sessions {
   readonly queries: Queries;
   readonly #pool: OpenPool;
   readonly #where: string;
-  /** The key of the advisory lock that each user's transaction has a share in, or that one has for itself. */
-  readonly #turn: string;
-  readonly #beside: string;
   #rollbacks = 0;
   readonly #current = new AsyncLocalStorage<Session>();
 
@@ -64,8 +61,6 @@ export class Sessions {
     this.#pool = pool;
     this.queries = queries;
     this.#where = where;
-    this.#turn = `hashtextextended('holdfast transactions ${queries.schema}', 0)`;
-    this.#beside = `SELECT pg_advisory_xact_lock_shared(${this.#turn})`;
   }
 
   /** How often something was rolled back: what was read before that may be of no more worth. */
@@ -134,7 +129,7 @@ export class Sessions {
     const session = this.#current.getStore();
     if (session !== undefined)
       return this.#inTurn(session, () => this.#savepoint(session, work, options.begin));
-    return this.#again((tries) => this.#try(work, options, tries > triesBeside));
+    return this.#again((tries) => this.#try(work, options, tries % triesBeside === 0));
   }
 
   /** Tries until there is no conflict. */
@@ -166,15 +161,14 @@ export class Sessions {
   async #try<T>(
     work: () => Promise<T>,
     { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
-    conflicted: boolean,
+    alone: boolean,
   ): Promise<Outcome<T>> {
     const client = await translating(this.#where, () => this.#pool.connect());
     const session = newSession(client, isolation === 'SERIALIZABLE');
-    const alone = conflicted && session.serializable && (await this.#excludeOthers(session));
-    const first = session.serializable && !alone ? this.#beside : begin;
     let broken = false;
     try {
-      await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${first}`));
+      if (!session.serializable || !(await this.#beginInTurn(session, alone)))
+        await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${begin}`));
       const value = await this.#current.run(session, work);
       await this.#end(session);
       const { command } = await this.#ask(session, this.queries.plain('COMMIT'));
@@ -195,18 +189,18 @@ export class Sessions {
       if (session.conflict !== undefined) return { conflict: session.conflict };
       throw error;
     } finally {
-      if (alone) broken ||= !(await this.#tell(session, `SELECT pg_advisory_unlock(${this.#turn})`));
       this.#pool.release(client, broken);
     }
   }
 
   /**
-   * Waits until no other user's transaction is open, and keeps new ones from beginning. The lock is taken before the transaction, whose
-   * snapshot would otherwise be older. Not for long: the work of one of them may wait for another that begins.
+   * Begins a user's transaction: beside others, or while no other is open. LOCK TABLE takes no snapshot, so that what was committed while it waited is seen; and the
+   * locks go with the transaction. Nobody waits for long, since the work of one may wait for another that begins; and who may not lock needs no turn.
    */
-  async #excludeOthers(session: Session): Promise<boolean> {
-    const lock = `BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_lock(${this.#turn}); COMMIT`;
-    if (await this.#tell(session, lock)) return true;
+  async #beginInTurn(session: Session, alone: boolean): Promise<boolean> {
+    const mode = alone ? 'EXCLUSIVE' : 'ROW SHARE';
+    const lock = `SET LOCAL lock_timeout = '1s'; LOCK TABLE migrations IN ${mode} MODE; SET LOCAL lock_timeout = DEFAULT`;
+    if (await this.#tell(session, `BEGIN ISOLATION LEVEL SERIALIZABLE; ${lock}`)) return true;
     await this.#tell(session, 'ROLLBACK');
     return false;
   }

@@ -69,12 +69,14 @@ CREATE TRIGGER cached_added AFTER INSERT ON cached_entries BEGIN
   UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
   UPDATE caches SET evictions = evictions + 1, aged = CASE eviction WHEN 'least-frequently-used' THEN (
     SELECT e.rank FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id ORDER BY e.rank, e.id LIMIT 1
-  ) ELSE aged END WHERE structure = NEW.structure AND eviction <> 'none' AND EXISTS (
+  ) ELSE aged END WHERE structure = NEW.structure AND shards = 1 AND eviction <> 'none' AND EXISTS (
     SELECT 1 FROM structures s WHERE s.id = caches.structure AND (s.size > most_entries OR s.bytes > most_bytes)
-  );
+  ) AND EXISTS (SELECT 1 FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id);
   DELETE FROM cached_entries WHERE id = CASE WHEN changes() = 1 THEN (
     SELECT e.id FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id ORDER BY e.rank, e.id LIMIT 1
   ) END;
+  UPDATE cached_entries SET rank = (SELECT aged + 1 FROM caches WHERE structure = NEW.structure) WHERE id = CASE WHEN changes() = 1 THEN NEW.id END
+    AND (SELECT eviction FROM caches WHERE structure = NEW.structure) = 'least-frequently-used';
 END;
 CREATE TRIGGER cached_removed AFTER DELETE ON cached_entries BEGIN
   UPDATE structures SET size = size - 1, bytes = bytes - OLD.bytes WHERE id = OLD.structure;

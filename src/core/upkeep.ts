@@ -6,17 +6,17 @@ import type { CopyOptions } from './sqlite-copy.js';
 export interface Upkeep {
   /**
    * Looks whether the store is as it should be: the database itself, counts and sizes against rows, value files against entries, what the dead have left. It
-   * reads everything, on the caller's turn: some seconds for a gigabyte.
+   * reads everything, and blocks the event loop meanwhile: some seconds for a gigabyte.
    *
    * With `repair` what can be mended is, also while others write: nothing is taken from those who live, and nobody waits for longer than for a usual
-   * transaction. Where somebody keeps the lock for longer than a second, say to move a cache to other shards, what needs it is told, and not mended. A damaged database (`'integrity'`) can't be mended: restore a backup.
+   * transaction. Where somebody keeps the lock for longer than a second, say to move a cache to other shards, what is found from then on is told, and not mended. A damaged database that can't be read counts as empty. A damaged database (`'integrity'`) can't be mended: restore a backup.
    *
    * @throws {@link HoldfastError} `ERR_READONLY` with `repair`, `ERR_BUSY`, `ERR_IN_TRANSACTION`, `ERR_FULL`, `ERR_PERMISSION`, `ERR_CLOSED`.
    */
   check(options?: CheckOptions): CheckReport;
   /**
    * Copies the store, as it is at one moment, to a directory that is empty, or not there: a store again, which `open` opens and `restore` puts in the place of another. Others may go on
-   * writing, and nobody waits; the log (`holdfast.db-wal`) can't be shortened meanwhile. Values in files are copied, too; an entry whose file goes away meanwhile, since it was
+   * writing, and nobody waits; the log (`holdfast.db-wal`) can't be shortened meanwhile. Values in files are copied, too; an entry whose file goes away meanwhile, because it was
    * removed or overwritten, may be missing in the copy.
    *
    * It is written beside the directory, under a name that ends with `.partial`, and renamed when all of it is on the disk: whoever is killed leaves what was there before, and such a folder, which may be removed.

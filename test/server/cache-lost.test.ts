@@ -115,3 +115,13 @@ test('a stream that is read when its connection is cut goes on, or fails with ER
   expect((await other.check()).findings).toEqual([]);
   await until(async () => (await count(raw, `SELECT count(*) FROM ${schema}.value_uses`)) === 0);
 });
+
+test('a stream that is read to its end inside a transaction is in use no more then', async () => {
+  const { schema, raw, store, cache } = await setting();
+  await cache.write('k', [Buffer.alloc(2 * piece, 1)]);
+  const stream = await cache.read('k');
+  await store.transaction(async () => {
+    for await (const one of stream ?? []) expect(one).toBeDefined();
+  });
+  await until(async () => (await count(raw, `SELECT count(*) FROM ${schema}.value_uses`)) === 0);
+});

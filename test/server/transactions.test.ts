@@ -106,6 +106,22 @@ describe('conflicts', () => {
     expect(await index!.get('n')).toBe(1 + counts.reduce((sum, count) => sum + count, 0));
   });
 
+  test('a transaction that has its turn may wait for another that begins', async () => {
+    const { store, schema, mine, others } = await two();
+    const [other] = await connectedMany(1, schema);
+    let runs = 0;
+    await store.transaction(async () => {
+      await mine.get('a');
+      // Conflicts until it has a turn.
+      if (++runs < 5) await others.set('a', runs);
+      else await other!.transaction(() => new Index<string, number>(other!, 'other').set('b', runs));
+      await mine.set('a', -1);
+    });
+    expect([runs, await mine.get('a')]).toEqual([5, -1]);
+    // Nobody is kept from anything by it any more.
+    await store.transaction(() => mine.set('a', -2));
+  });
+
   test('a conflict that is caught inside has the whole run again all the same', async () => {
     const { store, mine, others } = await two();
     let runs = 0;

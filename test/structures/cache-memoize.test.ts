@@ -26,6 +26,21 @@ forEachEngine((engine) => {
     expect(one!.name).toBe('greet');
   });
 
+  test('many arguments, and long ones, are more than a key may be, and count all the same', async () => {
+    const cache = await newCache<number>();
+    let calls = 0;
+    const count = cache.memoize(async (..._: unknown[]) => ++calls, { name: 'count'.repeat(100) });
+    const calledWith = [
+      ['字'.repeat(256), '字'.repeat(256), '字'.repeat(256)],
+      ['字'.repeat(256), '字'.repeat(256), '字'.repeat(255)],
+      Array.from({ length: 300 }, (_, i) => i),
+      Array.from({ length: 300 }, (_, i) => `${i}`),
+      ['\0'.repeat(256), '\0'.repeat(256), '\0'.repeat(256), '\0'.repeat(256), '\0'.repeat(256)],
+    ];
+    for (let round = 0; round < 2; round++)
+      for (const [i, args] of calledWith.entries()) expect(await count(...args)).toBe(i + 1);
+  });
+
   test('each argument that can be stored counts, and different ones never meet', async () => {
     const cache = await newCache<number>();
     let calls = 0;

@@ -302,3 +302,22 @@ test('check takes no file of what is being moved', async () => {
   for (let i = 0; i < 150; i++) expect(cache.get(i)).toBe(`${i} `.repeat(100));
   expect(store.check().findings).toEqual([]);
 });
+
+test.each(['least-recently-stored', 'least-recently-used', 'least-frequently-used', 'none'] as const)(
+  'a full cache (%s) is moved as it is, also with an entry that is larger than a shard may be',
+  async (eviction) => {
+    const { store, cache } = newCache<string>({ eviction, maxBytes: 1_000 });
+    cache.set('large', 'x'.repeat(590));
+    for (let i = 0; i < 13; i++) cache.set(i, 'y'.repeat(20));
+    const before = [cache.size, cache.bytes, new Set(cache.keys())];
+    for (const shards of [2, 3, 1]) {
+      await cache.reshard(shards);
+      expect([cache.size, cache.bytes, new Set(cache.keys())], `${shards}`).toEqual(before);
+      expect(cache.stats().evictions).toBe(0);
+      expect(store.check().findings).toEqual([]);
+    }
+    // From here on it keeps to its limits again.
+    if (eviction !== 'none') for (let i = 20; i < 40; i++) cache.set(i, 'z'.repeat(20));
+    expect(cache.bytes).toBeLessThanOrEqual(1_000);
+  },
+);

@@ -302,6 +302,17 @@ forEachEngine((engine) => {
     await until(async () => (await cache.entry('a'))?.hits === 1);
   });
 
+  test('least-frequently-used: what is new comes behind all that were there when the first of them went', async () => {
+    const cache = await newCache<number>({ maxEntries: 5, eviction: 'least-frequently-used' });
+    for (let i = 0; i < 5; i++) await cache.set(`k${i}`, i);
+    for (let i = 0; i < 20; i++) await cache.getMany(['k0', 'k1', 'k2', 'k3', 'k4']);
+    await cache.stats();
+    for (let i = 0; i < 4; i++) await cache.set(`n${i}`, i);
+    const keys: unknown[] = [];
+    for await (const key of cache.keys()) keys.push(key);
+    expect(keys).toEqual(['k4', 'n0', 'n1', 'n2', 'n3']);
+  });
+
   test('least-frequently-used: what is read most often stays, and does not stay for ever', async () => {
     const cache = await newCache<number>({ maxEntries: 2, eviction: 'least-frequently-used' });
     await cache.set('a', 1);

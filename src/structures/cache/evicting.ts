@@ -80,7 +80,7 @@ export function* removeExpired(
   choose: (rows: readonly Sized[]) => readonly Sized[],
 ): Script<number> {
   const removed = yield* removeRows(choose(yield* all(sql.expired, structure, removedAtOnce)));
-  if (removed > 0) yield* run(sql.hasExpired, removed, structure);
+  if (removed > 0) yield* run(sql.countExpired, removed, structure);
   return removed;
 }
 
@@ -94,7 +94,7 @@ export function* removeFirst(structure: number, kept: number | undefined, excess
     evictions += yield* removeRows(chosen);
     aged = chosen.at(-1)?.[2] ?? 0;
   }
-  if (evictions > 0) yield* run(sql.evicted, aged, evictions, structure);
+  if (evictions > 0) yield* run(sql.countEvicted, aged, evictions, structure);
 }
 
 export function* removeRows(rows: readonly (readonly [id: number, ...rest: unknown[]])[]): Script<number> {

@@ -70,6 +70,8 @@ export const moving = {
   ),
   removeAll: new Statement<[structure: number]>('DELETE FROM cached_entries WHERE structure = ?'),
   removeFlights: new Statement<[structure: number]>('DELETE FROM cache_flights WHERE structure = ?'),
+  /** From here on it is a cache of its own, that evicts: what is moved there is not to be. */
+  filled: new Statement<[structure: number]>('UPDATE caches SET shards = 1 WHERE structure = ?'),
   flip: new Statement<[shards: number, generation: number, structure: number]>(
     'UPDATE caches SET shards = CAST(? AS bigint), generation = CAST(? AS bigint), aged = 0 WHERE structure = ?',
   ),

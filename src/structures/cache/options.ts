@@ -24,7 +24,7 @@ export type { Eviction } from './statements.js';
 
 /** How full a cache may be, and what goes first then. They are stored with it, for all processes; what is not given stays as it is stored. */
 export interface CacheLimits {
-  /** The most bytes that its keys and values take together, 1 or more: see {@link Cache.bytes}. @defaultValue `'1GiB'` */
+  /** The most bytes that its keys and values take together: 1 or more, or `Infinity`. See {@link Cache.bytes}. @defaultValue `'1GiB'` */
   readonly maxBytes?: Size | undefined;
   /** The most entries, 1 or more. @defaultValue `Infinity` */
   readonly maxEntries?: number | undefined;
@@ -33,7 +33,7 @@ export interface CacheLimits {
    * counts for less and less (LFU-DA; Arlitt et al., "Evaluating content management techniques for Web proxy caches", 2000). What has expired goes before all others. With `'none'` nothing that has not expired goes: storing more than
    * there is room for throws `ERR_FULL`.
    *
-   * That an entry was read is written some seconds later, with others.
+   * That an entry was read is written a second later, with others: of at most 1 000 entries a second for each object. Of more, chance decides; what is read often is among them sooner or later.
    * @defaultValue `'least-recently-stored'`
    */
   readonly eviction?: Eviction | undefined;
@@ -46,14 +46,14 @@ export interface CacheOptions<V = never> extends CacheLimits, CodingOptions<V> {
   /**
    * Over how many databases the entries are spread, each a file of its own, so that so many processes can write at once: 1 to 64. It is stored with the cache, and given at first use; later it may be left out, and another number is
    * refused: see {@link Cache.reshard}. Each holds its part of `maxBytes` and `maxEntries`, so that an entry may be as large as such a part at most, and others may go before all of the cache is full. With more than one shard nothing can be written
-   * inside a transaction of the store. A server is not asked for it: there, processes can always write at once.
+   * inside a transaction of the store. On a server it is accepted and ignored: there, processes can always write at once.
    * @defaultValue what is stored; 1 for a new cache
    */
   readonly shards?: number | undefined;
   /** Whether hits and misses are counted, for {@link Cache.stats}, by this object. @defaultValue `false` */
   readonly statistics?: boolean | undefined;
   /**
-   * How many bytes a value has at most that lies in the database, as it is stored: encoded and compressed. A larger one is a file beside it. It belongs to this object: whatever is stored can be read by all. `0` has all of them in files, `Infinity` none. On a server only what
+   * How many bytes a value has at most that lies in the database, as it is stored: encoded and compressed. A larger one is a file beside it. It belongs to this object: whatever is stored can be read by all. `0` has all of them in files, `Infinity` none but streams of more than 16 MiB. On a server only what
    * {@link Cache.write} stores is kept apart when it is larger, in chunks. @defaultValue `'64KiB'`
    */
   readonly fileThreshold?: Size | undefined;
@@ -61,7 +61,7 @@ export interface CacheOptions<V = never> extends CacheLimits, CodingOptions<V> {
 
 /** How an entry is stored. */
 export interface SetOptions {
-  /** How long it is kept: up to 100 years, or `Infinity`. By a clock that nobody sets, and that goes on over a reboot. @defaultValue `ttl` of the cache */
+  /** How long it is kept: 0 to 100 years, or `Infinity`. By a clock that nobody sets, and that goes on over a reboot. @defaultValue `ttl` of the cache */
   readonly ttl?: Duration | undefined;
   /** By which it can be found, and removed with others: strings of 1 to 512 characters. @defaultValue none */
   readonly tags?: Iterable<string> | undefined;
@@ -88,11 +88,11 @@ export function resolveWrite(
 /** Options of {@link Cache.getOrSet}. */
 export interface GetOrSetOptions extends SetOptions, WaitOptions {
   /**
-   * For how long a value that has expired is still served at once, while one caller works it out anew; and goes on being served should that fail. Up to 100 years. @defaultValue 0
+   * For how long a value that has expired is still served at once (stale-while-revalidate), while one caller works it out anew; and goes on being served should that fail. Up to 100 years. @defaultValue 0
    */
   readonly staleFor?: Duration | undefined;
   /**
-   * Works a value out anew before it expires, so that nobody waits: the sooner the longer it takes, by chance. `true` is 1; more begins earlier. @defaultValue `false`
+   * Works a value out anew before it expires, so that nobody waits: the sooner the longer it takes, by chance. 0 or more: β of XFetch (Vattani et al., "Optimal probabilistic cache stampede prevention", 2015), `true` is 1; more begins earlier. @defaultValue `false`
    */
   readonly refreshAhead?: boolean | number | undefined;
   /** For how long an error is kept, for whoever asks. Without it, those get it who were waiting. Up to 100 years. @defaultValue 0 */
@@ -136,7 +136,7 @@ export interface IncrementOptions extends SetOptions {
 export interface CacheStats {
   readonly hits: number;
   readonly misses: number;
-  /** How many entries have gone since there was no room for them. */
+  /** How many entries have gone because there was no room for them. */
   readonly evictions: number;
   /** How many entries have gone since their time was over. */
   readonly expirations: number;

@@ -159,7 +159,7 @@ class Move<S extends Kind> {
       { fileThreshold: Infinity, coding: undefined },
     );
     for (const target of this.#targets)
-      target.drive((structure) => scripts.setUp(structure, partOf(fill, shards), undefined));
+      target.drive((structure) => scripts.setUp(structure, partOf(fill, shards), filling));
   }
 
   async #copy(source: Held): Promise<void> {
@@ -191,6 +191,7 @@ class Move<S extends Kind> {
   async #flip(): Promise<void> {
     const isMain = (held: Held): boolean => held === this.#main;
     for (const target of this.#targets.filter((held) => !isMain(held))) {
+      target.drive((structure) => filled(structure));
       target.end(true);
       target.settle();
     }
@@ -205,6 +206,13 @@ class Move<S extends Kind> {
       source.end(true);
     }
   }
+}
+
+/** What a shard has for its number of shards while it is filled: as those of a cache whose entries are elsewhere, it evicts nothing. */
+const filling = 2;
+
+function* filled(structure: number): Script<void> {
+  yield* run(moving.filled, structure);
 }
 
 const indexes = (count: number): number[] => Array.from({ length: count }, (_, i) => i);

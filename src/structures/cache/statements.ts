@@ -46,7 +46,7 @@ export const emptyFill: FillRow = ['none', 0, 0, 0, 0, 1];
 
 export type CountRow = [hits: number, misses: number, evictions: number, expirations: number];
 
-/** Not expired, or to be served no more but when there is nothing better. */
+/** Not expired. What may only be served stale (`fresh` is over, `expires` is not) counts as expired. */
 const live = `(e.expires IS NULL OR coalesce(e.fresh, e.expires) > ${steady})`;
 /** Behind all that were stored or used before; or used once, from when the last one was evicted. */
 const rankOf = (c: string): string =>
@@ -190,10 +190,10 @@ export const sql = {
   expired: new Statement<[structure: number, most: number], [id: number, bytes: number]>(
     `SELECT id, bytes FROM cached_entries WHERE structure = ? AND expires <= (SELECT ${steady}) ORDER BY expires LIMIT ?`,
   ),
-  evicted: new Statement<[aged: number, evictions: number, structure: number]>(
+  countEvicted: new Statement<[aged: number, evictions: number, structure: number]>(
     `UPDATE caches SET aged = CASE eviction WHEN 'least-frequently-used' THEN CAST(? AS double precision) ELSE aged END, evictions = evictions + ? WHERE structure = ?`,
   ),
-  hasExpired: new Statement<[expirations: number, structure: number]>(
+  countExpired: new Statement<[expirations: number, structure: number]>(
     'UPDATE caches SET expirations = expirations + ? WHERE structure = ?',
   ),
   /** Entries that have a tag, and were there when the newest had that place. */

@@ -17,6 +17,7 @@ import {
 } from '../../core/columns.js';
 import { decompressed, isCompressed } from '../../core/compression.js';
 import type { Key, KeyColumn } from '../../core/key.js';
+import { outside } from '../../core/outside.js';
 import { get, owner, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import type { FileRef, FileWriter } from '../../core/value-files.js';
@@ -29,11 +30,15 @@ import type { CacheScripts, EncodedEntry } from './scripts.js';
 import { sql } from './statements.js';
 import type { Uses } from './uses.js';
 
+/** How many bytes of a stream lie in the row at most, whatever `fileThreshold` says: they are in memory until all are there. */
+const mostInRow = 16 * 1024 * 1024;
+
 /** What becomes of the bytes of a stream: few lie in the row. */
 class Incoming<S extends Kind> {
   readonly #scope: Scope<S>;
   readonly #most: number;
   readonly #limit: number;
+  readonly #keySize: number;
   #pieces: Uint8Array[] = [];
   #writer: FileWriter | undefined;
   #adding: Promise<void> | undefined;
@@ -41,11 +46,12 @@ class Incoming<S extends Kind> {
   chunks: Chunks<S> | undefined;
   size = 0;
 
-  /** @param most - How many bytes lie in the row at most; `limit` how many there may be at all. */
-  constructor(scope: Scope<S>, most: number, limit: number) {
+  /** @param most - How many bytes lie in the row at most; `limit` how many there may be at all, with those of the key. */
+  constructor(scope: Scope<S>, most: number, limit: number, keySize: number) {
     this.#scope = scope;
     this.#most = most;
     this.#limit = limit;
+    this.#keySize = keySize;
   }
 
   add(piece: Uint8Array): Promise<void> {
@@ -57,7 +63,8 @@ class Incoming<S extends Kind> {
     if (this.#isAbandoned) throw new Error('nobody waits for it any more');
     this.size += piece.byteLength;
     // It may be without an end: it is not waited for.
-    if (this.size > this.#limit) throw tooLarge(`more than ${this.#limit}`, this.#limit);
+    const bytes = this.size + this.#keySize;
+    if (bytes > this.#limit) throw tooLarge(`${bytes} or more`, this.#limit);
     if (this.#writer !== undefined) return this.#writer.write(piece);
     this.#pieces.push(piece);
     if (this.size <= this.#most) return;
@@ -106,6 +113,7 @@ export class Streams<S extends Kind, V> {
   async write(key: Key, source: ByteSource, options: WriteOptions | undefined): Promise<void> {
     const scope = this.#scope;
     scope.refuseInTransaction('write()');
+    scope.checkWritable();
     const { keeping, signals } = resolveWrite(options, this.#ttl, scope.closing);
     const column = this.#scripts.key(key);
     byteSource('source', source);
@@ -117,7 +125,8 @@ export class Streams<S extends Kind, V> {
     );
     const { fileThreshold, coding } = this.#storing;
     const compression = coding?.compression;
-    const incoming = new Incoming(scope, fileThreshold, limit - keyBytes(column));
+    const most = Math.min(fileThreshold, mostInRow);
+    const incoming = new Incoming(scope, most, limit, keyBytes(column));
     try {
       const sink = async (pieces: AsyncIterable<Uint8Array>): Promise<void> => {
         for await (const piece of pieces) await incoming.add(piece);
@@ -173,7 +182,7 @@ export class Streams<S extends Kind, V> {
     const scope = this.#scope;
     let column: KeyColumn = '';
     // Chunks are in use by this store's number, and a script can't wait for one.
-    const numbered = scope.owner === undefined ? scope.soon(numbering).catch(nothing) : undefined;
+    const numbered = scope.owner === undefined ? this.#number(key) : undefined;
     const find = (): Result<S, FoundChunks | { readonly value: unknown } | undefined> =>
       scope.write(
         () => (column = this.#toRead(key)),
@@ -185,21 +194,27 @@ export class Streams<S extends Kind, V> {
     });
   }
 
+  async #number(key: Key): Promise<void> {
+    this.#toRead(key);
+    await this.#scope.soon(function* () {
+      yield* owner();
+    });
+  }
+
   #streamed({ use, ref, first }: FoundChunks): Stream {
     const scope = this.#scope;
     const stream = streamOf(first.subarray(1), chunksOf(scope, ref, first));
     // However it ends, also before anything was read.
-    stream.once('close', () =>
-      scope.aside(function* () {
-        yield* run(chunks.unuse, use);
-      }),
-    );
+    stream.once('close', () => {
+      // It may be read to its end inside a transaction, which this is no part of.
+      outside(() =>
+        scope.aside(function* () {
+          yield* run(chunks.unuse, use);
+        }),
+      );
+    });
     return opened({ head: first[0] ?? 0, rest: stream });
   }
-}
-
-function* numbering(): Script<void> {
-  yield* owner();
 }
 
 interface FoundChunks {

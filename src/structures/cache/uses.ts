@@ -4,7 +4,7 @@ import { lock, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
 import { sql, type Eviction } from './statements.js';
 
-/** How late at most it is written that an entry was read, in milliseconds. */
+/** How long after an entry was read that is written, in milliseconds; of more than are written at once some wait for as long again. */
 const writtenAfter = 1_000;
 /**
  * How many entries that were read are written each time: to write one takes as long as two reads. Where more are read, which of them is left to chance, so that what is read often is among them sooner
@@ -120,7 +120,6 @@ export class Uses<S extends Kind> {
     this.#leaves = true;
     this.#timer = outside(() =>
       setTimeout(() => {
-        // What could not be written is as if nobody had read it.
         this.#write().catch(nothing);
       }, writtenAfter),
     );
@@ -132,7 +131,14 @@ export class Uses<S extends Kind> {
     this.#passed = 0;
     do {
       const taken = this.take(writtenAtOnce);
-      await this.#scope.soon((structure) => writeUses(structure, taken));
+      try {
+        await this.#scope.soon((structure) => writeUses(structure, taken));
+      } catch (error) {
+        // What was read is as if nobody had: were it given back, all that can't be written would be tried again and again.
+        this.#hits += taken.hits;
+        this.#misses += taken.misses;
+        throw error;
+      }
     } while (this.#uses.size >= writtenAtOnce);
     if (this.#uses.size > 0) this.#schedule();
   }
