@@ -95,7 +95,12 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.entry(key));
   }
 
-  /** What was counted since the counts were reset; in a store that is only read, as far as it was written. @throws `TypeError` for options that don't exist. */
+  /**
+   * What was counted since the counts were reset; in a store that is only read, as far as it was written. Hits and misses stay 0 where no cache was made with `statistics: true`.
+   *
+   * @param options - `reset` has all counts begin at 0 again. @defaultValue `false`
+   * @throws `TypeError` for options that don't exist; {@link HoldfastError} `ERR_READONLY` with `reset` in a store that is only read.
+   */
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
     return this.#scope.after(
       this.#shards.all((shard) => shard.stats(options)),
@@ -173,7 +178,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.set(key, value, kept));
   }
 
-  /** Stores many entries, all or none (of a cache with shards: of those in one shard), like {@link set}. */
+  /** Stores many entries, all or none (of a cache with shards: of those in one shard), like {@link set}: in one transaction, with all that goes for them. Give it some thousands at a time: others wait to write meanwhile. */
   setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Result<S, void> {
     return this.#shards.setMany(entries, options);
   }
@@ -280,7 +285,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * A function that gives what is in the cache for its arguments, and calls `fn` where there is nothing: an `async` one once in all processes, like {@link getOrSet}. One that is not `async` stays so on an embedded store; each that finds nothing calls it then. The arguments may be what can
    * be stored; properties of plain objects count in any order. It has `key`, `forget`, `refresh` and `original`.
    *
-   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense, and for a function without a name; in a call, what {@link getOrSet} throws.
+   * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense, and for a function without a name; in a call, what {@link getOrSet} throws, and on an embedded store where a function that is not `async` gives a promise: it
+   * needs `async: true`, as one does that a compiler has made of an `async` one.
    * @example
    * const price = prices.memoize(async (item: string) => ask(item), { name: 'price', ttl: '5m' });
    * await price('tea');
@@ -379,8 +385,8 @@ export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V,
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
  * stored can't be read; `ERR_CODEC` where it was stored with another codec, or is compressed in a way that this Node lacks; `ERR_TOO_LARGE` where it has 2 GiB or more, on a server 250 MB, which only {@link Cache.read} gives; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,
- * `ERR_FULL`, `ERR_READONLY`, `ERR_SHARDS` when it has another number of shards than was given, `ERR_IN_TRANSACTION` when something is written to a cache with shards inside a transaction; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then; after
- * `ERR_CONNECTION` it may have been.
+ * `ERR_FULL`, `ERR_READONLY`, `ERR_SHARDS` when it has another number of shards than was given, `ERR_IN_TRANSACTION` when something is written to a cache with shards inside a transaction; on a server `ERR_CONNECTION`, `ERR_CONFLICT`. Nothing was changed then, but for what works in batches, or on several shards, whose earlier
+ * ones stay; after `ERR_CONNECTION` it may have been.
  *
  * @example
  * const pages = new Cache<string>(store, 'pages', { ttl: '1h', maxBytes: '100MiB' });
