@@ -188,7 +188,7 @@ export const sql = {
     'SELECT id, bytes, rank FROM cached_entries WHERE structure = ? AND rank IS NOT NULL ORDER BY rank, id LIMIT ?',
   ),
   expired: new Statement<[structure: number, most: number], [id: number, bytes: number]>(
-    `SELECT id, bytes FROM cached_entries WHERE structure = ? AND expires <= (SELECT ${steady}) ORDER BY expires LIMIT ?`,
+    `SELECT id, bytes FROM cached_entries WHERE structure = ? AND expires <= (SELECT ${steady}) ORDER BY expires, id LIMIT ?`,
   ),
   countEvicted: new Statement<[aged: number, evictions: number, structure: number]>(
     `UPDATE caches SET aged = CASE eviction WHEN 'least-frequently-used' THEN CAST(? AS double precision) ELSE aged END, evictions = evictions + ? WHERE structure = ?`,
