@@ -120,12 +120,6 @@ export function openEngine(resolved: ResolvedOptions): EmbeddedEngine {
   return new EmbeddedEngine({ ...resolved, connection, durable, openInside });
 }
 
-/** What opens stores inside of another, as that is opened; they must be there, but with `create`. */
-export const openingInside =
-  (outer: ResolvedOptions) =>
-  (directory: string, create: boolean): EmbeddedEngine =>
-    openEngine({ ...outer, directory, create: create && !outer.readonly });
-
 /** The files, made or checked; gives back the path of the database. */
 function prepareFiles({ directory, readonly, create }: ResolvedOptions): string {
   const path = join(directory, 'holdfast.db');
@@ -225,7 +219,7 @@ function embeddedStore(resolved: ResolvedOptions, engine: EmbeddedEngine): Store
     check: (options = {}) => {
       const { repair } = resolveCheckOptions(options);
       engine.checkOutside('check()', !repair);
-      return new EmbeddedCheck(engine, repair, openingInside(resolved)).run();
+      return new EmbeddedCheck(engine, repair).run();
     },
     backup: async (to, options = {}) => {
       const resolved = resolveCopyOptions('backup()', options);

@@ -29,6 +29,10 @@ export const placeMask: number = places - 1;
  */
 const jobNumbers = 'CREATE TABLE jobs (\n  id INTEGER PRIMARY KEY';
 
+/** In a trigger: a column of the entry that goes first when a cache is full, but for the new one. */
+const firstBut = (column: string): string =>
+  `SELECT e.${column} FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id ORDER BY e.rank, e.id LIMIT 1`;
+
 const sqliteTriggers = `
 INSERT INTO job_counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
@@ -68,12 +72,12 @@ END;
 CREATE TRIGGER cached_added AFTER INSERT ON cached_entries BEGIN
   UPDATE structures SET size = size + 1, bytes = bytes + NEW.bytes, sequence = NEW.id & 4398046511103 WHERE id = NEW.structure;
   UPDATE caches SET evictions = evictions + 1, aged = CASE eviction WHEN 'least-frequently-used' THEN (
-    SELECT e.rank FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id ORDER BY e.rank, e.id LIMIT 1
+    ${firstBut('rank')}
   ) ELSE aged END WHERE structure = NEW.structure AND shards = 1 AND eviction <> 'none' AND EXISTS (
     SELECT 1 FROM structures s WHERE s.id = caches.structure AND (s.size > most_entries OR s.bytes > most_bytes)
   ) AND EXISTS (SELECT 1 FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id);
   DELETE FROM cached_entries WHERE id = CASE WHEN changes() = 1 THEN (
-    SELECT e.id FROM cached_entries e WHERE e.structure = NEW.structure AND e.rank IS NOT NULL AND e.id <> NEW.id ORDER BY e.rank, e.id LIMIT 1
+    ${firstBut('id')}
   ) END;
   UPDATE cached_entries SET rank = (SELECT aged + 1 FROM caches WHERE structure = NEW.structure) WHERE id = CASE WHEN changes() = 1 THEN NEW.id END
     AND (SELECT eviction FROM caches WHERE structure = NEW.structure) = 'least-frequently-used';

@@ -59,18 +59,11 @@ const sql = {
 export class EmbeddedCheck {
   readonly #engine: EmbeddedEngine;
   readonly #directory: string;
-  readonly #open: (directory: string, create: boolean) => EmbeddedEngine;
   readonly #findings: Finding[] = [];
   #repair: boolean;
 
-  /** @param open - Opens the stores that shards of caches are. */
-  constructor(
-    engine: EmbeddedEngine,
-    repair: boolean,
-    open: (directory: string, create: boolean) => EmbeddedEngine,
-  ) {
+  constructor(engine: EmbeddedEngine, repair: boolean) {
     this.#engine = engine;
-    this.#open = open;
     this.#directory = engine.directory;
     this.#repair = repair;
   }
@@ -128,16 +121,16 @@ export class EmbeddedCheck {
   }
 
   #shard(path: string): CheckReport {
-    const engine = this.#open(join(this.#directory, path), false);
+    const engine = this.#engine.openInside(path, false);
     try {
-      return new EmbeddedCheck(engine, this.#repair, this.#open).run();
+      return new EmbeddedCheck(engine, this.#repair).run();
     } finally {
       engine.close();
     }
   }
 
   #strayShards(): void {
-    new StrayShards(this.#engine, this.#open).each((path) => {
+    new StrayShards(this.#engine).each((path) => {
       this.#leftOver('stray-shard', path, () => {
         rmSync(path, { recursive: true, force: true });
       });
@@ -298,13 +291,9 @@ export class EmbeddedCheck {
    */
   #mend(work: () => unknown): boolean {
     if (!this.#repair) return false;
-    try {
-      return this.#engine.within(patience, work) !== false;
-    } catch (error) {
-      if (!(error instanceof HoldfastError) || error.code !== 'ERR_BUSY') throw error;
-      this.#repair = false;
-      return false;
-    }
+    const mended = this.#engine.within(patience, () => work() !== false);
+    if (mended === undefined) this.#repair = false;
+    return mended === true;
   }
 
   #read<T>(script: () => Script<T>): T {

@@ -2,11 +2,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError } from './errors.js';
 import { isMissing } from './files.js';
-import { innerDirectory } from './inner.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import { triesAfter } from './sqlite-connection.js';
+import { pathsOf, spreadCaches } from './sqlite-spread.js';
 import { SqliteThread, unless } from './sqlite-thread.js';
-import { Statement } from './statement.js';
 import { pause } from './timer.js';
 
 /** What `compact` has come to. */
@@ -20,19 +19,11 @@ const mostTries = 20;
 /** The pause between two tries, in milliseconds. */
 const between = 2;
 
-const sharded = new Statement<[], [structure: number, generation: number, shards: number]>(
-  'SELECT structure, generation, shards FROM caches WHERE shards > 1',
-);
-
 /** Makes the databases of a store as small as they can be. See {@link Upkeep.compact}. */
 export async function compactStore(engine: EmbeddedEngine, busyTimeout: number): Promise<Compaction> {
-  const directories = [engine.directory];
-  for (const [structure, generation, shards] of engine.all(sharded, []))
-    for (let i = 0; i < shards; i++)
-      directories.push(join(engine.directory, innerDirectory(structure, generation), `${i}`));
   let freed = 0;
-  for (const directory of directories) {
-    const path = join(directory, 'holdfast.db');
+  for (const directory of ['', ...spreadCaches(engine).flatMap(pathsOf)]) {
+    const path = join(engine.directory, directory, 'holdfast.db');
     // A shard that nothing was stored in, or that was moved meanwhile.
     if (!isMissing(path)) freed += await compactDatabase(path, busyTimeout, engine.closing);
   }

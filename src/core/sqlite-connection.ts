@@ -3,6 +3,7 @@ import type { Clock } from './clock.js';
 import { HoldfastError, driverCode, translated } from './errors.js';
 import { Log } from './sqlite-log.js';
 import { batchSize, type Row, type Statement, type Value } from './statement.js';
+import { pauseBlocking } from './timer.js';
 
 type Prepared = Database.Statement<unknown[], Row>;
 
@@ -27,8 +28,6 @@ const mostTries = 32;
  * longer it has waited. Measured: docs/internals.md.
  */
 export const triesAfter = (waited: number): number => Math.min(mostTries, 1 + Math.floor(waited ** 2 / 16));
-
-const sleeping = new Int32Array(new SharedArrayBuffer(4));
 
 /** Loads better-sqlite3's compiled part, and opens the file. */
 function openDatabase(path: string, readonly: boolean): Database.Database {
@@ -169,7 +168,7 @@ export class Connection {
     for (let tries = shortTries; ; tries--) {
       if (this.tryBegin(1)) return true;
       if (tries === 0) return false;
-      Atomics.wait(sleeping, 0, 0, shortPause * (0.5 + Math.random()));
+      pauseBlocking(shortPause * (0.5 + Math.random()));
     }
   }
 
@@ -359,7 +358,7 @@ export class Connection {
     const start = performance.now();
     for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
       const left = start + this.#busyTimeout - performance.now();
-      if (left > 0) Atomics.wait(sleeping, 0, 0, Math.min(pause * (0.5 + Math.random()), left));
+      if (left > 0) pauseBlocking(Math.min(pause * (0.5 + Math.random()), left));
       const outcome = tryInARow(attempt, triesAfter(performance.now() - start));
       if (outcome !== undefined || left <= 0) return outcome;
     }

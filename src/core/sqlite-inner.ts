@@ -17,18 +17,10 @@ interface Sum {
 /** The stores inside an embedded one, opened at first use. */
 export class Inner implements InnerStores<'embedded'> {
   readonly #outer: EmbeddedEngine;
-  readonly #directory: string;
-  readonly #open: (path: string, create: boolean) => EmbeddedEngine;
   readonly #engines = new Map<string, EmbeddedEngine>();
 
-  constructor(
-    outer: EmbeddedEngine,
-    directory: string,
-    open: (path: string, create: boolean) => EmbeddedEngine,
-  ) {
+  constructor(outer: EmbeddedEngine) {
     this.#outer = outer;
-    this.#directory = directory;
-    this.#open = open;
   }
 
   has(path: string): boolean {
@@ -47,7 +39,7 @@ export class Inner implements InnerStores<'embedded'> {
     this.#outer.check(true);
     let engine = this.#engines.get(path);
     if (engine === undefined) {
-      engine = this.#open(path, true);
+      engine = this.#outer.openInside(path, true);
       this.#engines.set(path, engine);
     }
     return engine.scope(options);
@@ -56,17 +48,24 @@ export class Inner implements InnerStores<'embedded'> {
   hold(options: ScopeOptions, path?: string): Held {
     this.#outer.check(false);
     const known = path === undefined ? this.#outer : this.#engines.get(path);
-    const parents = path === undefined ? [] : parentsOf(path).map((parent) => join(this.#directory, parent));
-    return new HeldStore(this.#outer, this.#open(path ?? '', path !== undefined), known, options, parents);
+    const parents =
+      path === undefined ? [] : parentsOf(path).map((parent) => join(this.#outer.directory, parent));
+    return new HeldStore(
+      this.#outer,
+      this.#outer.openInside(path ?? '', path !== undefined),
+      known,
+      options,
+      parents,
+    );
   }
 
   list(path: string): string[] {
-    return namesIn(join(this.#directory, path));
+    return namesIn(join(this.#outer.directory, path));
   }
 
   remove(path: string): void {
     this.#closeIn(path);
-    const directory = join(this.#directory, path);
+    const directory = join(this.#outer.directory, path);
     if (this.#outer.readonly || isMissing(directory)) return;
     try {
       rmSync(this.#renamed(directory), { recursive: true, force: true, maxRetries: 2 });
@@ -125,7 +124,7 @@ export class Inner implements InnerStores<'embedded'> {
   /** `undefined` where nothing was stored yet. */
   #existing(path: string): EmbeddedEngine | undefined {
     try {
-      return this.#open(path, false);
+      return this.#outer.openInside(path, false);
     } catch (error) {
       if (error instanceof HoldfastError && error.code === 'ERR_NOT_FOUND') return undefined;
       throw error;

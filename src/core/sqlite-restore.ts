@@ -11,7 +11,7 @@ import {
   isMissing,
   syncDirectorySoon,
 } from './files.js';
-import { openEngine, openingInside, resolveOptions } from './open.js';
+import { openEngine, resolveOptions } from './open.js';
 import { applicationId, refuseNewer } from './schema.js';
 import { isWithin, pathOf } from './sqlite-backup.js';
 import { EmbeddedCheck } from './sqlite-check.js';
@@ -70,10 +70,9 @@ export async function restore(directory: string | URL, from: string | URL): Prom
 
 /** Removes what the store that was there before has left. */
 function sweep(target: string): void {
-  const options = resolveOptions(target, {});
-  const engine = openEngine(options);
+  const engine = openEngine(resolveOptions(target, {}));
   try {
-    new EmbeddedCheck(engine, true, openingInside(options)).sweep();
+    new EmbeddedCheck(engine, true).sweep();
   } finally {
     engine.close();
   }

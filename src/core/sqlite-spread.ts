@@ -5,6 +5,7 @@ import { namesIn } from './files.js';
 import { innerDirectory } from './inner.js';
 import type { EmbeddedEngine } from './sqlite.js';
 import { Statement } from './statement.js';
+import { pauseBlocking } from './timer.js';
 
 /** For how long a directory must be left over, in milliseconds: whoever has moved a cache is about to remove what it moved it from. */
 const leftFor = 250;
@@ -29,7 +30,7 @@ const sql = {
   ),
 };
 
-function spreadCaches(engine: EmbeddedEngine): Spread[] {
+export function spreadCaches(engine: EmbeddedEngine): Spread[] {
   return engine
     .all(sql.spread, [])
     .map(([structure, shards, generation, name]) => ({ structure, shards, generation, name }));
@@ -56,18 +57,16 @@ export function whileInPlace<T>(engine: EmbeddedEngine, work: (caches: readonly 
 /** Finds the directories of shards that no cache has; `found` is called while nobody can move the cache that it was of. */
 export class StrayShards {
   readonly #engine: EmbeddedEngine;
-  readonly #open: (directory: string, create: boolean) => EmbeddedEngine;
 
-  constructor(engine: EmbeddedEngine, open: (directory: string, create: boolean) => EmbeddedEngine) {
+  constructor(engine: EmbeddedEngine) {
     this.#engine = engine;
-    this.#open = open;
   }
 
   each(found: (path: string) => void): void {
     const directory = join(this.#engine.directory, 'shards');
     for (const name of namesIn(directory)) {
       const path = join(directory, name);
-      const isLeft = (): boolean => !this.#isOfCache(name) && existsSync(path) && !this.#isInUse(path);
+      const isLeft = (): boolean => !this.#isOfCache(name) && existsSync(path) && !this.#isInUse(name);
       if (!isLeft() || !stays(() => existsSync(path))) continue;
       this.#whileNobodyMoves(Number(name.split('-', 1)[0]), () => {
         if (isLeft()) found(path);
@@ -76,12 +75,12 @@ export class StrayShards {
   }
 
   /** Whether somebody who moves a cache from there, or to there, holds its lock; or removes it. */
-  #isInUse(path: string): boolean {
-    const by = goneBy.exec(path)?.[1];
+  #isInUse(name: string): boolean {
+    const by = goneBy.exec(name)?.[1];
     if (by !== undefined) return this.#engine.presence.lives(by);
     if (this.#engine.readonly) return false;
     try {
-      const engine = this.#open(join(path, '0'), false);
+      const engine = this.#engine.openInside(`shards/${name}/0`, false);
       try {
         return briefly(engine, () => true) === undefined;
       } finally {
@@ -108,9 +107,9 @@ export class StrayShards {
   }
 
   #inShard(from: Spread, work: () => void): void {
-    const path = join(this.#engine.directory, innerDirectory(from.structure, from.generation));
+    const path = innerDirectory(from.structure, from.generation);
     // Made where nothing was stored in it: whoever moves the cache does so, too.
-    const engine = this.#open(join(path, '0'), true);
+    const engine = this.#engine.openInside(`${path}/0`, true);
     try {
       const inPlace = briefly(engine, () => {
         const caches = spreadCaches(this.#engine);
@@ -119,7 +118,7 @@ export class StrayShards {
         return true;
       });
       // No generation is ever used again: it may be here that it was made anew.
-      if (inPlace === false) rmSync(path, { recursive: true, force: true });
+      if (inPlace === false) rmSync(join(this.#engine.directory, path), { recursive: true, force: true });
     } finally {
       engine.close();
     }
@@ -133,19 +132,13 @@ const isDirectoryOf = ({ structure, generation }: Spread, name: string): boolean
 
 /** Does something with the write lock, or nothing where that does not come free at once. */
 function briefly<T>(engine: EmbeddedEngine, work: () => T): T | undefined {
-  try {
-    engine.check(false);
-    return engine.within(patience, () => engine.transactions.write(work));
-  } catch (error) {
-    if (!(error instanceof HoldfastError) || error.code !== 'ERR_BUSY') throw error;
-    return undefined;
-  }
+  engine.check(false);
+  return engine.within(patience, () => engine.transactions.write(work));
 }
 
 function stays(holds: () => boolean): boolean {
-  const waiting = new Int32Array(new SharedArrayBuffer(4));
   for (const start = performance.now(); performance.now() - start < leftFor;) {
-    Atomics.wait(waiting, 0, 0, 10);
+    pauseBlocking(10);
     if (!holds()) return false;
   }
   return true;

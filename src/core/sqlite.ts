@@ -36,6 +36,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   readonly presence: EmbeddedPresence;
   readonly files: ValueFiles;
   readonly trash: Trash;
+  readonly openInside: EmbeddedParts['openInside'];
   /** The stores inside this one. */
   readonly inner: Inner;
   readonly #connection: Connection;
@@ -63,7 +64,8 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     });
     this.trash = new Trash(this, this.files);
     connection.onWritten = () => this.trash.written();
-    this.inner = new Inner(this, directory, openInside);
+    this.openInside = openInside;
+    this.inner = new Inner(this);
   }
 
   /** Aborted when the store closes. */
@@ -229,9 +231,14 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     this.#connection.held = held;
   }
 
-  /** Does something, and waits for no lock for longer than so many milliseconds. */
-  within<T>(milliseconds: number, work: () => T): T {
-    return this.#connection.within(milliseconds, work);
+  /** Does something, and waits for no lock for longer than so many milliseconds: `undefined` where one does not come free by then. */
+  within<T>(milliseconds: number, work: () => T): T | undefined {
+    try {
+      return this.#connection.within(milliseconds, work);
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code !== 'ERR_BUSY') throw error;
+      return undefined;
+    }
   }
 
   /** Has all that was committed on the disk, whatever the durability. */

@@ -9,5 +9,12 @@ export function startTimer(time: number, callback: () => void): NodeJS.Timeout |
 /** Resolves after `milliseconds`. */
 export { setTimeout as pause } from 'node:timers/promises';
 
+const blocking = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks the thread for so many milliseconds, also for less than one. */
+export function pauseBlocking(milliseconds: number): void {
+  Atomics.wait(blocking, 0, 0, milliseconds);
+}
+
 /** Resolves when the event loop has seen to everything else once. */
 export { setImmediate as nextTurn } from 'node:timers/promises';

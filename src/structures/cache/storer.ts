@@ -1,8 +1,10 @@
 import type { Key, KeyColumn } from '../../core/key.js';
+import type { Script } from '../../core/script.js';
+import type { Statement } from '../../core/statement.js';
 import { noteClock } from '../../core/steady.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
-import { sql } from './statements.js';
+import { sql, type Upsert } from './statements.js';
 
 /** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
 const notedEvery = 5_000;
@@ -20,18 +22,9 @@ export class Storer<S extends Kind> {
   }
 
   set(entry: EncodedEntry): Result<S, void> {
-    const scripts = this.#scripts;
     if (!isSimple(entry)) return this.#put(entry);
-    const stored = this.#scope.quick(
-      sql.setQuickly,
-      () => entry,
-      (structure) => scripts.row(structure, entry),
-      (): true | undefined => true,
-      (structure) => scripts.put(structure, entry),
-    );
-    return this.#scope.chain(stored, (done) => {
-      return done ? this.#noteClock(entry) : this.#put(entry);
-    });
+    const stored = this.#quickly(sql.setQuickly, entry, (structure) => this.#scripts.put(structure, entry));
+    return this.#scope.chain(stored, (done) => (done ? this.#scope.settled(nothing) : this.#put(entry)));
   }
 
   setMany(entries: readonly EncodedEntry[]): Result<S, void> {
@@ -45,7 +38,11 @@ export class Storer<S extends Kind> {
     // Mostly it is there, and to see that needs no lock that others wait for.
     return this.#scope.chain(this.#has(entry.key), (there) => {
       if (there) return this.#scope.settled(() => false);
-      return isSimple(entry) ? this.#addQuickly(entry) : this.#add(entry);
+      if (!isSimple(entry)) return this.#add(entry);
+      const added = this.#quickly(sql.addQuickly, entry, (structure) => this.#scripts.add(structure, entry));
+      return this.#scope.chain(added, (done) =>
+        done === undefined ? this.#add(entry) : this.#scope.settled(() => done),
+      );
     });
   }
 
@@ -60,20 +57,22 @@ export class Storer<S extends Kind> {
     );
   }
 
-  #addQuickly(entry: EncodedEntry): Result<S, boolean> {
-    const scripts = this.#scripts;
-    const added = this.#scope.quick(
-      sql.addQuickly,
+  /** By one statement, else by a script: tells whether it is stored, and `undefined` where there is more to be removed first. */
+  #quickly(
+    statement: Statement<Upsert>,
+    entry: EncodedEntry,
+    otherwise: (structure: number) => Script<boolean | undefined>,
+  ): Result<S, boolean | undefined> {
+    const stored = this.#scope.quick(
+      statement,
       () => entry,
-      (structure) => scripts.row(structure, entry),
+      (structure) => this.#scripts.row(structure, entry),
       (): boolean | undefined => true,
-      (structure) => scripts.add(structure, entry),
+      otherwise,
     );
-    return this.#scope.chain(added, (done) => {
-      if (done === undefined) return this.#add(entry);
-      return this.#scope.chain(done ? this.#noteClock(entry) : this.#scope.settled(nothing), () =>
-        this.#scope.settled(() => done),
-      );
+    return this.#scope.chain(stored, (done) => {
+      if (done !== true) return this.#scope.settled(() => done);
+      return this.#scope.after(this.#noteClock(entry), () => done);
     });
   }
 
