@@ -2,7 +2,6 @@ import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, undone, type Script } from '../../core/script.js';
-import { noteClock } from '../../core/steady.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
 import { Flights, type Elsewhere, type Produce } from './flights.js';
 import { keepTidy } from './keeper.js';
@@ -22,7 +21,7 @@ import {
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
-import { Moved } from './sharding.js';
+import { entryOf, Moved } from './sharding.js';
 import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
 import { Storer } from './storer.js';
 import { Streams } from './streams.js';
@@ -76,19 +75,22 @@ export class Shard<S extends Kind, V, K extends Key> {
   get(key: Key): Result<S, V | undefined> {
     let column: KeyColumn = '';
     return this.#scope.one(
-      sql.get,
+      sql.look,
       () => (column = this.#scripts.key(key)),
-      (structure) => [structure, column],
-      (row) => (this.#uses.found(column, row) ? this.#scripts.value(row) : undefined),
+      (structure) => [structure, column, structure],
+      (row) => {
+        const entry = entryOf(row);
+        return this.#uses.found(column, entry) ? this.#scripts.value(entry) : undefined;
+      },
     );
   }
 
   has(key: Key): Result<S, boolean> {
     return this.#scope.one(
-      sql.has,
+      sql.lookWhether,
       () => this.#scripts.key(key),
-      (structure, column) => [structure, column],
-      (row) => row !== undefined,
+      (structure, column) => [structure, column, structure],
+      (row) => entryOf(row) !== undefined,
     );
   }
 
@@ -186,14 +188,8 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   touch(key: Key, ttl?: Duration): Result<S, boolean> {
-    return this.#scope.write(
-      () => ({ column: this.#scripts.key(key), keeping: resolveSet({ ttl }, this.#ttl) }),
-      function* (structure, { column, keeping }): Script<boolean> {
-        const touched = (yield* run(sql.touch, keeping.ttl, keeping.ttl, structure, column)) > 0;
-        if (touched && keeping.ttl !== null) yield* noteClock();
-        return touched;
-      },
-    );
+    const prepared = this.#scope.settled(() => this.#prepared(key, { ttl }));
+    return this.#scope.chain(prepared, ({ column, keeping }) => this.#storer.touch(column, keeping));
   }
 
   pop(key: Key): Result<S, V | undefined> {
@@ -233,11 +229,11 @@ export class Shard<S extends Kind, V, K extends Key> {
     change: (current: V | undefined) => V | undefined,
     options?: SetOptions,
   ): Result<S, V | undefined> {
-    return this.#change(
-      this.#scripts,
-      () => ({ column: this.#scripts.key(key), keeping: resolveSet(options, this.#ttl) }),
-      () => change,
-      (value) => value,
+    return untilDone(
+      this.#scope,
+      () => this.#prepared(key, options),
+      (structure, { column, keeping }) => this.#scripts.update(structure, column, keeping, change),
+      (outcome) => outcome?.value,
     );
   }
 
@@ -270,22 +266,14 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   #increase(key: Key, by: number, sign: 1 | -1, options: IncrementOptions | undefined): Result<S, number> {
-    return this.#change(
-      this.#numbers,
-      () => {
-        finiteNumber('by', by);
-        const initial = options?.initial ?? 0;
-        finiteNumber('initial', initial);
-        return {
-          column: this.#scripts.key(key),
-          keeping: resolveSet(options, this.#ttl, ['initial']),
-          initial,
-        };
-      },
-      ({ initial }) =>
-        (current) =>
-          increased(current, sign * by, initial),
-      (value = 0) => value,
+    const prepared = this.#scope.settled(() => {
+      finiteNumber('by', by);
+      const initial = options?.initial ?? 0;
+      finiteNumber('initial', initial);
+      return { ...this.#prepared(key, options, ['initial']), initial };
+    });
+    return this.#scope.chain(prepared, ({ initial, ...entry }) =>
+      this.#storer.increase(this.#numbers, entry, (current) => increased(current, sign * by, initial)),
     );
   }
 
@@ -319,18 +307,12 @@ export class Shard<S extends Kind, V, K extends Key> {
     );
   }
 
-  #change<W, A extends { readonly column: KeyColumn; readonly keeping: Keeping }, T>(
-    scripts: CacheScripts<Key, W>,
-    prepare: () => A,
-    change: (prepared: A) => (current: W | undefined) => W | undefined,
-    read: (value: W | undefined) => T,
-  ): Result<S, T> {
-    return untilDone(
-      this.#scope,
-      prepare,
-      (structure, prepared) => scripts.update(structure, prepared.column, prepared.keeping, change(prepared)),
-      (outcome) => read(outcome?.value),
-    );
+  #prepared(
+    key: Key,
+    options: SetOptions | undefined,
+    others?: readonly string[],
+  ): { readonly column: KeyColumn; readonly keeping: Keeping } {
+    return { column: this.#scripts.key(key), keeping: resolveSet(options, this.#ttl, others) };
   }
 }
 

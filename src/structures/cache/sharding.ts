@@ -35,6 +35,15 @@ export class Moved extends HoldfastError {
   }
 }
 
+/** The entry that a statement has found; where there is none it may tell how many shards there are. */
+export function entryOf<R extends readonly [unknown, shards?: number | null]>(
+  row: R | undefined,
+): R | undefined {
+  const shards = row?.[1] ?? 0;
+  if (shards > 1) throw new Moved();
+  return shards === 0 ? row : undefined;
+}
+
 /** @throws {@link HoldfastError} `ERR_SHARDS` when another number was given than is stored. */
 export function checkShards(given: number | undefined, stored: number): void {
   if (given !== undefined && given !== stored)

@@ -104,23 +104,48 @@ export function reading<P extends readonly Value[], R extends Row>(
   return new Statement(text(valueOf.sqlite), text(valueOf.postgres), options);
 }
 
+/** The entry of a key. */
+const found = 'FROM cached_entries e WHERE e.structure = ? AND e.key = ?';
+/** What a key has; or how many shards there are in place of it. */
+export type Found<T> = [found: T, shards?: number | null];
+export type Look<T> = Statement<[structure: number, key: KeyColumn, structure: number], Found<T>>;
+
+/**
+ * What a key has; on an embedded store, where it has nothing, how many shards there are: to ask for that only then would take as long again. A cache that has several has its entries elsewhere.
+ */
+function look<T>(column: (value: string) => string): Look<T> {
+  const entry = `${found} AND ${live}`;
+  return new Statement(
+    `SELECT ${column(valueOf.sqlite)}, NULL ${entry} UNION ALL SELECT NULL, shards FROM caches WHERE structure = ?`,
+    `SELECT ${column(valueOf.postgres)} ${entry} AND e.structure = ?`,
+  );
+}
+
 /** That nobody works out the value of the key. */
 const grounded =
   'NOT EXISTS (SELECT 1 FROM cache_flights f WHERE f.structure = e.structure AND f.key = e.key)';
 const deleteWhere = (condition: string): string =>
   `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${condition}`;
-/** The entry of a key. */
-const found = 'FROM cached_entries e WHERE e.structure = ? AND e.key = ?';
 const filling = (size: string, bytes: string): string =>
   `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size}, c.shards FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
 const tallied = (column: string): string =>
   `(SELECT CAST(coalesce(sum(t.${column}), 0) AS bigint) FROM tallies t WHERE t.structure = c.structure)`;
 const wallOfExpiry = `CAST(coalesce(e.fresh, e.expires) - ${steady} + wall() AS double precision)`;
 
+/** Stored anew, at a rank that says so. */
+const changed = `stored = wall(), rank = (SELECT CASE WHEN c.eviction IN ('none', 'least-frequently-used')
+  THEN e.rank ELSE ${steady} END FROM caches c WHERE c.structure = e.structure)`;
+const swap = (size: string, bytes: string): string =>
+  `e.structure = ? AND e.key = ? AND e.value = ? AND e.bytes >= ? AND e.file IS NULL AND ${live}
+  AND (SELECT ${size} <= c.most_entries AND ${bytes} <= c.most_bytes FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = e.structure)`;
+
 export const sql = {
   get: reading<[structure: number, key: KeyColumn], [value: unknown]>(
     (value) => `SELECT ${value} ${found} AND ${live}`,
   ),
+  /** For a transaction of its own: see `entryOf`. */
+  look: look<ValueColumn>((value) => value),
+  lookWhether: look<1>(() => '1'),
   has: new Statement<[structure: number, key: KeyColumn], [one: number]>(`SELECT 1 ${found} AND ${live}`),
   entry: reading<[structure: number, key: KeyColumn], EntryRow>(
     (value) =>
@@ -149,8 +174,23 @@ export const sql = {
   change: new Statement<
     [value: ValueColumn, bytes: number, file: string | null, structure: number, key: KeyColumn]
   >(
-    `UPDATE cached_entries AS e SET value = ?, bytes = ?, file = ?, stored = wall(), rank = (SELECT CASE WHEN c.eviction IN ('none', 'least-frequently-used')
-       THEN e.rank ELSE ${steady} END FROM caches c WHERE c.structure = e.structure) WHERE e.structure = ? AND e.key = ?`,
+    `UPDATE cached_entries AS e SET value = ?, bytes = ?, file = ?, ${changed} WHERE e.structure = ? AND e.key = ?`,
+  ),
+  /** The same where the value is still the one that was read, and the other takes no more bytes. Neither is in a file, and there is not too much. On a server it waits for whoever has locked the structure, and may have read the value. */
+  swap: new Statement<
+    [
+      value: ValueColumn,
+      bytes: number,
+      structure: number,
+      structure: number,
+      key: KeyColumn,
+      old: ValueColumn,
+      bytes: number,
+    ]
+  >(
+    `UPDATE cached_entries AS e SET value = ?, bytes = ?, ${changed} WHERE ? > 0 AND ${swap('s.size', 's.bytes')}`,
+    `UPDATE cached_entries AS e SET value = ?, bytes = ?, ${changed} FROM (SELECT id FROM structures WHERE id = ? FOR KEY SHARE) l
+     WHERE e.structure = l.id AND ${swap(tallied('size'), tallied('bytes'))}`,
   ),
   /** It may be served stale for as long as before. */
   touch: new Statement<[ttl: number | null, ttl: number | null, structure: number, key: KeyColumn]>(

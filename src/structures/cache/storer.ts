@@ -1,10 +1,12 @@
 import type { Key, KeyColumn } from '../../core/key.js';
-import type { Script } from '../../core/script.js';
+import { run, type Script } from '../../core/script.js';
 import type { Statement } from '../../core/statement.js';
 import { noteClock } from '../../core/steady.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
+import type { Keeping } from './options.js';
+import { entryOf } from './sharding.js';
 import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
-import { sql, type Upsert } from './statements.js';
+import { sql, type Found, type Look, type Upsert } from './statements.js';
 
 /** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
 const notedEvery = 5_000;
@@ -35,9 +37,9 @@ export class Storer<S extends Kind> {
   }
 
   add(entry: EncodedEntry): Result<S, boolean> {
-    // Mostly it is there, and to see that needs no lock that others wait for.
-    return this.#scope.chain(this.#has(entry.key), (there) => {
-      if (there) return this.#scope.settled(() => false);
+    // Mostly it is there.
+    return this.#scope.chain(this.#look(sql.lookWhether, entry.key), (there) => {
+      if (there !== undefined) return this.#scope.settled(() => false);
       if (!isSimple(entry)) return this.#add(entry);
       const added = this.#quickly(sql.addQuickly, entry, (structure) => this.#scripts.add(structure, entry));
       return this.#scope.chain(added, (done) =>
@@ -46,14 +48,59 @@ export class Storer<S extends Kind> {
     });
   }
 
-  #has(column: KeyColumn): Result<S, boolean> {
+  touch(column: KeyColumn, { ttl }: Keeping): Result<S, boolean> {
+    const touched = this.#scope.quick(
+      sql.touch,
+      nothing,
+      (structure) => [ttl, ttl, structure, column],
+      () => true,
+      function* (structure): Script<boolean> {
+        return (yield* run(sql.touch, ttl, ttl, structure, column)) > 0;
+      },
+    );
+    return this.#scope.chain(touched, (done) =>
+      this.#scope.after(this.#noteClock(done ? ttl : null), () => done),
+    );
+  }
+
+  /** Replaces a number by `change` of it: by one statement where nobody else does so in between. */
+  increase(
+    numbers: CacheScripts<Key, number>,
+    { column, keeping }: { readonly column: KeyColumn; readonly keeping: Keeping },
+    change: (current: number | undefined) => number,
+  ): Result<S, number> {
+    const scope = this.#scope;
+    const script = (structure: number): Script<{ readonly value: number | undefined } | undefined> =>
+      numbers.update(structure, column, keeping, change);
+    const surely = (): Result<S, number> =>
+      untilDone(scope, nothing, script, (outcome) => outcome?.value ?? 0);
+    return scope.chain(this.#look(sql.look, column), (row) => {
+      if (row === undefined) return surely();
+      const next = change(numbers.value(row));
+      const entry = numbers.encoded(column, next, keeping);
+      if (entry.isLarge) return surely();
+      const swapped = scope.quick(
+        sql.swap,
+        nothing,
+        (structure) => [entry.column, entry.bytes, structure, structure, column, row[0], entry.bytes],
+        () => ({ value: next }),
+        script,
+      );
+      return scope.chain(swapped, (outcome) =>
+        outcome?.value === undefined ? surely() : scope.settled(() => outcome.value ?? next),
+      );
+    });
+  }
+
+  /** Without a lock that others wait for. */
+  #look<T>(statement: Look<T>, column: KeyColumn): Result<S, Found<T> | undefined> {
     return this.#scope.one(
-      sql.has,
+      statement,
       () => {
         this.#scope.checkWritable();
       },
-      (structure) => [structure, column],
-      (row) => row !== undefined,
+      (structure) => [structure, column, structure],
+      entryOf,
     );
   }
 
@@ -72,7 +119,7 @@ export class Storer<S extends Kind> {
     );
     return this.#scope.chain(stored, (done) => {
       if (done !== true) return this.#scope.settled(() => done);
-      return this.#scope.after(this.#noteClock(entry), () => done);
+      return this.#scope.after(this.#noteClock(entry.ttl), () => done);
     });
   }
 
@@ -94,7 +141,7 @@ export class Storer<S extends Kind> {
   }
 
   /** Where the clock is has to be known after a reboot, or what expires would do so too late. */
-  #noteClock({ ttl }: EncodedEntry): Result<S, void> {
+  #noteClock(ttl: number | null): Result<S, void> {
     if (ttl === null || performance.now() - this.#noted < notedEvery) return this.#scope.settled(nothing);
     // A transaction may be rolled back, and what was noted in it.
     if (!this.#scope.aside(() => noteClock())) return this.#scope.write(nothing, () => noteClock());
