@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Index } from '../../src/index.js';
 import { inProcesses, temporaryDirectory } from '../support/processes.js';
 import { openStore, raw } from './support.js';
@@ -48,3 +48,33 @@ test('the log grows while somebody reads an old state, and starts again after th
   const [, length] = reader.prepare('PRAGMA wal_checkpoint(NOOP)').raw().get() as number[];
   expect(length).toBeLessThan(1_000);
 });
+
+test.runIf(existsSync('/proc/self/fd'))(
+  'a store that is closed while its log goes to the disk has no file open afterwards',
+  async () => {
+    const open = (): string[] =>
+      readdirSync('/proc/self/fd').flatMap((file) => {
+        try {
+          return [readlinkSync(`/proc/self/fd/${file}`)];
+        } catch {
+          // What listed the directory.
+          return [];
+        }
+      });
+    const directory = temporaryDirectory();
+    const here = (): string[] => open().filter((path) => path.startsWith(directory));
+    const store = openStore(directory);
+    const index = new Index<number, string>(store, 'entries');
+    const written = { logs: 0 };
+    for (let n = 0; n < 700; n++) {
+      index.set(n, `${n}`.repeat(1_000));
+      written.logs = Math.max(written.logs, here().filter((path) => path.endsWith('-wal')).length);
+    }
+    // One of SQLite's own, and one to have it written by.
+    expect(written.logs).toBe(2);
+    store.close();
+    await vi.waitUntil(() => here().length === 0, 20_000);
+    const again = new Index<number, string>(openStore(directory), 'entries');
+    expect([again.size, again.get(699)]).toEqual([700, '699'.repeat(1_000)]);
+  },
+);
