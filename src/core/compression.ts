@@ -110,7 +110,9 @@ export function resolveCompression(
   if (given === undefined) return undefined;
   const value: unknown = given;
   if (typeof value !== 'string' && (typeof value !== 'object' || value === null))
-    throw new TypeError(`compress must be the name of an algorithm, or an object, not ${shown(value)}`);
+    throw new TypeError(
+      `compress must be one of ${algorithms.join(', ')}, or an object, not ${shown(value)}`,
+    );
   const options: CompressionOptions = typeof given === 'string' ? { algorithm: given } : given;
   knownKeys('compress', options, ['algorithm', 'level', 'threshold']);
   oneOf(typeof given === 'string' ? 'compress' : 'compress.algorithm', options.algorithm, algorithms);

@@ -37,8 +37,8 @@ export class Log {
 
   /** To be called before the connection is closed. */
   close(): void {
-    if (this.#commits > 0) this.#trim();
     this.#disk.close();
+    if (this.#commits > 0) this.#trim();
   }
 
   #trim(): void {
@@ -80,7 +80,7 @@ class LogOnDisk {
   /** @param length - In pages. It is shorter when the log has begun again. */
   flush(length: number): void {
     if (length < this.#length) this.#length = 0;
-    if (this.#isWriting || length - this.#length < flushFrom) return;
+    if (this.#isClosed || this.#isWriting || length - this.#length < flushFrom) return;
     const file = this.#open();
     if (file === undefined) return;
     this.#length = length;
@@ -92,7 +92,7 @@ class LogOnDisk {
     });
   }
 
-  /** As long as this connection is open, the file stays the same. */
+  /** The file stays the same as long as this connection is open, and nobody has a lock on it that closing it would lose. Windows has only what may be written to go to the disk. */
   #open(): number | undefined {
     try {
       return (this.#file ??= openSync(this.#path, 'r+'));

@@ -1,6 +1,6 @@
 import type { ByteSource, Stream } from '../core/byte-streams.js';
 import type { Key, StoredKey } from '../core/key.js';
-import { resolveReverse, type Duration, type IterationOptions } from '../core/options.js';
+import { functionOf, resolveReverse, type Duration, type IterationOptions } from '../core/options.js';
 import {
   asyncSequence,
   scopeOf,
@@ -29,6 +29,7 @@ import {
   resolveCache,
   resolveKeys,
   resolveTags,
+  summed,
   type CacheKeysOptions,
   type CacheOptions,
   type CacheStats,
@@ -171,7 +172,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * Stores `value` under `key`: a copy. Where there is no room for it, others go, as `eviction` says. A key that is there keeps its place in the order of insertion; its time, its tags and its uses begin anew.
    *
    * @throws `TypeError` when something in `value` can't be stored, naming the path to it; `TypeError`, `RangeError` when `key` is no key, or for options that make no
-   * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
+   * sense; {@link HoldfastError} `ERR_TOO_LARGE` when it takes more bytes than the whole cache may, or its shard; `ERR_FULL` when there is no room, and `eviction` is `'none'`. The old value stays.
    */
   set(key: K, value: V, options?: SetOptions): Result<S, void> {
     const kept = lasting(options);
@@ -246,6 +247,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * The value of `key`; where there is none, what `produce` gives, which is stored. One caller works it out, in this process and across all of them; the others wait for that. Should it die, another
    * takes over at once. If `produce` throws, those who wait get the error, and nothing is stored.
    *
+   * `produce` gets `{ signal }`, which aborts when the store closes, and not when a caller stops waiting. One that never ends holds up all who ask for the key, until that is deleted: give the work a limit of its own.
+   *
    * {@link delete}, {@link pop}, {@link invalidate} and {@link clear} cancel what is being worked out: it is not stored, and who asks later does not get it; who had asked before, in the same process, does. A value that is {@link set} meanwhile stays.
    *
    * @throws Whatever `produce` throws (in other processes: an `Error` with its name, message, stack and code); what {@link set} throws; {@link HoldfastError} `ERR_TIMEOUT` when it takes longer than `timeout`, and the signal's reason when that
@@ -268,7 +271,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * await files.write('video', createReadStream('video.mp4'), { ttl: '1d' });
    */
   write(key: K, source: ByteSource, options?: WriteOptions): Promise<void> {
-    return this.#shards.atOnce(key, (shard) => shard.write(key, source, options));
+    return this.#shards.atOnce(key, (shard) => shard.streams.write(key, source, options));
   }
 
   /**
@@ -278,7 +281,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * @throws `TypeError` when the value is something else; `TypeError`, `RangeError` when `key` is none; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. The stream fails with `ERR_CORRUPT`, `ERR_IO`; on a server with `ERR_CONNECTION`.
    */
   read(key: K): Result<S, Stream | undefined> {
-    return this.#shards.at(key, (shard) => shard.read(key));
+    return this.#shards.at(key, (shard) => shard.streams.read(key));
   }
 
   /**
@@ -318,6 +321,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     first?: ((this: T, ...args: A) => V | Promise<V>) | MemoizeOptions<A>,
     options?: MemoizeOptions<A>,
   ): unknown {
+    if (options !== undefined) functionOf('fn', first);
     return typeof first === 'function'
       ? memoize(this.#memory(), first, lasting(options))
       : decorate<S, V, T, A>(this.#memory(), lasting(first));
@@ -329,10 +333,12 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return {
       kind: scope.kind,
       getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
-      getOrSetNow: (key, produce, given) => shards.at(key, (shard) => shard.getOrSetNow(key, produce, given)),
+      getOrSetNow: (key, produce, given) =>
+        shards.at(key, (shard) => shard.flights.getOrSetNow(key, produce, given)),
       renew: (key, produce, given) =>
-        shards.atSoon('refresh()', key, (shard) => shard.renew(key, produce, given)),
-      renewNow: (key, produce, given) => shards.at(key, (shard) => shard.renewNow(key, produce, given)),
+        shards.atSoon('refresh()', key, (shard) => shard.flights.renew(key, produce, given)),
+      renewNow: (key, produce, given) =>
+        shards.at(key, (shard) => shard.flights.renewNow(key, produce, given)),
       forget: (key) => scope.chain(scope.settled(key), (one) => shards.at(one, (shard) => shard.delete(one))),
     };
   }
@@ -353,18 +359,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
     const kept = lasting(options);
-    return this.#shards.atSoon('getOrSet()', key, (shard) => shard.getOrSet(key, produce, kept));
+    return this.#shards.atSoon('getOrSet()', key, (shard) => shard.flights.getOrSet(key, produce, kept));
   }
-}
-
-function summed(all: readonly CacheStats[]): CacheStats {
-  const total = (name: keyof CacheStats): number => all.reduce((sum, one) => sum + one[name], 0);
-  return {
-    hits: total('hits'),
-    misses: total('misses'),
-    evictions: total('evictions'),
-    expirations: total('expirations'),
-  };
 }
 
 /** A cache in an embedded store. */

@@ -132,10 +132,42 @@ forEachEngine((engine) => {
     expect(() => cache.memoize(1 as never)).toThrow(TypeError);
     for (const options of [{ name: '' }, { nam: 'x' }, { name: 'x', key: 1 }, { name: 'x', async: 1 }])
       expect(() => cache.memoize(async () => 1, options as never)).toThrow(/nam|key|async/);
-    await expect(async () => cache.memoize(async () => 1, { name: 'x', ttl: -1 })()).rejects.toThrow(
-      RangeError,
-    );
+    for (const options of [
+      { ttl: -1 },
+      { staleFor: 'x' },
+      { errorTtl: -1 },
+      { refreshAhead: '5s' },
+      { tags: 1 },
+    ])
+      expect(() => cache.memoize(async () => 1, { name: 'x', ...options } as never)).toThrow(
+        new RegExp(Object.keys(options).join()),
+      );
+    expect(() => cache.memoize(undefined as never, { name: 'x' })).toThrow(/fn must be a function/);
+    const keyed = cache.memoize(async (q: string) => q.length, { name: 'x', key: (q) => q as never });
+    await expect(keyed('tea')).rejects.toThrow('key of x() must return an array');
   });
+});
+
+test('a decorator that is not one of TC39, or is given no method, is refused by name', () => {
+  using store = open(temporaryDirectory());
+  const decorate = new Cache<number>(store, 'c').memoize({ name: 'x' });
+  const legacy = decorate as unknown as (...args: unknown[]) => unknown;
+  expect(() => legacy({}, 'method', { value: () => 1 })).toThrow(/experimentalDecorators/);
+  expect(() => legacy(undefined, { kind: 'field', name: 'x' })).toThrow(/decorates methods/);
+});
+
+test('a rejected promise of a function that should be at once is not left unhandled', async () => {
+  using store = open(temporaryDirectory());
+  const broken = new Cache<number>(store, 'c').memoize(() => Promise.reject(new Error('broken')) as never, {
+    name: 'broken',
+  });
+  const unhandled: unknown[] = [];
+  const listener = (error: unknown): number => unhandled.push(error);
+  process.on('unhandledRejection', listener);
+  expect(() => broken()).toThrow(/async: true/);
+  await new Promise(setImmediate);
+  process.off('unhandledRejection', listener);
+  expect(unhandled).toEqual([]);
 });
 
 test('on an embedded store a function that is not async stays so', async () => {

@@ -36,7 +36,7 @@ export function* evict(structure: number, needed: Needed, size: number): Script<
 export const tooLarge = (size: string, mostBytes: number): HoldfastError =>
   new HoldfastError(
     'ERR_TOO_LARGE',
-    `the key and its value take ${size} bytes, and the whole cache may take ${mostBytes} (maxBytes)`,
+    `the key and its value take ${size} bytes, and the whole cache, or a shard of it, may take ${mostBytes} (maxBytes)`,
   );
 
 /** What there is too much of. */

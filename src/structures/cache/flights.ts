@@ -20,7 +20,7 @@ export interface Elsewhere<V> {
   readonly closing: AbortSignal;
   /** Whether it is for that that something has failed. */
   hasMoved(error: unknown): boolean;
-  keep(column: KeyColumn, value: V, producing: Producing, took: number): Promise<unknown>;
+  storeProduced(column: KeyColumn, value: V, producing: Producing, took: number): Promise<unknown>;
 }
 
 /** What a cache works with. */
@@ -125,9 +125,9 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   /** Stores what was worked out, and gives it back, a copy. */
-  keep(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
+  storeProduced(column: KeyColumn, value: V, { keeping, staleFor }: Producing, took: number): Result<S, V> {
     const entry = this.#scripts.encoded(column, value, keeping);
-    const kept = this.#scripts.keeping(this.#scope, entry, (filed) =>
+    const kept = this.#scripts.withFile(this.#scope, entry, (filed) =>
       untilDone(
         this.#scope,
         nothing,
@@ -227,10 +227,10 @@ export class Flights<S extends Kind, V, K extends Key> {
       const took = performance.now() - began;
       const entry = this.#scripts.encoded(column, value, producing.keeping);
       try {
-        await this.#scripts.keepingSoon(entry, (filed) => this.#land(lead, filed, producing.staleFor, took));
+        await this.#scripts.withFileSoon(entry, (filed) => this.#land(lead, filed, producing.staleFor, took));
       } catch (error) {
         if (!this.#elsewhere.hasMoved(error)) throw error;
-        await this.#elsewhere.keep(column, value, producing, took);
+        await this.#elsewhere.storeProduced(column, value, producing, took);
       }
       // Also what was cancelled is for those who had asked before: worked out again, it might be cancelled again, and so on.
       return copied(entry.column);
@@ -274,7 +274,7 @@ export class Flights<S extends Kind, V, K extends Key> {
         const value = produce();
         const took = performance.now() - began;
         const entry = this.#scripts.encoded(column, value, keeping);
-        const landed = this.#scripts.keeping(
+        const landed = this.#scripts.withFile(
           scope,
           entry,
           (filed) => {

@@ -72,7 +72,7 @@ async function removeTrash<S extends Kind>(scope: Scope<S>): Promise<void> {
 }
 
 function* begin(structure: number): Script<number> {
-  if ((yield* run(sql.keep, structure, interval / 2)) === 0) return 0;
+  if ((yield* run(sql.takeUpkeep, structure, interval / 2)) === 0) return 0;
   yield* run(flights.sweep, structure, errorsKept);
   return yield* expireSome(structure);
 }

@@ -7,15 +7,16 @@ import {
   isThenable,
   knownKeys,
   nameString,
+  shown,
 } from '../../core/options.js';
-import type { Kind, Result } from '../../core/store.js';
-import type { GetOrSetOptions } from './options.js';
+import { nothing, type Kind, type Result } from '../../core/store.js';
+import { resolveProducing, type GetOrSetOptions } from './options.js';
 
 /** Options of {@link Cache.memoize}; `A` are the arguments of the function. */
 export interface MemoizeOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'timeout' | 'signal'> {
   /** Under which its results are stored: 1 to 512 characters. Functions with one name share them. @defaultValue the name of the function */
   readonly name?: string | undefined;
-  /** What the result depends on, as an array: in place of the arguments, where that is less, or else. */
+  /** Returns, as an array, what the result depends on, in place of the arguments: where that is only some of them, or something else. */
   readonly key?: ((...args: A) => readonly unknown[]) | undefined;
   /** Whether it returns promises: for a function that does so without being `async`. @defaultValue whether it is `async` */
   readonly async?: boolean | undefined;
@@ -41,13 +42,13 @@ export interface Memoized<S extends Kind, T, A extends unknown[], R> {
 /** A cache, as a memoized function uses it. */
 export interface Memory<S extends Kind, V> {
   readonly kind: S;
-  getOrSet(key: Key, produce: () => V | PromiseLike<V>, options: GetOrSetOptions): Promise<V>;
+  readonly getOrSet: (key: Key, produce: () => V | PromiseLike<V>, options: GetOrSetOptions) => Promise<V>;
   /** The same at once, for what is worked out without waiting: by each who finds none. */
-  getOrSetNow(key: Key, produce: () => V, options: GetOrSetOptions): Result<S, V>;
+  readonly getOrSetNow: (key: Key, produce: () => V, options: GetOrSetOptions) => Result<S, V>;
   /** Works a value out and stores it, whatever is there. */
-  renew(key: Key, produce: () => V | PromiseLike<V>, options: GetOrSetOptions): Promise<V>;
+  readonly renew: Memory<S, V>['getOrSet'];
   /** The same at once. */
-  renewNow(key: Key, produce: () => V, options: GetOrSetOptions): Result<S, V>;
+  readonly renewNow: Memory<S, V>['getOrSetNow'];
   /** Deletes an entry; tells whether there was one. */
   forget(key: () => Key): Result<S, boolean>;
 }
@@ -63,20 +64,30 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
   functionOf('fn', fn);
   knownKeys('options of memoize()', given, optionKeys);
   const { name = fn.name, key: partsOf, async: isAsync = isAsyncFunction(fn), ...options } = given;
+  if (name === '')
+    throw new RangeError('memoize() needs a name for a function that has none: memoize(fn, { name })');
   nameString('name', name);
+  // Otherwise the first call would refuse them.
+  resolveProducing(options, null);
   boolean('async', isAsync);
   if (partsOf !== undefined) functionOf('key', partsOf);
-  const keyOf = (...args: A): Key => argumentKey(name, partsOf === undefined ? args : partsOf(...args));
+  const keyOf = (...args: A): Key => {
+    const parts: unknown = partsOf === undefined ? args : partsOf(...args);
+    if (!Array.isArray(parts))
+      throw new TypeError(`key of ${name}() must return an array, not ${shown(parts)}`);
+    return argumentKey(name, parts);
+  };
   const waits = isAsync || memory.kind === 'server';
 
-  function memoized(this: T, ...args: A): Promise<V> | Result<S, V> {
-    if (!waits) return memory.getOrSetNow(keyOf(...args), () => atOnce(fn.apply(this, args), name), options);
-    return (async () => memory.getOrSet(keyOf(...args), () => fn.apply(this, args), options))();
-  }
-  function refresh(this: T, ...args: A): Promise<V> | Result<S, V> {
-    if (!waits) return memory.renewNow(keyOf(...args), () => atOnce(fn.apply(this, args), name), options);
-    return (async () => memory.renew(keyOf(...args), () => fn.apply(this, args), options))();
-  }
+  const calling = (soon: Memory<S, V>['getOrSet'], now: Memory<S, V>['getOrSetNow']) =>
+    function (this: T, ...args: A): Promise<V> | Result<S, V> {
+      const call = (): V | PromiseLike<V> => fn.apply(this, args);
+      return waits
+        ? (async () => soon(keyOf(...args), call, options))()
+        : now(keyOf(...args), () => atOnce(call(), name), options);
+    };
+  const memoized = calling(memory.getOrSet, memory.getOrSetNow);
+  const refresh = calling(memory.renew, memory.renewNow);
   const forget = (...args: A): Result<S, boolean> => memory.forget(() => keyOf(...args));
   Object.defineProperty(memoized, 'name', { value: name });
   return Object.assign(memoized, { key: keyOf, forget, refresh, original: fn });
@@ -119,8 +130,13 @@ export function decorate<S extends Kind, V, T, A extends unknown[]>(
   if (typeof given !== 'object')
     throw new TypeError('memoize() takes a function, or options to decorate one');
   knownKeys('options of memoize()', given, optionKeys);
-  return (method, { kind, name }) => {
-    if (kind !== 'method') throw new TypeError(`memoize() decorates methods, not a ${kind}`);
+  return (method, context: DecoratorContext | undefined) => {
+    const decorated: unknown = method;
+    if (typeof decorated !== 'function' || context?.kind !== 'method')
+      throw new TypeError(
+        'memoize() decorates methods, by the decorators of TC39: in TypeScript, without experimentalDecorators',
+      );
+    const { name } = context;
     const own = typeof name === 'symbol' ? name.description : name;
     return memoize(memory, method, { name: own, ...given });
   };
@@ -128,7 +144,8 @@ export function decorate<S extends Kind, V, T, A extends unknown[]>(
 
 /** @throws `TypeError` for a promise: a hit would give a value in its place. */
 function atOnce<V>(value: V | PromiseLike<V>, name: string): V {
-  if (isThenable(value))
-    throw new TypeError(`${name}() returned a promise, and is not async: memoize it with { async: true }`);
-  return value;
+  if (!isThenable(value)) return value;
+  // Nobody waits for it.
+  Promise.resolve(value).catch(nothing);
+  throw new TypeError(`${name}() returned a promise, and is not async: memoize it with { async: true }`);
 }

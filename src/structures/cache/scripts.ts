@@ -98,15 +98,15 @@ export class CacheScripts<K extends Key, V> {
     return { ...entry, column: fileColumn(ref), file: ref.name, isLarge: false };
   }
 
-  /** Stores an entry by `work`: see {@link keepingAll}. What is not stored though nothing is thrown, as `isStored` says, leaves no file either. */
-  keeping<S extends Kind, T>(
+  /** Stores an entry by `work`: see {@link withFiles}. What is not stored though nothing is thrown, as `isStored` says, leaves no file either. */
+  withFile<S extends Kind, T>(
     scope: Scope<S>,
     entry: EncodedEntry,
     work: (filed: EncodedEntry) => Result<S, T>,
     isStored: (outcome: T) => boolean = () => true,
   ): Result<S, T> {
     if (!entry.isLarge) return work(entry);
-    return this.keepingAll([entry], ([filed = entry]) =>
+    return this.withFiles([entry], ([filed = entry]) =>
       scope.after(work(filed), (outcome) => {
         if (!isStored(outcome)) this.unfile([filed]);
         return outcome;
@@ -115,7 +115,7 @@ export class CacheScripts<K extends Key, V> {
   }
 
   /** Stores entries by `work`, which takes the write lock: the values of large ones are written into files before, and removed should it throw. */
-  keepingAll<R>(entries: readonly EncodedEntry[], work: (filed: readonly EncodedEntry[]) => R): R {
+  withFiles<R>(entries: readonly EncodedEntry[], work: (filed: readonly EncodedEntry[]) => R): R {
     const filed: EncodedEntry[] = [];
     // Only an embedded store has files, and it throws.
     try {
@@ -127,8 +127,8 @@ export class CacheScripts<K extends Key, V> {
     }
   }
 
-  /** The same as {@link keeping} for `work` that takes its time, and tells whether it has stored the entry. */
-  async keepingSoon(entry: EncodedEntry, work: (filed: EncodedEntry) => Promise<boolean>): Promise<void> {
+  /** The same as {@link withFile} for `work` that takes its time, and tells whether it has stored the entry. */
+  async withFileSoon(entry: EncodedEntry, work: (filed: EncodedEntry) => Promise<boolean>): Promise<void> {
     const filed = this.filed(entry);
     let isStored = false;
     try {
@@ -244,7 +244,7 @@ export class CacheScripts<K extends Key, V> {
       bytes,
       tags,
       storedAt: new Date(stored),
-      expiresAt: expires === null ? undefined : new Date(expires),
+      expiresAt: expires === null ? undefined : new Date(Math.round(expires)),
       accessedAt: used === null ? undefined : new Date(used),
       hits,
     };

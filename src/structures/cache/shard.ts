@@ -1,22 +1,18 @@
-import type { ByteSource, Stream } from '../../core/byte-streams.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, undone, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
-import { Flights, type Elsewhere, type Produce } from './flights.js';
+import { Flights, type Elsewhere } from './flights.js';
 import { keepTidy } from './keeper.js';
 import {
   resolveSet,
   resolveStats,
   type CacheStats,
-  type GetOrSetOptions,
   type IncrementOptions,
   type Keeping,
-  type Producing,
   type ResolvedCache,
   type ResolvedKeys,
   type SetOptions,
-  type WriteOptions,
 } from './options.js';
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
@@ -29,6 +25,8 @@ import { Uses, writeUses } from './uses.js';
 
 /** What a cache does in one database. {@link Cache} says what each method is for. */
 export class Shard<S extends Kind, V, K extends Key> {
+  readonly flights: Flights<S, V, Key>;
+  readonly streams: Streams<S, V>;
   readonly #scope: Scope<S>;
   readonly #uses: Uses<S>;
   readonly #scripts: CacheScripts<Key, V>;
@@ -36,8 +34,6 @@ export class Shard<S extends Kind, V, K extends Key> {
   readonly #numbers: CacheScripts<Key, number>;
   readonly #ttl: number | null;
   readonly #storer: Storer<S>;
-  readonly #flights: Flights<S, V, Key>;
-  readonly #streams: Streams<S, V>;
 
   constructor(scope: Scope<S>, { ttl, statistics, storing }: ResolvedCache, elsewhere: Elsewhere<V>) {
     const scripts = new CacheScripts<Key, V>(scope, storing);
@@ -50,8 +46,8 @@ export class Shard<S extends Kind, V, K extends Key> {
     this.#numbers = new CacheScripts(scope, storing);
     this.#ttl = ttl;
     this.#storer = new Storer(scope, scripts);
-    this.#flights = new Flights({ scope, scripts, uses, elsewhere }, ttl);
-    this.#streams = new Streams({ scope, scripts, uses, elsewhere }, ttl, storing);
+    this.flights = new Flights({ scope, scripts, uses, elsewhere }, ttl);
+    this.streams = new Streams({ scope, scripts, uses, elsewhere }, ttl, storing);
   }
 
   /** As it is stored. */
@@ -235,34 +231,6 @@ export class Shard<S extends Kind, V, K extends Key> {
       (structure, { column, keeping }) => this.#scripts.update(structure, column, keeping, change),
       (outcome) => outcome?.value,
     );
-  }
-
-  getOrSet(key: Key, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
-    return this.#flights.getOrSet(key, produce, options);
-  }
-
-  getOrSetNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
-    return this.#flights.getOrSetNow(key, produce, options);
-  }
-
-  keep(column: KeyColumn, value: V, producing: Producing, took: number): Result<S, V> {
-    return this.#flights.keep(column, value, producing, took);
-  }
-
-  write(key: Key, source: ByteSource, options?: WriteOptions): Promise<void> {
-    return this.#streams.write(key, source, options);
-  }
-
-  read(key: Key): Result<S, Stream | undefined> {
-    return this.#streams.read(key);
-  }
-
-  renew(key: Key, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
-    return this.#flights.renew(key, produce, options);
-  }
-
-  renewNow(key: Key, produce: () => V, options?: GetOrSetOptions): Result<S, V> {
-    return this.#flights.renewNow(key, produce, options);
   }
 
   #increase(key: Key, by: number, sign: 1 | -1, options: IncrementOptions | undefined): Result<S, number> {

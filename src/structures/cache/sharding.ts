@@ -49,7 +49,7 @@ export function checkShards(given: number | undefined, stored: number): void {
   if (given !== undefined && given !== stored)
     throw new HoldfastError(
       'ERR_SHARDS',
-      `the cache has ${stored} shards, not ${given}: open it with that number or without one, or move it with reshard()`,
+      `the cache has ${stored === 1 ? '1 shard' : `${stored} shards`}, not ${given}: open it with that number or without one, or move it with reshard()`,
     );
 }
 

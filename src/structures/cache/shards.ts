@@ -325,8 +325,8 @@ export class Shards<S extends Kind, V, K extends Key> {
       check: (writes) => {
         if (writes)
           this.#scope.refuseInTransaction(
-            'what writes to a cache with shards',
-            'they are files of their own, and not part of it',
+            'a call that writes to a cache with shards',
+            'each is a database of its own, and takes no part in it',
           );
         this.#check(all);
       },
@@ -381,10 +381,11 @@ export class Shards<S extends Kind, V, K extends Key> {
     return {
       closing: this.#scope.closing,
       hasMoved: (error) => this.#hasMoved(layout, error),
-      keep: async (column, value, producing, took) =>
-        this.#following((all) =>
-          this.#part(all, shardOfColumn(column, all.shards)).keep(column, value, producing, took),
-        ),
+      storeProduced: async (column, value, producing, took) =>
+        this.#following((all) => {
+          const { flights } = this.#part(all, shardOfColumn(column, all.shards));
+          return flights.storeProduced(column, value, producing, took);
+        }),
     };
   }
 

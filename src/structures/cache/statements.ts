@@ -274,7 +274,7 @@ export const sql = {
     'UPDATE caches SET hits = 0, misses = 0, evictions = 0, expirations = 0 WHERE structure = ?',
   ),
   /** Whether somebody is to look for what has expired: nobody has for so long, in milliseconds. After a boot the clock may be before where it was then. */
-  keep: new Statement<[structure: number, interval: number]>(
+  takeUpkeep: new Statement<[structure: number, interval: number]>(
     `UPDATE caches SET kept = ${steady} WHERE structure = ? AND NOT kept BETWEEN ${steady} - CAST(? AS double precision) AND ${steady}`,
   ),
   /** All ranks anew, as the policy wants them. */

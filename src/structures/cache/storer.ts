@@ -31,7 +31,7 @@ export class Storer<S extends Kind> {
 
   setMany(entries: readonly EncodedEntry[]): Result<S, void> {
     const scripts = this.#scripts;
-    return scripts.keepingAll(entries, (filed) =>
+    return scripts.withFiles(entries, (filed) =>
       this.#scope.write(nothing, (structure) => scripts.putAll(structure, filed)),
     );
   }
@@ -70,25 +70,23 @@ export class Storer<S extends Kind> {
     change: (current: number | undefined) => number,
   ): Result<S, number> {
     const scope = this.#scope;
-    const script = (structure: number): Script<{ readonly value: number | undefined } | undefined> =>
-      numbers.update(structure, column, keeping, change);
-    const surely = (): Result<S, number> =>
-      untilDone(scope, nothing, script, (outcome) => outcome?.value ?? 0);
+    const script = function* (structure: number): Script<number | undefined> {
+      return (yield* numbers.update(structure, column, keeping, change))?.value;
+    };
+    const byScript = (): Result<S, number> => untilDone(scope, nothing, script, (value) => value ?? 0);
     return scope.chain(this.#look(sql.look, column), (row) => {
-      if (row === undefined) return surely();
+      if (row === undefined) return byScript();
       const next = change(numbers.value(row));
       const entry = numbers.encoded(column, next, keeping);
-      if (entry.isLarge) return surely();
+      if (entry.isLarge) return byScript();
       const swapped = scope.quick(
         sql.swap,
         nothing,
         (structure) => [entry.column, entry.bytes, structure, structure, column, row[0], entry.bytes],
-        () => ({ value: next }),
+        (): number | undefined => next,
         script,
       );
-      return scope.chain(swapped, (outcome) =>
-        outcome?.value === undefined ? surely() : scope.settled(() => outcome.value ?? next),
-      );
+      return scope.chain(swapped, (value) => (value === undefined ? byScript() : scope.settled(() => value)));
     });
   }
 
@@ -131,11 +129,11 @@ export class Storer<S extends Kind> {
         (structure) => this.#scripts.add(structure, filed),
         (added) => added === true,
       );
-    return this.#scripts.keeping(this.#scope, entry, add, (added) => added);
+    return this.#scripts.withFile(this.#scope, entry, add, (added) => added);
   }
 
   #put(entry: EncodedEntry): Result<S, void> {
-    return this.#scripts.keeping(this.#scope, entry, (filed) =>
+    return this.#scripts.withFile(this.#scope, entry, (filed) =>
       untilDone(this.#scope, nothing, (structure) => this.#scripts.put(structure, filed), nothing),
     );
   }
