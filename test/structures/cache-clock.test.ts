@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Cache } from '../../src/index.js';
-import { pause } from './helpers.js';
+import { engines } from '../support/stores.js';
+import { pause, until } from './helpers.js';
 import { Machine } from './machine.js';
 
 const hour = 3_600_000;
@@ -65,4 +66,19 @@ test('what has expired is removed by itself also after a reboot that the clock h
   machine.now += 10;
   await vi.advanceTimersByTimeAsync(7_000);
   expect(again.size).toBe(0);
+});
+
+test('on a server nobody removes what a transaction is giving more time', async () => {
+  const server = engines.find(({ name }) => name === 'server');
+  const store = await server!.open();
+  const cache = new Cache<number>(store, 'c');
+  const beside = new Cache<number>(await server!.reopen(store), 'c');
+  await cache.set('k', 1, { ttl: 200 });
+  await store.transaction(async () => {
+    expect(await cache.touch('k', hour)).toBe(true);
+    await until(async () => !(await beside.has('k')));
+    expect(await beside.expire()).toBe(0);
+  });
+  expect(await beside.expire()).toBe(0);
+  expect(await cache.get('k')).toBe(1);
 });

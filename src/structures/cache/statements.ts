@@ -130,6 +130,7 @@ const filling = (size: string, bytes: string): string =>
   `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size}, c.shards FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
 const tallied = (column: string): string =>
   `(SELECT CAST(coalesce(sum(t.${column}), 0) AS bigint) FROM tallies t WHERE t.structure = c.structure)`;
+const expired = `SELECT id, bytes FROM cached_entries WHERE structure = ? AND expires <= (SELECT ${steady}) ORDER BY expires, id LIMIT ?`;
 const wallOfExpiry = `CAST(coalesce(e.fresh, e.expires) - ${steady} + wall() AS double precision)`;
 
 /** Stored anew, at a rank that says so. */
@@ -227,8 +228,10 @@ export const sql = {
   victims: new Statement<[structure: number, most: number], [id: number, bytes: number, rank: number]>(
     'SELECT id, bytes, rank FROM cached_entries WHERE structure = ? AND rank IS NOT NULL ORDER BY rank, id LIMIT ?',
   ),
+  /** On a server without those that a transaction is giving more time: to remove them would wait for it, and then remove what has not expired. */
   expired: new Statement<[structure: number, most: number], [id: number, bytes: number]>(
-    `SELECT id, bytes FROM cached_entries WHERE structure = ? AND expires <= (SELECT ${steady}) ORDER BY expires, id LIMIT ?`,
+    expired,
+    `${expired} FOR UPDATE SKIP LOCKED`,
   ),
   countEvicted: new Statement<[aged: number, evictions: number, structure: number]>(
     `UPDATE caches SET aged = CASE eviction WHEN 'least-frequently-used' THEN CAST(? AS double precision) ELSE aged END, evictions = evictions + ? WHERE structure = ?`,
