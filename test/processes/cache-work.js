@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cache } from 'holdfast';
 import { allStarted, args, openStore, processNumber, send } from './child.js';
 
-const [location, work = '', count] = args;
+const [location, work = '', count, options = '{}'] = args;
 const store = await openStore(location);
 /** @type {import('holdfast').AsyncCache<any>} */
-const cache = new Cache(store, 'c');
+const cache = new Cache(store, 'c', JSON.parse(options));
 
 /** @type {Record<string, () => Promise<unknown>>} */
 const works = {

@@ -28,6 +28,13 @@ forEachEngine((engine) => {
     expect(await new Cache<number>(store, 'c').get('n')).toBe(8 * each);
   });
 
+  test('four processes that increment a number in a file, which each replaces, count exactly', async () => {
+    const store = await engine.open();
+    const options = JSON.stringify({ fileThreshold: 0 });
+    await inProcesses(4, 'cache-work.js', engine.location(store), 'increment', 100, options);
+    expect(await new Cache<number>(store, 'c').get('n')).toBe(400);
+  });
+
   test('of eight processes with fifty callers each one works a value out, once', async () => {
     const store = await engine.open();
     const location = engine.location(store);

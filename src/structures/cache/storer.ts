@@ -1,3 +1,4 @@
+import { fileOf } from '../../core/columns.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { run, type Script } from '../../core/script.js';
 import type { Statement } from '../../core/statement.js';
@@ -75,7 +76,7 @@ export class Storer<S extends Kind> {
     };
     const byScript = (): Result<S, number> => untilDone(scope, nothing, script, (value) => value ?? 0);
     return scope.chain(this.#look(sql.look, column), (row) => {
-      if (row === undefined) return byScript();
+      if (row === undefined || fileOf(row[0]) !== undefined) return byScript();
       const next = change(numbers.value(row));
       const entry = numbers.encoded(column, next, keeping);
       if (entry.isLarge) return byScript();
