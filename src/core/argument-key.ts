@@ -33,7 +33,7 @@ function partOf(argument: unknown, what: string): Key {
   if (typeof argument === 'number' && !Number.isNaN(argument)) return argument;
   if (typeof argument === 'bigint' && argument === BigInt.asIntN(64, argument)) return argument;
   if (typeof argument === 'string' && argument.length <= longest && argument.isWellFormed()) return argument;
-  const bytes = bytesOf(sorted(argument, 0), what);
+  const bytes = bytesOf(sorted(argument, 0, new Map()), what);
   return bytes.byteLength <= longest ? Buffer.concat([Buffer.of(marks.value), bytes]) : hashed(bytes);
 }
 
@@ -48,12 +48,24 @@ function bytesOf(value: unknown, what: string): Buffer {
 const hashed = (bytes: Uint8Array): Buffer =>
   Buffer.concat([Buffer.of(marks.hash), createHash('sha256').update(bytes).digest()]);
 
-/** The same value, with the properties of plain objects in one order. What is too deep is left to be refused. */
-function sorted(value: unknown, depth: number): unknown {
+/** The same value, with the properties of plain objects in one order. What is too deep is left to be refused; what was met before, as where an object knows the one that it is in, is the same again. */
+function sorted(value: unknown, depth: number, met: Map<object, unknown>): unknown {
   if (typeof value !== 'object' || value === null || isProxy(value) || depth > maxDepth) return value;
-  if (Array.isArray(value)) return value.map((item) => sorted(item, depth + 1));
+  const known = met.get(value);
+  if (known !== undefined) return known;
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    met.set(value, items);
+    // Holes stay.
+    items.length = value.length;
+    value.forEach((item, i) => (items[i] = sorted(item, depth + 1, met)));
+    return items;
+  }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item, depth + 1)]));
+  const copy = {};
+  met.set(value, copy);
+  for (const [name, item] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    Object.defineProperty(copy, name, { value: sorted(item, depth + 1, met), enumerable: true });
+  return copy;
 }

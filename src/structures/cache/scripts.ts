@@ -10,7 +10,7 @@ import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { all, get, lock, run, undone, type Script } from '../../core/script.js';
 import { isWound, noteClock, windClock } from '../../core/steady.js';
-import type { Kind, Result, Scope } from '../../core/store.js';
+import type { Kind, Result, Scope, ScopeOptions } from '../../core/store.js';
 import { tooLargeAtOnce, type ValueFiles } from '../../core/value-files.js';
 import { cancel } from './cancelling.js';
 import { evict, type Needed } from './evicting.js';
@@ -307,6 +307,24 @@ export class CacheScripts<K extends Key, V> {
   *putAll(structure: number, entries: readonly EncodedEntry[]): Script<void> {
     for (const entry of entries) while ((yield* this.put(structure, entry)) === undefined);
   }
+}
+
+/** Has what belongs to the data stored before the first call; `known` hears of the policy that holds. */
+export function setting(
+  scripts: () => Pick<CacheScripts<Key, unknown>, 'setUp' | 'isSetUp'>,
+  known: (eviction: Eviction) => void,
+  given: () => readonly [limits: StoredLimits, shards: number | undefined],
+): Pick<ScopeOptions, 'setup' | 'ready'> {
+  return {
+    *setup(structure): Script<void> {
+      known(yield* scripts().setUp(structure, ...given()));
+    },
+    *ready(structure): Script<boolean> {
+      const eviction = yield* scripts().isSetUp(structure, ...given());
+      if (eviction !== undefined) known(eviction);
+      return eviction !== undefined;
+    },
+  };
 }
 
 type Limits = readonly [eviction: Eviction, mostBytes: number, mostEntries: number];

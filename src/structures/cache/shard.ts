@@ -27,8 +27,8 @@ import { Uses, writeUses } from './uses.js';
 export class Shard<S extends Kind, V, K extends Key> {
   readonly flights: Flights<S, V, Key>;
   readonly streams: Streams<S, V>;
+  readonly uses: Uses<S>;
   readonly #scope: Scope<S>;
-  readonly #uses: Uses<S>;
   readonly #scripts: CacheScripts<Key, V>;
   readonly #listing: CacheScripts<K, V>;
   readonly #numbers: CacheScripts<Key, number>;
@@ -40,7 +40,7 @@ export class Shard<S extends Kind, V, K extends Key> {
     const uses = new Uses(scope, statistics);
     keepTidy(scope, uses);
     this.#scope = scope;
-    this.#uses = uses;
+    this.uses = uses;
     this.#scripts = scripts;
     this.#listing = new CacheScripts(scope, storing);
     this.#numbers = new CacheScripts(scope, storing);
@@ -52,7 +52,7 @@ export class Shard<S extends Kind, V, K extends Key> {
 
   /** As it is stored. */
   set eviction(eviction: Eviction) {
-    this.#uses.eviction = eviction;
+    this.uses.eviction = eviction;
   }
 
   /** Has what belongs to the data stored. */
@@ -76,7 +76,7 @@ export class Shard<S extends Kind, V, K extends Key> {
       (structure) => [structure, column, structure],
       (row) => {
         const entry = entryOf(row);
-        return this.#uses.found(column, entry) ? this.#scripts.value(entry) : undefined;
+        return this.uses.found(column, entry) ? this.#scripts.value(entry) : undefined;
       },
     );
   }
@@ -92,7 +92,7 @@ export class Shard<S extends Kind, V, K extends Key> {
 
   getMany(columns: () => readonly KeyColumn[]): Result<S, (V | undefined)[]> {
     return this.#scope.read(columns, (structure, all) =>
-      this.#scripts.getMany(structure, all, (column, row) => this.#uses.found(column, row)),
+      this.#scripts.getMany(structure, all, (column, row) => this.uses.found(column, row)),
     );
   }
 
@@ -104,7 +104,7 @@ export class Shard<S extends Kind, V, K extends Key> {
   }
 
   stats(options: { readonly reset?: boolean | undefined } = {}): Result<S, CacheStats> {
-    const uses = this.#uses;
+    const uses = this.uses;
     const prepare = (): boolean => resolveStats(options);
     // What could be added to what is stored there is none.
     if (this.#scope.readonly && options.reset !== true) return this.#scope.read(prepare, statsOf);

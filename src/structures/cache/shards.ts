@@ -13,15 +13,9 @@ import {
   type StoreOf,
 } from '../../core/store.js';
 import type { Elsewhere } from './flights.js';
-import {
-  once,
-  type ResolvedCache,
-  type ResolvedKeys,
-  type SetOptions,
-  type StoredLimits,
-} from './options.js';
+import { once, type ResolvedCache, type ResolvedKeys, type SetOptions } from './options.js';
 import { reshard, type ReshardOptions } from './resharding.js';
-import { CacheScripts } from './scripts.js';
+import { CacheScripts, setting } from './scripts.js';
 import { Shard } from './shard.js';
 import {
   byShard,
@@ -38,7 +32,8 @@ import {
   unstored,
   type Layout,
 } from './sharding.js';
-import { sql, type Eviction, type FillRow } from './statements.js';
+import { sql, type FillRow } from './statements.js';
+import { divided, type Taken } from './uses.js';
 
 /** A layout, with the shards of it that were used here. */
 interface Parts<S extends Kind, V, K extends Key> extends Layout {
@@ -56,6 +51,8 @@ export class Shards<S extends Kind, V, K extends Key> {
   readonly #main: Shard<S, V, K>;
   readonly #scripts: CacheScripts<Key, V>;
   #layout: Parts<S, V, K> | undefined;
+  /** What was read before the entries were moved. */
+  readonly #left: Taken[] = [];
   /** Whether it is not to be looked up again. */
   #isKnown = false;
   #isChecked = false;
@@ -181,6 +178,7 @@ export class Shards<S extends Kind, V, K extends Key> {
           this.#isKnown = false;
           const all = this.#now(this.#known());
           this.#partsOf(all);
+          this.#takeUses(all);
           return all;
         },
       },
@@ -188,6 +186,7 @@ export class Shards<S extends Kind, V, K extends Key> {
       options,
     );
     this.#isKnown = false;
+    void this.#scope.after(this.#known(), nothing);
   }
 
   /** What the shard of a key answers; `undefined` where it was moved meanwhile. */
@@ -263,13 +262,27 @@ export class Shards<S extends Kind, V, K extends Key> {
       const none = stored.shards === 1 ? [this.#main] : [];
       // Those that are known remember what was read, and what is being worked out.
       const parts = known !== undefined && isSame(known, stored) ? known.parts : none;
+      if (known !== undefined && parts !== known.parts) this.#takeUses(known);
       const all: Parts<S, V, K> = { ...stored, parts, absent: undefined };
       if (this.#spreads) for (const shard of this.#partsOf(all)) shard.prepare();
       this.#spreads = false;
       this.#layout = all;
+      this.#giveUses(all);
       this.#isKnown = true;
       return all;
     });
+  }
+
+  /** What was read, and not written yet, goes where the entries are then. */
+  #takeUses(all: Parts<S, V, K>): void {
+    // Not for of: there are holes where a shard was not used.
+    all.parts.forEach(({ uses }) => this.#left.push(uses.take()));
+  }
+
+  #giveUses(all: Parts<S, V, K>): void {
+    for (const taken of this.#left.splice(0))
+      for (const [i, some] of divided(taken, (key) => shardOfColumn(key, all.shards)))
+        this.#part(all, i).uses.giveBack(some);
   }
 
   #stored(): Result<S, Layout> {
@@ -278,30 +291,14 @@ export class Shards<S extends Kind, V, K extends Key> {
 
   /** What belongs to the data of the whole cache. */
   #setup(): Pick<ScopeOptions, 'setup' | 'ready'> {
-    return this.#setting(
+    return setting(
+      () => this.#scripts,
       (eviction) => {
         this.#main.eviction = eviction;
         this.#spreads = this.#scope.inner !== undefined && this.#settings.isForAll;
       },
       () => [this.#settings.limits, this.#scope.inner === undefined ? undefined : this.#settings.shards],
     );
-  }
-
-  #setting(
-    known: (eviction: Eviction) => void,
-    given: () => readonly [limits: StoredLimits, shards: number | undefined],
-  ): Pick<ScopeOptions, 'setup' | 'ready'> {
-    const scripts = (): CacheScripts<Key, V> => this.#scripts;
-    return {
-      *setup(structure): Script<void> {
-        known(yield* scripts().setUp(structure, ...given()));
-      },
-      *ready(structure): Script<boolean> {
-        const eviction = yield* scripts().isSetUp(structure, ...given());
-        if (eviction !== undefined) known(eviction);
-        return eviction !== undefined;
-      },
-    };
   }
 
   #partsOf(all: Parts<S, V, K>): readonly Shard<S, V, K>[] {
@@ -337,7 +334,8 @@ export class Shards<S extends Kind, V, K extends Key> {
     const scope = inner.scope(pathOf(all, i), {
       kind: 'cache',
       name: this.#name,
-      ...this.#setting(
+      ...setting(
+        () => this.#scripts,
         (eviction) => (shard.eviction = eviction),
         () => [partOf(this.#now(this.#limits()), all.shards), undefined],
       ),
@@ -372,6 +370,7 @@ export class Shards<S extends Kind, V, K extends Key> {
     const stored = this.#now(this.#stored());
     if (isSame(stored, layout)) return false;
     this.#isKnown = false;
+    if (this.#layout !== undefined) this.#takeUses(this.#layout);
     if (layout.shards > 1 && stored.generation > layout.generation)
       this.#scope.inner.remove(directoryOf(layout));
     return true;

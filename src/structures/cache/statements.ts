@@ -124,8 +124,13 @@ function look<T>(column: (value: string) => string): Look<T> {
 /** That nobody works out the value of the key. */
 const grounded =
   'NOT EXISTS (SELECT 1 FROM cache_flights f WHERE f.structure = e.structure AND f.key = e.key)';
-const deleteWhere = (condition: string): string =>
-  `DELETE FROM cached_entries AS e WHERE e.structure = ? AND e.key = ? AND ${condition}`;
+/** Of one structure; on a server once nobody has it locked: a script may have read the entry. */
+const alone = {
+  sqlite: 'e.structure = ?',
+  postgres: 'e.structure = (SELECT id FROM structures WHERE id = ? FOR KEY SHARE)',
+} as const;
+const deleteWhere = (condition: string, structure: string = alone.sqlite): string =>
+  `DELETE FROM cached_entries AS e WHERE ${structure} AND e.key = ? AND ${condition}`;
 const filling = (size: string, bytes: string): string =>
   `SELECT c.eviction, c.most_bytes, c.most_entries, ${bytes}, ${size}, c.shards FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = ?`;
 const tallied = (column: string): string =>
@@ -136,8 +141,8 @@ const wallOfExpiry = `CAST(coalesce(e.fresh, e.expires) - ${steady} + wall() AS 
 /** Stored anew, at a rank that says so. */
 const changed = `stored = wall(), rank = (SELECT CASE WHEN c.eviction IN ('none', 'least-frequently-used')
   THEN e.rank ELSE ${steady} END FROM caches c WHERE c.structure = e.structure)`;
-const swap = (size: string, bytes: string): string =>
-  `e.structure = ? AND e.key = ? AND e.value = ? AND e.bytes >= ? AND e.file IS NULL AND ${live}
+const swap = (structure: string, size: string, bytes: string): string =>
+  `UPDATE cached_entries AS e SET value = ?, bytes = ?, ${changed} WHERE ${structure} AND e.key = ? AND e.value = ? AND e.bytes >= ? AND e.file IS NULL AND ${live}
   AND (SELECT ${size} <= c.most_entries AND ${bytes} <= c.most_bytes FROM caches c JOIN structures s ON s.id = c.structure WHERE c.structure = e.structure)`;
 
 export const sql = {
@@ -177,22 +182,10 @@ export const sql = {
   >(
     `UPDATE cached_entries AS e SET value = ?, bytes = ?, file = ?, ${changed} WHERE e.structure = ? AND e.key = ?`,
   ),
-  /** The same where the value is still the one that was read, and the other takes no more bytes. Neither is in a file, and there is not too much. On a server it waits for whoever has locked the structure, and may have read the value. */
+  /** The same where the value is still the one that was read, and the other takes no more bytes. Neither is in a file, and there is not too much. */
   swap: new Statement<
-    [
-      value: ValueColumn,
-      bytes: number,
-      structure: number,
-      structure: number,
-      key: KeyColumn,
-      old: ValueColumn,
-      bytes: number,
-    ]
-  >(
-    `UPDATE cached_entries AS e SET value = ?, bytes = ?, ${changed} WHERE ? > 0 AND ${swap('s.size', 's.bytes')}`,
-    `UPDATE cached_entries AS e SET value = ?, bytes = ?, ${changed} FROM (SELECT id FROM structures WHERE id = ? FOR KEY SHARE) l
-     WHERE e.structure = l.id AND ${swap(tallied('size'), tallied('bytes'))}`,
-  ),
+    [value: ValueColumn, bytes: number, structure: number, key: KeyColumn, old: ValueColumn, bytes: number]
+  >(swap(alone.sqlite, 's.size', 's.bytes'), swap(alone.postgres, tallied('size'), tallied('bytes'))),
   /** It may be served stale for as long as before. */
   touch: new Statement<[ttl: number | null, ttl: number | null, structure: number, key: KeyColumn]>(
     `UPDATE cached_entries AS e SET expires = ${steady} + CAST(? AS double precision) + coalesce(e.expires - e.fresh, 0),
@@ -201,7 +194,10 @@ export const sql = {
   /** Where its value is not being worked out. A user's transaction on a server could not see whether it is. */
   deleteQuickly: new Statement<[structure: number, key: KeyColumn]>(
     deleteWhere(`${live} AND ${grounded}`),
-    deleteWhere(`${live} AND ${grounded} AND current_setting('transaction_isolation') = 'read committed'`),
+    deleteWhere(
+      `${live} AND ${grounded} AND current_setting('transaction_isolation') = 'read committed'`,
+      alone.postgres,
+    ),
   ),
   delete: new Statement<[structure: number, key: KeyColumn]>(deleteWhere(live)),
   /** Also what has expired, and may be served all the same. */

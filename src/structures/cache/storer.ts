@@ -83,7 +83,7 @@ export class Storer<S extends Kind> {
       const swapped = scope.quick(
         sql.swap,
         nothing,
-        (structure) => [entry.column, entry.bytes, structure, structure, column, row[0], entry.bytes],
+        (structure) => [entry.column, entry.bytes, structure, column, row[0], entry.bytes],
         (): number | undefined => next,
         script,
       );

@@ -121,7 +121,8 @@ export class Streams<S extends Kind, V> {
       sql.fill,
       nothing,
       (structure) => [structure],
-      (row) => row?.[1] ?? 0,
+      // Where nothing is stored of the cache yet, storing it finds out.
+      (row) => row?.[1] ?? Infinity,
     );
     const { fileThreshold, coding } = this.#storing;
     const compression = coding?.compression;

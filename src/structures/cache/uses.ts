@@ -2,6 +2,7 @@ import type { KeyColumn } from '../../core/key.js';
 import { outside } from '../../core/outside.js';
 import { lock, run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Scope } from '../../core/store.js';
+import { Moved } from './sharding.js';
 import { sql, type Eviction } from './statements.js';
 
 /** How long after an entry was read that is written, in milliseconds; of more than are written at once some wait for as long again. */
@@ -137,11 +138,28 @@ export class Uses<S extends Kind> {
         // What was read is as if nobody had: were it given back, all that can't be written would be tried again and again.
         this.#hits += taken.hits;
         this.#misses += taken.misses;
+        // But for what is to be written elsewhere then.
+        if (error instanceof Moved)
+          for (const { key, uses, last } of taken.uses) this.#remember(key, uses, last);
         throw error;
       }
     } while (this.#uses.size >= writtenAtOnce);
     if (this.#uses.size > 0) this.#schedule();
   }
+}
+
+/** What was taken, by the shard of each key; the counts are with the first. */
+export function divided(
+  { hits, misses, uses }: Taken,
+  shardOf: (key: KeyColumn) => number,
+): ReadonlyMap<number, Taken> {
+  const parts = new Map<number, Taken>([[0, { hits, misses, uses: [] }]]);
+  for (const use of uses) {
+    const shard = shardOf(use.key);
+    const part = parts.get(shard) ?? { hits: 0, misses: 0, uses: [] };
+    parts.set(shard, { ...part, uses: [...part.uses, use] });
+  }
+  return parts;
 }
 
 export function* writeUses(structure: number, { hits, misses, uses }: Taken): Script<void> {
