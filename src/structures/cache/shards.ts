@@ -186,7 +186,8 @@ export class Shards<S extends Kind, V, K extends Key> {
       options,
     );
     this.#isKnown = false;
-    void this.#scope.after(this.#known(), nothing);
+    // What was read before goes on its way.
+    if (this.#scope.inner !== undefined) this.#now(this.#known());
   }
 
   /** What the shard of a key answers; `undefined` where it was moved meanwhile. */
