@@ -17,11 +17,18 @@ import {
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
-import { entryOf, Moved } from './sharding.js';
+import { entryOf, Moved, type Layout } from './sharding.js';
 import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
 import { Storer } from './storer.js';
 import { Streams } from './streams.js';
 import { Uses, writeUses } from './uses.js';
+
+/** A layout, with the shards of it that were used here. */
+export interface Parts<S extends Kind, V, K extends Key> extends Layout {
+  readonly parts: Shard<S, V, K>[];
+  /** In place of those that are not there, and can't be made. */
+  absent: Shard<S, V, K> | undefined;
+}
 
 /** What a cache does in one database. {@link Cache} says what each method is for. */
 export class Shard<S extends Kind, V, K extends Key> {

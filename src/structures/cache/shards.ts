@@ -16,7 +16,7 @@ import type { Elsewhere } from './flights.js';
 import { once, type ResolvedCache, type ResolvedKeys, type SetOptions } from './options.js';
 import { reshard, type ReshardOptions } from './resharding.js';
 import { CacheScripts, setting } from './scripts.js';
-import { Shard } from './shard.js';
+import { Shard, type Parts } from './shard.js';
 import {
   byShard,
   checkShards,
@@ -33,14 +33,7 @@ import {
   type Layout,
 } from './sharding.js';
 import { sql, type FillRow } from './statements.js';
-import { divided, type Taken } from './uses.js';
-
-/** A layout, with the shards of it that were used here. */
-interface Parts<S extends Kind, V, K extends Key> extends Layout {
-  readonly parts: Shard<S, V, K>[];
-  /** In place of those that are not there, and can't be made. */
-  absent: Shard<S, V, K> | undefined;
-}
+import type { Taken } from './uses.js';
 
 /** The shards of a cache, and which of them a call is about. On a server there is one. */
 export class Shards<S extends Kind, V, K extends Key> {
@@ -167,26 +160,29 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   async reshard(shards: number, options: ReshardOptions | undefined): Promise<void> {
-    await reshard(
-      {
-        inner: this.#scope.inner,
-        ref: { kind: 'cache', name: this.#name },
-        closing: this.#scope.closing,
-        refuseInTransaction: () => this.#scope.refuseInTransaction('reshard()'),
-        // Those that are open here are told that they are held.
-        layout: () => {
-          this.#isKnown = false;
-          const all = this.#now(this.#known());
-          this.#partsOf(all);
-          this.#takeUses(all);
-          return all;
+    try {
+      await reshard(
+        {
+          inner: this.#scope.inner,
+          ref: { kind: 'cache', name: this.#name },
+          closing: this.#scope.closing,
+          refuseInTransaction: () => this.#scope.refuseInTransaction('reshard()'),
+          // Those that are open here are told that they are held.
+          layout: () => {
+            this.#isKnown = false;
+            const all = this.#now(this.#known());
+            this.#partsOf(all);
+            this.#takeUses(all);
+            return all;
+          },
         },
-      },
-      shards,
-      options,
-    );
-    this.#isKnown = false;
-    // What was read before goes on its way.
+        shards,
+        options,
+      );
+    } finally {
+      // Also where nothing was moved: what was read is to be given back.
+      this.#isKnown = false;
+    }
     if (this.#scope.inner !== undefined) this.#now(this.#known());
   }
 
@@ -281,9 +277,11 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   #giveUses(all: Parts<S, V, K>): void {
-    for (const taken of this.#left.splice(0))
-      for (const [i, some] of divided(taken, (key) => shardOfColumn(key, all.shards)))
-        this.#part(all, i).uses.giveBack(some);
+    for (const { uses, ...counts } of this.#left.splice(0)) {
+      this.#part(all, 0).uses.giveBack({ ...counts, uses: [] });
+      for (const [i, { items }] of byShard(uses, ({ key }) => key, all.shards).entries())
+        if (items.length > 0) this.#part(all, i).uses.giveBack({ hits: 0, misses: 0, uses: items });
+    }
   }
 
   #stored(): Result<S, Layout> {

@@ -148,20 +148,6 @@ export class Uses<S extends Kind> {
   }
 }
 
-/** What was taken, by the shard of each key; the counts are with the first. */
-export function divided(
-  { hits, misses, uses }: Taken,
-  shardOf: (key: KeyColumn) => number,
-): ReadonlyMap<number, Taken> {
-  const parts = new Map<number, Taken>([[0, { hits, misses, uses: [] }]]);
-  for (const use of uses) {
-    const shard = shardOf(use.key);
-    const part = parts.get(shard) ?? { hits: 0, misses: 0, uses: [] };
-    parts.set(shard, { ...part, uses: [...part.uses, use] });
-  }
-  return parts;
-}
-
 export function* writeUses(structure: number, { hits, misses, uses }: Taken): Script<void> {
   yield* lock(structure);
   if (hits + misses > 0) yield* run(sql.counted, hits, misses, structure);
