@@ -34,7 +34,7 @@ forEachEngine((engine) => {
       await throttle.wait();
       await throttle.wait({ timeout: 0 });
       expect(await throttle.peek()).toMatchObject({ allowed: false, remaining: 0 });
-      await throttle.wait({ key: 'other', cost: 2, timeout: 1 });
+      await throttle.wait({ key: 'other', cost: 2, timeout: '1m' });
     });
 
     test('it takes as long as it must, and never less', async () => {
