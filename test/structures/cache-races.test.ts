@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { ValueFiles } from '../../src/core/value-files.js';
 import { Cache, open, type AsyncCache } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
 import { engines, forEachEngine } from '../support/stores.js';
@@ -91,4 +92,52 @@ test('what was read and counted before a cache is moved counts after it', async 
   expect(other.stats()).toMatchObject({ hits: 10, misses: 1 });
   other.set('d', 1);
   expect([...other.keys()]).toEqual(['a', 'c', 'd']);
+});
+
+test('what was read and counted before a move that failed counts after it', async () => {
+  const store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c', {
+    eviction: 'least-recently-used',
+    shards: 2,
+    statistics: true,
+  });
+  for (let i = 0; i < 300; i++) cache.set(`${i}`, i);
+  for (let i = 0; i < 10; i++) cache.get('7');
+  const controller = new AbortController();
+  const moving = cache.reshard(3, { signal: controller.signal, onProgress: () => controller.abort() });
+  await expect(moving).rejects.toMatchObject({ name: 'AbortError' });
+  expect(cache.stats()).toMatchObject({ hits: 10, misses: 0 });
+  expect(cache.entry('7')).toMatchObject({ hits: 10 });
+});
+
+test('an increment of a number in a file counts, whoever else increments it when its file is read', () => {
+  const directory = temporaryDirectory();
+  const options = { fileThreshold: 0 };
+  const cache = new Cache<number>(open(directory), 'c', options);
+  cache.set('n', 0);
+  let others = 0;
+  const read = vi.spyOn(ValueFiles.prototype, 'read').mockImplementationOnce(function (
+    this: ValueFiles,
+    ref,
+  ) {
+    const other = open(directory, { busyTimeout: 1 });
+    try {
+      new Cache<number>(other, 'c', options).increment('n');
+      others++;
+    } catch (error) {
+      // Who increments keeps others out.
+      expect(error).toMatchObject({ code: 'ERR_BUSY' });
+    } finally {
+      // Which removes the file that it has replaced.
+      other.close();
+    }
+    return this.read(ref);
+  });
+  try {
+    cache.increment('n');
+    expect(read).toHaveBeenCalled();
+  } finally {
+    read.mockRestore();
+  }
+  expect(cache.get('n')).toBe(1 + others);
 });
