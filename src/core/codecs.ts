@@ -19,7 +19,7 @@ export interface Codec<V> {
   readonly name?: string | undefined;
   /** The bytes of a value. It must not be async. What it throws, the caller gets, and nothing is stored. Inside `update` it may be called again. */
   encode(value: V): Uint8Array;
-  /** The value of bytes: its own to keep and to change. What it throws is the `cause` of an `ERR_CODEC`. */
+  /** The value of bytes, a `Uint8Array` and no `Buffer`: its own to keep and to change. What it throws is the `cause` of an `ERR_CODEC`. */
   decode(bytes: Uint8Array): V;
 }
 

@@ -205,7 +205,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.delete(key));
   }
 
-  /** Deletes many entries, like {@link delete}, all or none (of a cache with shards: of those in one shard); tells how many there were. */
+  /** Deletes many entries, like {@link delete}, all or none (of a cache with shards: of those in one shard); tells how many there were. In one transaction: give it some thousands at a time. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
     return this.#shards.deleteMany(keys);
   }
@@ -285,7 +285,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
   }
 
   /**
-   * A function that gives what is in the cache for its arguments, and calls `fn` where there is nothing: an `async` one once in all processes, like {@link getOrSet}. One that is not `async` stays so on an embedded store; each that finds nothing calls it then. The arguments may be what can
+   * A function that gives what is in the cache for its arguments, and calls `fn` where there is nothing: an `async` one once in all processes, like {@link getOrSet}. One that is not `async` stays so on an embedded store; each that finds nothing calls it then, and what is stale, or to be refreshed ahead, one caller works out in its own call. The arguments may be what can
    * be stored; properties of plain objects count in any order. It has `key`, `forget`, `refresh` and `original`.
    *
    * @throws `TypeError` or `RangeError` for options that don't exist, or make no sense, and for a function without a name; in a call, what {@link getOrSet} throws, and on an embedded store where a function that is not `async` gives a promise: it
@@ -378,6 +378,8 @@ export interface AsyncCache<V, K extends Key = Key> extends CacheOf<'server', V,
 /**
  * The cache `name`: a {@link Cache} in an embedded store, an {@link AsyncCache} in a server store. Entries expire, are found by tags, and go when it is full; the same kind and name is the same cache in
  * every process.
+ *
+ * The constructor throws a `TypeError` or `RangeError` for options that don't exist, or make no sense, and `ERR_CODEC` for zstd where this Node lacks it; whether they go with what is stored is seen at the first call.
  *
  * Besides what its methods say, each may throw (on a server: reject with) a {@link HoldfastError}: `ERR_CLOSED`; `ERR_CORRUPT` where what is
  * stored can't be read; `ERR_CODEC` where it was stored with another codec, or is compressed in a way that this Node lacks; `ERR_TOO_LARGE` where it has 2 GiB or more, on a server 250 MB, which only {@link Cache.read} gives; `ERR_IO`; on an embedded store `ERR_BUSY` when another process held the write lock for longer than `busyTimeout`,

@@ -14,7 +14,7 @@ import { resolveProducing, type GetOrSetOptions } from './options.js';
 
 /** Options of {@link Cache.memoize}; `A` are the arguments of the function. */
 export interface MemoizeOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'timeout' | 'signal'> {
-  /** Under which its results are stored: 1 to 512 characters. Functions with one name share them. @defaultValue the name of the function */
+  /** Under which its results are stored: 1 to 512 characters. Functions with one name share them, in all modules and processes. @defaultValue the name of the function, which a minifier changes */
   readonly name?: string | undefined;
   /** Returns, as an array, what the result depends on, in place of the arguments: where that is only some of them, or something else. */
   readonly key?: ((...args: A) => readonly unknown[]) | undefined;
