@@ -143,6 +143,14 @@ export function functionOf(what: string, value: unknown): void {
 /** Whether a function is written `async`. */
 export { isAsyncFunction } from 'node:util/types';
 
+/** What a function returned that is not to be async. @param message - Of the error. @throws `TypeError` for a promise */
+export function atOnce<T>(value: T | PromiseLike<T>, message: string): T {
+  if (!isThenable(value)) return value;
+  // Nobody waits for it.
+  Promise.resolve(value).catch(() => undefined);
+  throw new TypeError(message);
+}
+
 /** Whether a function has returned a promise. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';

@@ -1,5 +1,8 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Cache, type AsyncCache, type AsyncStore, type CacheOptions } from '../../src/index.js';
+import { Cache, open, type AsyncCache, type AsyncStore, type CacheOptions } from '../../src/index.js';
+import { temporaryDirectory } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
 import { collect, deferred, pause, rawConnection, transact, until, waiting, withCode } from './helpers.js';
 
@@ -203,4 +206,25 @@ forEachEngine((engine) => {
       );
     await expect(cache.getOrSet('k', 1 as never)).rejects.toThrow(TypeError);
   });
+});
+
+test('a value whose file was lost is worked out anew, by getOrSet and by memoized functions', async () => {
+  const store = open(temporaryDirectory());
+  const cache = new Cache<string>(store, 'c', { fileThreshold: 0, statistics: true });
+  const loseFiles = (): void => {
+    const values = join(store.directory, 'values');
+    for (const name of readdirSync(values, { recursive: true, encoding: 'utf8' }))
+      if (name.includes('-')) rmSync(join(values, name));
+  };
+  const text = cache.memoize((n: number) => `text ${n}`, { name: 'text' });
+  cache.set('k', 'old', { tags: ['t'] });
+  expect(text(1)).toBe('text 1');
+  loseFiles();
+  expect(() => cache.get('k')).toThrow(withCode('ERR_CORRUPT'));
+  cache.stats({ reset: true });
+  expect(await cache.getOrSet('k', () => 'new')).toBe('new');
+  expect([text(1), cache.get('k'), cache.get(text.key(1))]).toEqual(['text 1', 'new', 'text 1']);
+  expect([...cache.keys({ tag: 't' })]).toEqual([]);
+  expect(cache.stats()).toMatchObject({ hits: 2 });
+  expect(store.check().findings).toEqual([]);
 });

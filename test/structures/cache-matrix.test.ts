@@ -150,6 +150,7 @@ forEachEngine((engine) => {
     ],
     'decrement by a string': [(cache) => cache.decrement('n', 'x' as never), TypeError],
     'update without a function': [(cache) => cache.update('a', 1 as never), TypeError],
+    'update by an async function': [(cache) => cache.update('a', async () => 1), TypeError],
     'update to a function': [(cache) => cache.update('a', () => () => 1), TypeError],
     'update with a misspelt option': [
       (cache) => cache.update('a', () => 1, { tags: [], x: 1 } as never),

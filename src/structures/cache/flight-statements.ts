@@ -52,6 +52,10 @@ export const sql = {
   stored: new Statement<[structure: number, key: KeyColumn], [stored: number]>(
     'SELECT e.stored FROM cached_entries e WHERE e.structure = ? AND e.key = ?',
   ),
+  /** An entry whose file is not there. */
+  removeLost: new Statement<[structure: number, key: KeyColumn, file: string]>(
+    'DELETE FROM cached_entries WHERE structure = ? AND key = ? AND file = ?',
+  ),
   removeTagged: new Statement<[structure: number, tags: string, tags: string], [key: KeyColumn]>(
     removeTagged(tagged.sqlite),
     removeTagged(tagged.postgres),

@@ -3,7 +3,9 @@ import { Gate, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { outside } from '../../core/outside.js';
+import { run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Observation, type Result, type Scope } from '../../core/store.js';
+import { MissingFile } from '../../core/value-files.js';
 import { resolvePatience } from '../../core/waiting.js';
 import { FlightScripts, type Asking, type Claim, type Lead, type Progress } from './flight-scripts.js';
 import { sql, type ServedRow } from './flight-statements.js';
@@ -114,14 +116,28 @@ export class Flights<S extends Kind, V, K extends Key> {
     }));
   }
 
-  /** What may be served; that counts as reading it. */
+  /** What may be served; that counts as reading it. Where its file was lost there is nothing: it can be worked out anew. */
   #look(column: KeyColumn): Result<S, Served<V> | undefined> {
-    return this.#scope.one(
-      sql.served,
-      nothing,
-      (structure) => [structure, column],
-      (row) => (this.#uses.found(column, row) ? { row, value: this.#scripts.value(row) } : undefined),
-    );
+    try {
+      return this.#scope.one(
+        sql.served,
+        nothing,
+        (structure) => [structure, column],
+        (row) => {
+          const served = row && { row, value: this.#scripts.value(row) };
+          this.#uses.found(column, row);
+          return served;
+        },
+      );
+    } catch (error) {
+      // Only an embedded store has files, and it throws.
+      if (!(error instanceof MissingFile)) throw error;
+      const { file } = error;
+      const remove = function* (structure: number): Script<number> {
+        return yield* run(sql.removeLost, structure, column, file);
+      };
+      return this.#scope.after(this.#scope.write(nothing, remove), () => undefined);
+    }
   }
 
   /** Stores what was worked out, and gives it back, a copy. */

@@ -1,15 +1,15 @@
 import { argumentKey } from '../../core/argument-key.js';
 import type { Key } from '../../core/key.js';
 import {
+  atOnce,
   boolean,
   functionOf,
   isAsyncFunction,
-  isThenable,
   knownKeys,
   nameString,
   shown,
 } from '../../core/options.js';
-import { nothing, type Kind, type Result } from '../../core/store.js';
+import type { Kind, Result } from '../../core/store.js';
 import { resolveProducing, type GetOrSetOptions } from './options.js';
 
 /** Options of {@link Cache.memoize}; `A` are the arguments of the function. */
@@ -78,13 +78,15 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
     return argumentKey(name, parts);
   };
   const waits = isAsync || memory.kind === 'server';
+  // A hit would give a value in place of it.
+  const promised = `${name}() returned a promise, and is not async: memoize it with { async: true }`;
 
   const calling = (soon: Memory<S, V>['getOrSet'], now: Memory<S, V>['getOrSetNow']) =>
     function (this: T, ...args: A): Promise<V> | Result<S, V> {
       const call = (): V | PromiseLike<V> => fn.apply(this, args);
       return waits
         ? (async () => soon(keyOf(...args), call, options))()
-        : now(keyOf(...args), () => atOnce(call(), name), options);
+        : now(keyOf(...args), () => atOnce(call(), promised), options);
     };
   const memoized = calling(memory.getOrSet, memory.getOrSetNow);
   const refresh = calling(memory.renew, memory.renewNow);
@@ -140,12 +142,4 @@ export function decorate<S extends Kind, V, T, A extends unknown[]>(
     const own = typeof name === 'symbol' ? name.description : name;
     return memoize(memory, method, { name: own, ...given });
   };
-}
-
-/** @throws `TypeError` for a promise: a hit would give a value in its place. */
-function atOnce<V>(value: V | PromiseLike<V>, name: string): V {
-  if (!isThenable(value)) return value;
-  // Nobody waits for it.
-  Promise.resolve(value).catch(nothing);
-  throw new TypeError(`${name}() returned a promise, and is not async: memoize it with { async: true }`);
 }
