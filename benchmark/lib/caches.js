@@ -14,9 +14,10 @@ export const computed = (n) => pageOf(n, 1000);
 
 const script = fileURLToPath(new URL('../processes/diskcache_cache.py', import.meta.url));
 
-/** A process with DiskCache's Cache open. @param {string} directory @param {string} [eviction] */
-export async function startDiskCache(directory, eviction = 'least-recently-stored') {
-  const child = kept(spawn('python3', [script, directory, eviction], { stdio: ['pipe', 'pipe', 'inherit'] }));
+/** A process with DiskCache's Cache open, or its FanoutCache, where there are shards. @param {string} directory @param {{ eviction?: string, shards?: number }} [options] */
+export async function startDiskCache(directory, { eviction = 'least-recently-stored', shards = 0 } = {}) {
+  const args = [script, directory, eviction, String(shards)];
+  const child = kept(spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] }));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async () => {
     const { value, done } = await lines.next();
@@ -36,7 +37,7 @@ export async function startDiskCache(directory, eviction = 'least-recently-store
 
 /** DiskCache, as a peer that measures itself. @param {{ directory: string, eviction?: string }} place */
 async function openDiskCache({ directory, eviction }) {
-  const { ask, close } = await startDiskCache(directory, eviction);
+  const { ask, close } = await startDiskCache(directory, { eviction });
   const remote = (method, inputs) => ask({ method, inputs });
   return {
     methods: [

@@ -50,3 +50,29 @@ export function conversations(text, length) {
   const count = Math.floor(text.length / length);
   return Array.from({ length: count }, (_, n) => conversation(text.slice(n * length, (n + 1) * length), n));
 }
+
+/** The log of a talk about a text: each call of the model sends what was said before. @param {string} text @param {number} n @param {number} calls */
+function log(text, n, calls) {
+  const length = Math.ceil(text.length / calls / 2);
+  const messages = Array.from({ length: calls * 2 }, (_, i) => ({
+    role: i % 2 === 0 ? 'user' : 'assistant',
+    content: text.slice(i * length, (i + 1) * length),
+  }));
+  const made = Array.from({ length: calls }, (_, call) => ({
+    id: `call-${n}-${call}`,
+    model: 'a-language-model-1',
+    messages: [{ role: 'system', content: instructions }, ...messages.slice(0, call * 2 + 1)],
+    answer: messages[call * 2 + 1],
+  }));
+  // As it is read from a file: what occurs twice is not one object, which would be stored once.
+  return JSON.parse(JSON.stringify(made));
+}
+
+/** Logs of about `length` characters each, from all of a text. @param {string} text @param {number} length */
+export function logs(text, length) {
+  const calls = Math.max(2, Math.round(Math.sqrt(length / 1000)));
+  // Of what is said last there is one copy, of what was said first one for each call.
+  const part = Math.floor(length / ((calls + 1) / 2 + 0.5));
+  const count = Math.floor(text.length / part);
+  return Array.from({ length: count }, (_, n) => log(text.slice(n * part, (n + 1) * part), n, calls));
+}

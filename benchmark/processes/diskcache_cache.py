@@ -1,5 +1,6 @@
 # DiskCache's Cache: does what it is asked for, a line of JSON each, and answers with a line: how many nanoseconds that took, and whether the
-# system took the processor away meanwhile. Arguments: the directory, and the eviction policy.
+# system took the processor away meanwhile. Arguments: the directory, the eviction policy, and how many shards a
+# FanoutCache is to have, 0 for a Cache.
 import json
 import math
 import random
@@ -9,7 +10,12 @@ import time
 
 import diskcache
 
-cache = diskcache.Cache(sys.argv[1], timeout=20, eviction_policy=sys.argv[2])
+directory, eviction, shards = sys.argv[1], sys.argv[2], int(sys.argv[3])
+options = {'timeout': 20, 'eviction_policy': eviction}
+if shards > 0:
+    cache = diskcache.FanoutCache(directory, shards=shards, **options)
+else:
+    cache = diskcache.Cache(directory, **options)
 
 
 @cache.memoize()

@@ -11,10 +11,18 @@ import { ended, inMemory, nextMessage, startScript } from '../../lib/temporary.j
 const keys = 100;
 const operations = ['get', 'set', 'delete'];
 
+/** In memory no disk's stalls are measured: those who bound the longest wait, and the one they are compared with. */
+const locking = ({ module }) => ['by-hand', 'holdfast', 'diskcache'].includes(module);
+/** Those that can be spread over so many databases: with several processes they are measured so, too. */
+const spread = (candidates) =>
+  candidates
+    .filter(({ module }) => ['holdfast', 'diskcache'].includes(module))
+    .map((one) => ({ ...one, name: `${one.name}, 8 shards`, options: { shards: 8 } }));
+
 /** A process that is ready to run the mix. */
 async function started({ module }, place, number) {
   if (module === 'diskcache') {
-    const { ask, close } = await startDiskCache(place.directory);
+    const { ask, close } = await startDiskCache(place.directory, { shards: place.shards });
     return async (task) => {
       const result = await ask({ mix: { ...task, number, buckets } });
       close();
@@ -68,13 +76,13 @@ function together(runs) {
 export async function measureMix({ candidates, places, quick, progress }) {
   const runs = quick ? 1 : 3;
   const seconds = quick ? 1 : 3;
-  /** In memory no disk's stalls are measured: those who bound the longest wait, and the one they are compared with. */
-  const locking = candidates.filter(({ module }) => ['by-hand', 'holdfast', 'diskcache'].includes(module));
-  const where = [{ name: 'on disk', parent: tmpdir(), taking: candidates }];
-  if (inMemory !== undefined) where.push({ name: 'in memory', parent: inMemory, taking: locking });
+  const where = [{ name: 'on disk', parent: tmpdir(), all: candidates }];
+  if (inMemory !== undefined)
+    where.push({ name: 'in memory', parent: inMemory, all: candidates.filter(locking) });
   const rows = [];
-  for (const { name, parent, taking } of where) {
+  for (const { name, parent, all } of where) {
     for (const processes of [1, 8]) {
+      const taking = processes === 1 ? all : [...all, ...spread(all)];
       const results = taking.map(() => []);
       for (let run = 0; run < runs; run++) {
         for (let i = 0; i < taking.length; i++) {

@@ -2,11 +2,15 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { quantile } from '../../lib/measure.js';
-import { conversations, prose } from '../../lib/prose.js';
+import { conversations, logs, prose } from '../../lib/prose.js';
 import { removeDirectory, temporaryDirectory } from '../../lib/temporary.js';
 
 const ways = [undefined, 'gzip', 'deflate', 'zstd', 'brotli', { algorithm: 'brotli', level: 11 }];
 const lengths = [4096, 16_384, 65_536];
+const shapes = [
+  { shape: 'conversations that say each thing once', valuesOf: conversations },
+  { shape: 'logs of calls, each of which sends what was said before', valuesOf: logs },
+];
 
 function bytesOn(directory) {
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
@@ -77,17 +81,23 @@ export async function measureSpace({ places: { build }, progress }) {
     return undefined;
   }
   const library = await import(build);
-  const rows = [];
-  for (const compress of ways.filter((one) => isThere(library, one))) {
-    const name = typeof compress === 'object' ? `${compress.algorithm}, level ${compress.level}` : compress;
-    progress(`cache: space, ${name ?? 'plain'}`);
-    const sizes = lengths.map((length) => {
-      const values = conversations(text, length);
-      const plain = values.reduce((sum, value) => sum + Buffer.byteLength(JSON.stringify(value)), 0);
-      const { bytes, ...times } = stored(library, values, compress);
-      return { ratio: bytes / plain, ...times };
+  const measured = ways.filter((one) => isThere(library, one));
+  const results = shapes.map(({ shape, valuesOf }) => {
+    const rows = measured.map((compress) => {
+      const name = typeof compress === 'object' ? `${compress.algorithm}, level ${compress.level}` : compress;
+      progress(`cache: space of ${shape}, ${name ?? 'plain'}`);
+      return {
+        name: name ?? 'not compressed',
+        sizes: lengths.map((length) => one(valuesOf(text, length), compress)),
+      };
     });
-    rows.push({ name: name ?? 'not compressed', sizes });
+    return { shape, rows };
+  });
+  return { lengths, bytes: Buffer.byteLength(text), shapes: results };
+
+  function one(values, compress) {
+    const plain = values.reduce((sum, value) => sum + Buffer.byteLength(JSON.stringify(value)), 0);
+    const { bytes, ...times } = stored(library, values, compress);
+    return { ratio: bytes / plain, ...times };
   }
-  return { lengths, bytes: Buffer.byteLength(text), rows };
 }

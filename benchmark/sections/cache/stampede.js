@@ -1,11 +1,50 @@
-// A stampede: many callers in several processes want one key that is not there.
-import { quantile } from '../../lib/measure.js';
+// A stampede: many callers in several processes want one key that is not there. And what becomes of them when the one that works it out is killed.
+import { setTimeout as pause } from 'node:timers/promises';
+import { now, quantile } from '../../lib/measure.js';
 import { ended, nextMessage, removeDirectory, startScript, temporaryDirectory } from '../../lib/temporary.js';
 
 const processes = 8;
 const callers = 50;
 /** How long the value takes to work out, in milliseconds: all have asked by then. */
 const took = 100;
+
+/** From just before the process that works a value out is killed until another, which waits for it, has worked it out, in milliseconds: that takes it no time. */
+async function inherit({ build, directory, times, progress }) {
+  const started = async () => {
+    const child = startScript('cache-caller.js', [build, directory]);
+    await nextMessage(child);
+    return child;
+  };
+  const heir = await started();
+  const waits = [];
+  for (let time = 0; time < times; time++) {
+    progress(`cache: a death, ${time} of ${times}`);
+    const leader = await started();
+    const task = { key: `legacy ${time}`, callers: 1, start: Date.now() };
+    leader.send({ ...task, took: 2 ** 31 - 1 });
+    await pause(150);
+    const answer = nextMessage(heir);
+    heir.send({ ...task, took: 0 });
+    // At any moment of its polls.
+    await pause(150 + 100 * Math.random());
+    const killed = now();
+    await ended(leader, 'SIGKILL');
+    const { produced, last } = await answer;
+    if (produced !== 1) throw new Error('the heir had a value that it did not work out');
+    waits.push((last - killed) / 1e6);
+  }
+  heir.send('close');
+  await ended(heir);
+  return waits;
+}
+
+/** @param {readonly number[]} waits */
+const figures = (waits) => ({
+  times: waits.length,
+  p50: quantile(waits, 0.5),
+  p99: quantile(waits, 0.99),
+  longest: Math.max(...waits),
+});
 
 /** @param {{ places: import('../../lib/queues.js').Places, quick: boolean, progress(what: string): void }} options */
 export async function measureStampede({ places: { build }, quick, progress }) {
@@ -32,14 +71,12 @@ export async function measureStampede({ places: { build }, quick, progress }) {
     }
     for (const child of children) child.send('close');
     await Promise.all(children.map((child) => ended(child)));
+    const deaths = await inherit({ build, directory, times: quick ? 5 : 30, progress });
+    return {
+      ...{ processes, callers, most: Math.max(...runs), ...figures(waits) },
+      deaths: figures(deaths),
+    };
   } finally {
     removeDirectory(directory);
   }
-  return {
-    ...{ processes, callers, times },
-    most: Math.max(...runs),
-    p50: quantile(waits, 0.5),
-    p99: quantile(waits, 0.99),
-    longest: Math.max(...waits),
-  };
 }
