@@ -81,17 +81,17 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.get(key));
   }
 
-  /** Whether there is an entry for `key` that has not expired; its value may be `undefined`. It does not count as reading it. */
+  /** Whether there is an entry for `key` that has not expired; its value may be `undefined`. It does not count as reading it. @throws `TypeError`, `RangeError` when `key` is none. */
   has(key: K): Result<S, boolean> {
     return this.#shards.at(key, (shard) => shard.has(key));
   }
 
-  /** The values of `keys`, in their order, from one state of the store (of a cache with shards: of each shard); `undefined` where there is none. */
+  /** The values of `keys`, in their order, from one state of the store (of a cache with shards: of each shard); `undefined` where there is none. @throws `TypeError`, `RangeError` when one of `keys` is none; what {@link get} throws. */
   getMany(keys: Iterable<K>): Result<S, (V | undefined)[]> {
     return this.#shards.getMany(keys);
   }
 
-  /** What is known of the entry of `key`; `undefined` when there is none, or it has expired. It does not count as reading it. */
+  /** What is known of the entry of `key`; `undefined` when there is none, or it has expired. It does not count as reading it. @throws What {@link get} throws. */
   entry(key: K): Result<S, CacheEntry<V> | undefined> {
     return this.#shards.at(key, (shard) => shard.entry(key));
   }
@@ -195,17 +195,17 @@ class CacheOf<S extends Kind, V, K extends Key> {
     return this.#shards.at(key, (shard) => shard.touch(key, ttl));
   }
 
-  /** Deletes the entry of `key`, like {@link delete}, and returns its value; `undefined` when there is none. */
+  /** Deletes the entry of `key`, like {@link delete}, and returns its value; `undefined` when there is none. @throws `TypeError`, `RangeError` when `key` is none. */
   pop(key: K): Result<S, V | undefined> {
     return this.#shards.at(key, (shard) => shard.pop(key));
   }
 
-  /** Deletes the entry of `key`; tells whether there was one that had not expired. What is being worked out for `key` is not stored any more: see {@link getOrSet}. */
+  /** Deletes the entry of `key`; tells whether there was one that had not expired. What is being worked out for `key` is not stored any more: see {@link getOrSet}. @throws `TypeError`, `RangeError` when `key` is none. */
   delete(key: K): Result<S, boolean> {
     return this.#shards.at(key, (shard) => shard.delete(key));
   }
 
-  /** Deletes many entries, like {@link delete}, all or none (of a cache with shards: of those in one shard); tells how many there were. In one transaction: give it some thousands at a time. */
+  /** Deletes many entries, like {@link delete}, all or none (of a cache with shards: of those in one shard); tells how many there were. In one transaction: give it some thousands at a time. @throws `TypeError`, `RangeError` when one of `keys` is none. */
   deleteMany(keys: Iterable<K>): Result<S, number> {
     return this.#shards.deleteMany(keys);
   }
@@ -232,7 +232,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * Replaces the value of `key` by `change` of it, in one step that nothing comes between. `change` gets `undefined` when there is no value; returning `undefined` deletes the entry. It
    * must be pure, and not async: it may be called again. What is there keeps its time and its tags; `options` hold for an entry that is new.
    *
-   * @returns What `change` returned. @throws What {@link set} throws; whatever `change` throws.
+   * @returns What `change` returned. @throws What {@link set} throws; whatever `change` throws; `TypeError` when it returns a promise.
    */
   update(
     key: K,
@@ -335,10 +335,10 @@ class CacheOf<S extends Kind, V, K extends Key> {
       getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
       getOrSetNow: (key, produce, given) =>
         shards.at(key, (shard) => shard.flights.getOrSetNow(key, produce, given)),
-      renew: (key, produce, given) =>
-        shards.atSoon('refresh()', key, (shard) => shard.flights.renew(key, produce, given)),
-      renewNow: (key, produce, given) =>
-        shards.at(key, (shard) => shard.flights.renewNow(key, produce, given)),
+      refresh: (key, produce, given) =>
+        shards.atSoon('refresh()', key, (shard) => shard.flights.refresh(key, produce, given)),
+      refreshNow: (key, produce, given) =>
+        shards.at(key, (shard) => shard.flights.refreshNow(key, produce, given)),
       forget: (key) => scope.chain(scope.settled(key), (one) => shards.at(one, (shard) => shard.delete(one))),
     };
   }

@@ -149,7 +149,7 @@ class IndexOf<S extends Kind, K extends Key, V> {
    * Replaces the value of `key` by `change` of it, in one step that nothing comes between. `change` gets `undefined` when there
    * is no value; returning `undefined` deletes the entry. It must be pure, and not async: on a server it may be called again.
    *
-   * @returns What `change` returned.
+   * @returns What `change` returned. @throws `TypeError` when that is a promise.
    */
   update(key: K, change: (current: V | undefined) => V | undefined): Result<S, V | undefined> {
     return this.#scope.write(

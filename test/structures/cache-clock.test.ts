@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { Cache } from '../../src/index.js';
+import { Cache, type Store } from '../../src/index.js';
 import { engines } from '../support/stores.js';
 import { pause, until } from './helpers.js';
 import { Machine } from './machine.js';
@@ -81,4 +81,45 @@ test('on a server nobody removes what a transaction is giving more time', async 
   });
   expect(await beside.expire()).toBe(0);
   expect(await cache.get('k')).toBe(1);
+});
+
+test('of several that look for what has expired one at a time does, and the others when it has gone', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  const random = vi.spyOn(Math, 'random');
+  onTestFinished(() => {
+    vi.useRealTimers();
+    random.mockRestore();
+  });
+  const machine = new Machine();
+  /** Looks after so many milliseconds, over and over. */
+  const opened = (every: number): { store: Store; cache: Cache<number> } => {
+    random.mockReturnValue((every / 5_000 - 0.8) / 0.4);
+    const store = machine.open();
+    const cache = new Cache<number>(store, 'c');
+    cache.set('kept', 0);
+    return { store, cache };
+  };
+  const one = opened(4_000);
+  const other = opened(6_000);
+  const elapse = async (ms: number): Promise<void> => {
+    machine.now += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  const expire = async (): Promise<void> => {
+    one.cache.set('a', 1, { ttl: 1 });
+    await elapse(10);
+  };
+  await expire();
+  await elapse(3_990);
+  expect(one.cache.size).toBe(1);
+  await expire();
+  // The other looks, and so has the one a moment ago.
+  await elapse(1_990);
+  expect(one.cache.size).toBe(2);
+  await elapse(2_000);
+  expect(one.cache.size).toBe(1);
+  await expire();
+  one.store.close();
+  await elapse(3_990);
+  expect(other.cache.size).toBe(1);
 });

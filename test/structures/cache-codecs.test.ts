@@ -259,7 +259,7 @@ forEachEngine((engine) => {
       }
     });
 
-    test('a codec is one, with a name of its own', async () => {
+    test('what is no codec, or has no name of its own, is refused', async () => {
       const store = await engine.open();
       const { encode, decode } = reversed<number>();
       for (const [codec, error] of [

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   Cache,
@@ -13,6 +14,7 @@ import { collect, isEmbedded, rawConnection, withCode } from './helpers.js';
 
 const text = 'Ask, and it shall be answered. '.repeat(500);
 const algorithms: CompressionAlgorithm[] = ['gzip', 'deflate', 'brotli'];
+if ('zstdCompressSync' in zlib) algorithms.push('zstd');
 
 forEachEngine((engine) => {
   /** A cache for each of some options, all of the same data. */
@@ -126,7 +128,7 @@ forEachEngine((engine) => {
       expect(await cache!.bytes).toBeLessThanOrEqual(plain / 5);
     });
 
-    test('the options are checked', async () => {
+    test('options of compress that make no sense are refused', async () => {
       const store = await engine.open();
       expect(() => new Cache(store, 'c', { compress: 'lzma' as never })).toThrow(/compress must be one of/);
       expect(() => new Cache(store, 'c', { compress: { algorithm: 'brotli', level: 12 } })).toThrow(

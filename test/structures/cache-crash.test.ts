@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Cache, type AsyncStore, type CheckReport } from '../../src/index.js';
+import { Cache, type AsyncCache, type AsyncStore, type CheckReport } from '../../src/index.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
 import { randomFrom } from '../support/random.js';
 import { forEachEngine } from '../support/stores.js';
@@ -31,6 +31,19 @@ async function mended(store: AsyncStore): Promise<CheckReport> {
   return store.check();
 }
 
+/** The last that a writer has acknowledged. */
+const lastOf = (notes: string): number => Number(readFileSync(notes, 'utf8').trimEnd().split('\n').at(-1));
+
+/** Looks for all that a writer has acknowledged up to `last`. The one that it was about when it was killed may be done, too. */
+async function expectAll(cache: AsyncCache<Uint8Array, number>, last: number, hint: string): Promise<void> {
+  const next = last + 1;
+  for (let i = Math.max(0, last - 19); i <= last; i++) {
+    const found = await cache.get(i % 20);
+    const isRight = same(found, outcomeOf(i)) || (i % 20 === next % 20 && same(found, outcomeOf(next)));
+    expect(isRight, `${hint}: key ${i % 20}, ${found?.byteLength ?? 'no'} bytes`).toBe(true);
+  }
+}
+
 forEachEngine((engine) => {
   const rounds = engine.name === 'embedded' ? 50 : 12;
 
@@ -48,14 +61,9 @@ forEachEngine((engine) => {
       await writer.nextMessage();
       await new Promise((resolve) => setTimeout(resolve, random() ** 2 * 60));
       await writer.kill9();
-      const last = Number(readFileSync(notes, 'utf8').trimEnd().split('\n').at(-1));
+      const last = lastOf(notes);
       next = last + 1;
-      for (let i = Math.max(0, last - 19); i <= last; i++) {
-        const found = await cache.get(i % 20);
-        // The one that it was about when it was killed may be done, too.
-        const isRight = same(found, outcomeOf(i)) || (i % 20 === next % 20 && same(found, outcomeOf(next)));
-        expect(isRight, `${hint}: key ${i % 20}, ${found?.byteLength ?? 'no'} bytes`).toBe(true);
-      }
+      await expectAll(cache, last, hint);
       expect((await mended(store)).findings, hint).toEqual([]);
     }
     const [{ n } = { n: 0 }] = await raw('SELECT count(*) AS n FROM cached_entries WHERE file IS NOT NULL');
@@ -67,5 +75,20 @@ forEachEngine((engine) => {
       const chunks = 'SELECT count(DISTINCT file) AS n FROM value_chunks';
       await until(async () => (await raw(chunks))[0]?.['n'] === n, 'chunks are left over');
     }
+  });
+
+  test('check that repairs, over and over, takes nothing from who stores small and large values meanwhile', async () => {
+    const notes = join(temporaryDirectory(), 'acknowledged');
+    const store = await engine.open();
+    const cache = new Cache<Uint8Array, number>(store, 'values');
+    const writer = startProcess('cache-writer.js', engine.location(store), notes, 0);
+    await writer.nextMessage();
+    for (let times = 0, seen = 0; times < 10 || seen < 100; times++) {
+      expect((await store.check({ repair: true })).findings).toEqual([]);
+      seen = lastOf(notes);
+    }
+    await writer.kill9();
+    await expectAll(cache, lastOf(notes), 'after repairs');
+    expect((await mended(store)).findings).toEqual([]);
   });
 });

@@ -185,7 +185,7 @@ forEachEngine((engine) => {
     expect(await collect(cache.keys())).toEqual(['a']);
   });
 
-  test('it is refused inside a transaction, and with options that make no sense', async () => {
+  test('getOrSet is refused inside a transaction, and with options that make no sense', async () => {
     const store = await engine.open();
     const cache = cacheOf<number>(store);
     let refusal: Promise<unknown> = Promise.resolve(undefined);

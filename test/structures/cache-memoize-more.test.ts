@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import ts from 'typescript';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Cache, open, type AsyncCache, type Clock } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
@@ -231,4 +231,37 @@ test('arguments that know what they are in, or share what is in them, have a key
   let shared: unknown = { x: 1, y: 2 };
   for (let i = 0; i < 60; i++) shared = { left: shared, right: shared };
   expect(f(shared)).toBe(1);
+});
+
+test('with refreshAhead a value is worked out anew so much before it expires as XFetch says, by how long that takes, by chance and by the factor', () => {
+  let now = 1e12;
+  let chance = 0;
+  const clock: Clock = { wall: () => now, monotonic: () => now, boot: () => 'boot' };
+  const spies = [
+    vi.spyOn(performance, 'now').mockImplementation(() => now),
+    vi.spyOn(Math, 'random').mockImplementation(() => chance),
+  ];
+  try {
+    const store = open(temporaryDirectory(), { clock });
+    let calls = 0;
+    const work = (): number => {
+      now += 100;
+      return ++calls;
+    };
+    const value = new Cache<number>(store, 'c').memoize(work, { ttl: 10_000, refreshAhead: 2 });
+    expect(value()).toBe(1);
+    const expires = now + 10_000;
+    // 100 ms, times 2, times 3.
+    chance = 1 - Math.exp(-3);
+    now = expires - 601;
+    expect(value()).toBe(1);
+    now = expires - 599;
+    chance = 0;
+    expect(value()).toBe(1);
+    chance = 1 - Math.exp(-3);
+    expect(value()).toBe(2);
+    store.close();
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
 });

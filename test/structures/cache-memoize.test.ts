@@ -50,6 +50,9 @@ forEachEngine((engine) => {
       [undefined],
       [null],
       [0],
+      [true],
+      [false],
+      ['true'],
       ['0'],
       [Number.NaN],
       [['a']],
@@ -127,7 +130,7 @@ forEachEngine((engine) => {
     expect(await flaky()).toBe(2);
   });
 
-  test('what makes no sense is refused', async () => {
+  test('memoize refuses options that make no sense', async () => {
     const cache = await newCache<number>();
     expect(() => cache.memoize(async () => 1)).toThrow(RangeError);
     expect(() => cache.memoize(1 as never)).toThrow(TypeError);

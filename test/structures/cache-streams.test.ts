@@ -178,7 +178,7 @@ forEachEngine((engine) => {
       expect(await cache.has('small')).toBe(true);
     });
 
-    test('neither is had inside a transaction', async () => {
+    test('neither write nor read is allowed inside a transaction', async () => {
       const store = await engine.open();
       const cache = new Cache<Uint8Array>(store, 'files');
       await cache.set('a', Buffer.of(1));

@@ -79,7 +79,7 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   /** Works a value out and stores it, whatever is there: what others were working out is older, and is not stored any more. */
-  async renew(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
+  async refresh(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
     this.#scope.refuseInTransaction('refresh()');
     const producing = resolveProducing(options, this.#ttl);
     const column = this.#scripts.key(key);
@@ -99,8 +99,8 @@ export class Flights<S extends Kind, V, K extends Key> {
     );
   }
 
-  /** The same as {@link renew} at once. */
-  renewNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
+  /** The same as {@link refresh} at once. */
+  refreshNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
     return this.#scope.chain(this.#prepared(key, options), ({ column, producing }) =>
       this.#workedOut(column, produce, producing, { anew: true }),
     );

@@ -46,9 +46,9 @@ export interface Memory<S extends Kind, V> {
   /** The same at once, for what is worked out without waiting: by each who finds none. */
   readonly getOrSetNow: (key: Key, produce: () => V, options: GetOrSetOptions) => Result<S, V>;
   /** Works a value out and stores it, whatever is there. */
-  readonly renew: Memory<S, V>['getOrSet'];
+  readonly refresh: Memory<S, V>['getOrSet'];
   /** The same at once. */
-  readonly renewNow: Memory<S, V>['getOrSetNow'];
+  readonly refreshNow: Memory<S, V>['getOrSetNow'];
   /** Deletes an entry; tells whether there was one. */
   forget(key: () => Key): Result<S, boolean>;
 }
@@ -89,7 +89,7 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
         : now(keyOf(...args), () => atOnce(call(), promised), options);
     };
   const memoized = calling(memory.getOrSet, memory.getOrSetNow);
-  const refresh = calling(memory.renew, memory.renewNow);
+  const refresh = calling(memory.refresh, memory.refreshNow);
   const forget = (...args: A): Result<S, boolean> => memory.forget(() => keyOf(...args));
   Object.defineProperty(memoized, 'name', { value: name });
   return Object.assign(memoized, { key: keyOf, forget, refresh, original: fn });
