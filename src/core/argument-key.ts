@@ -11,8 +11,8 @@ const longest = 256;
 const marks = { value: 0, hash: 1 } as const;
 
 /**
- * The key under which the result of a call is stored: the name, and the arguments. Numbers, strings and the like are themselves; all else, and what is long, is bytes that begin with
- * a mark, which no other argument becomes. Where all of them might be more than a key may be, there is one hash.
+ * The key under which the result of a call is stored: the name, and the arguments. Numbers, strings and the like are themselves; all else, and what
+ * is long, is bytes that begin with a mark, which no other argument becomes. Where all of them might be more than a key may be, there is one hash.
  *
  * @throws `TypeError` when an argument can't be stored, naming the path to it.
  */
@@ -48,7 +48,10 @@ function bytesOf(value: unknown, what: string): Buffer {
 const hashed = (bytes: Uint8Array): Buffer =>
   Buffer.concat([Buffer.of(marks.hash), createHash('sha256').update(bytes).digest()]);
 
-/** The same value, with the properties of plain objects in one order. What is too deep is left to be refused; what was met before, as where an object knows the one that it is in, is the same again. */
+/**
+ * The same value, with the properties of plain objects in one order. What is too deep is left to be refused; what was met before, as where an object
+ * knows the one that it is in, is the same again.
+ */
 function sorted(value: unknown, depth: number, met: Map<object, unknown>): unknown {
   if (typeof value !== 'object' || value === null || isProxy(value) || depth > maxDepth) return value;
   const known = met.get(value);

@@ -32,8 +32,8 @@ export function byteSource(what: string, value: unknown): asserts value is ByteS
 }
 
 /**
- * Has `prefix`, and all of a source, go through `transform` to `sink`, at the speed of the slowest. Rejects with what the source throws, with the reason of a signal that aborts, and with a
- * `TypeError` where a piece is neither bytes nor a string; the source is closed then.
+ * Has `prefix`, and all of a source, go through `transform` to `sink`, at the speed of the slowest. Rejects with what the source throws, with the
+ * reason of a signal that aborts, and with a `TypeError` where a piece is neither bytes nor a string; the source is closed then.
  */
 export async function pump(
   prefix: Uint8Array,
@@ -146,7 +146,8 @@ async function* continued(
 /**
  * A stream of a value, given what its column begins with, and what comes behind that.
  *
- * @throws `TypeError` where the value is neither bytes nor text; where it is compressed, that is what the stream fails with. {@link HoldfastError} `ERR_CODEC` where this Node can't decompress it.
+ * @throws `TypeError` where the value is neither bytes nor text; where it is compressed, that is what the stream fails with. {@link HoldfastError}
+ * `ERR_CODEC` where this Node can't decompress it.
  */
 export function opened({ head, rest }: { readonly head: number; readonly rest: Readable }): Stream {
   if (isRaw(head)) return rest;

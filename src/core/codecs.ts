@@ -13,7 +13,8 @@ import { isPlain } from './plain.js';
  */
 export interface Codec<V> {
   /**
-   * It is stored with each value: a cache with another codec refuses to read it, and names it. Give one name to one format: 1 to 255 bytes of UTF-8, and not that of a codec of this library.
+   * It is stored with each value: a cache with another codec refuses to read it, and names it. Give one name to one format: 1 to 255 bytes of UTF-8,
+   * and not that of a codec of this library.
    * @defaultValue `'custom'`
    */
   readonly name?: string | undefined;
@@ -131,16 +132,16 @@ export class RawCodec extends BuiltInCodec<Uint8Array> {
 }
 
 /**
- * A codec that stores JSON, as `JSON.stringify` makes it: other programs can read it. What JSON doesn't know is changed or left out, as there: a `Date` becomes a string, a `Map` an empty
- * object. `undefined` is refused.
+ * A codec that stores JSON, as `JSON.stringify` makes it: other programs can read it. What JSON doesn't know is changed or left out, as there: a
+ * `Date` becomes a string, a `Map` an empty object. `undefined` is refused.
  */
 export function json<V>(): Codec<V> {
   return new JsonCodec<V>();
 }
 
 /**
- * A codec that stores MessagePack: what is stored without a codec, but always MessagePack, which other programs can read. All values can be stored; what MessagePack can't carry exactly, such as a
- * `Map`, is a `structuredClone` in an extension of the type 104.
+ * A codec that stores MessagePack: what is stored without a codec, but always MessagePack, which other programs can read. All values can be stored;
+ * what MessagePack can't carry exactly, such as a `Map`, is a `structuredClone` in an extension of the type 104.
  */
 export function msgpack<V>(): Codec<V> {
   return new MsgpackCodec<V>();

@@ -12,12 +12,14 @@ import { shown } from './options.js';
 /** How an object stores its values. */
 export interface CodingOptions<V> {
   /**
-   * What makes bytes of values, and values of bytes: `json()`, `msgpack()`, `raw()`, `float16()`, or one of your own. Without it, all that `structuredClone` carries can be stored. It belongs to this object, not to the data: what was stored with
-   * another is refused with `ERR_CODEC`, but for those of this library, which can always be read.
+   * What makes bytes of values, and values of bytes: `json()`, `msgpack()`, `raw()`, `float16()`, or one of your own. Without it, all that
+   * `structuredClone` carries can be stored. It belongs to this object, not to the data: what was stored with another is refused with `ERR_CODEC`,
+   * but for those of this library, which can always be read.
    */
   readonly codec?: Codec<V> | undefined;
   /**
-   * How values are compressed: the name of an algorithm, or an object with a level, and with a threshold below which they are not. One that does not become smaller is stored as it is; a stream, where its first 64 KiB don’t. It belongs to this object: whatever is compressed can be read by all.
+   * How values are compressed: the name of an algorithm, or an object with a level, and with a threshold below which they are not. One that does not
+   * become smaller is stored as it is; a stream, where its first 64 KiB don’t. It belongs to this object: whatever is compressed can be read by all.
    * @defaultValue not at all
    */
   readonly compress?: CompressionAlgorithm | CompressionOptions | undefined;

@@ -62,7 +62,10 @@ export type ErrorCode =
   | 'ERR_THREAD'
   /** The time given as `timeout` ran out: of a call that waits, or of an attempt of a job. */
   | 'ERR_TIMEOUT'
-  /** A value is larger than the whole cache may be; or it has 2 GiB or more, and can only be read as a stream; or more than 250 MB on a server, in any structure. Nothing was changed. */
+  /**
+   * A value is larger than the whole cache may be; or it has 2 GiB or more, and can only be read as a stream; or more than 250 MB on a server, in any
+   * structure. Nothing was changed.
+   */
   | 'ERR_TOO_LARGE'
   /** A call that belongs to a transaction on a server came when that had ended: one inside was not awaited. */
   | 'ERR_TRANSACTION_ENDED'

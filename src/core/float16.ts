@@ -20,8 +20,8 @@ const isVector = (value: unknown): value is Vector => isFloat32Array(value) || i
 const headBytes = 4;
 
 /**
- * The bytes are: the length of the list of vectors; the list, as MessagePack, with the length of each and the paths to it; their half floats, little-endian; and what the inner codec makes of the value without them. So
- * nothing in the value can be taken for what stands for a vector.
+ * The bytes are: the length of the list of vectors; the list, as MessagePack, with the length of each and the paths to it; their half floats,
+ * little-endian; and what the inner codec makes of the value without them. So nothing in the value can be taken for what stands for a vector.
  */
 export class Float16Codec<V> extends BuiltInCodec<V> {
   readonly name: string;
@@ -64,8 +64,9 @@ export class Float16Codec<V> extends BuiltInCodec<V> {
 }
 
 /**
- * A codec that stores the numbers of every `Float32Array` and `Float64Array` in a value, at whatever depth, as half floats: 2 bytes each, some 3 decimal digits, up to ±65 504. They come back as `Float32Array`. That is enough for embeddings. Plain arrays of
- * numbers stay exact: nothing tells a vector among them from a list of counts or ids.
+ * A codec that stores the numbers of every `Float32Array` and `Float64Array` in a value, at whatever depth, as half floats: 2 bytes each, some 3
+ * decimal digits, up to ±65 504. They come back as `Float32Array`. That is enough for embeddings. Plain arrays of numbers stay exact: nothing tells a
+ * vector among them from a list of counts or ids.
  *
  * @param codec - For the rest of the value; there, instances of classes become plain objects. @defaultValue {@link msgpack}
  * @throws `TypeError`, `RangeError` when `codec` is none. `RangeError` when storing a finite number beyond ±65 504.

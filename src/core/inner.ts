@@ -14,7 +14,10 @@ export interface Guard {
    * @param writes - Whether something is to be changed.
    */
   check(writes: boolean): void;
-  /** Whether a statement needs it as well that finds something, or changes something, by itself. Without it, such a statement must find and change nothing where the structure was moved. */
+  /**
+   * Whether a statement needs it as well that finds something, or changes something, by itself. Without it, such a statement must find and change
+   * nothing where the structure was moved.
+   */
   readonly always: boolean;
 }
 

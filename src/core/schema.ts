@@ -103,12 +103,13 @@ END;
 `;
 
 /**
- * PostgreSQL keeps the size and bytes of an index in 16 rows, by connection: in one row, all who write to one index would wait
- * for each other's commits, and serializable transactions would conflict. Numbers of entries come from a sequence for the same
- * reason. A script locks the row in `structures` FOR UPDATE; the reference from `entries` makes each insert wait for it.
+ * PostgreSQL keeps the size and bytes of an index in 16 rows, by connection: in one row, all who write to one index would wait for each other's
+ * commits, and serializable transactions would conflict. Numbers of entries come from a sequence for the same reason. A script locks the row in
+ * `structures` FOR UPDATE; the reference from `entries` makes each insert wait for it.
  *
- * A user's transaction sees flights and entries as they were when it began. Should it remove some, it must not miss those that have come since: each that begins or ends changes the marks of its
- * key and its tags (`mark_flight`), and so does such a transaction, which then conflicts and runs again. There are 256 marks, by hash; all where neither a key nor tags are given.
+ * A user's transaction sees flights and entries as they were when it began. Should it remove some, it must not miss those that have come since: each
+ * that begins or ends changes the marks of its key and its tags (`mark_flight`), and so does such a transaction, which then conflicts and runs again.
+ * There are 256 marks, by hash; all where neither a key nor tags are given.
  *
  * `wake_waiters` is a function since each of its statements sees what was committed before it: in the statement that calls it, behind what that has
  * locked.

@@ -175,8 +175,8 @@ export class StoreCopy {
   }
 
   /**
-   * Copies the store in `from`, as it is at one moment, to the directory `to`, which is made. All of it is on the disk then. If a cache gets other shards meanwhile, it fails, or the
-   * copy is not whole.
+   * Copies the store in `from`, as it is at one moment, to the directory `to`, which is made. All of it is on the disk then. If a cache gets other
+   * shards meanwhile, it fails, or the copy is not whole.
    */
   async copy(from: string, to: string, renumber = false): Promise<void> {
     const snapshot = await Snapshot.of(from);

@@ -19,18 +19,19 @@ import { filesOf, quoted, renumbering, shardedIn, sharding, StoreCopy } from './
 import { SqliteThread, unless } from './sqlite-thread.js';
 
 /**
- * Puts what is in `from`, a backup or another store, in the place of the store in `directory`, or where there is none. Nobody may have that open; whoever opens it meanwhile waits
- * (`busyTimeout`). `from` is checked before, and stays as it is. The event loop is not blocked.
+ * Puts what is in `from`, a backup or another store, in the place of the store in `directory`, or where there is none. Nobody may have that open;
+ * whoever opens it meanwhile waits (`busyTimeout`). `from` is checked before, and stays as it is. The event loop is not blocked.
  *
- * Interrupted at any point, the store is the one that was there before, or the new one, whole: the database is replaced in one transaction, and value files, whose names are never used
- * twice, are there before. What is not needed any more is removed at the end; else `check({ repair: true })` does.
+ * Interrupted at any point, the store is the one that was there before, or the new one, whole: the database is replaced in one transaction, and value
+ * files, whose names are never used twice, are there before. What is not needed any more is removed at the end; else `check({ repair: true })` does.
  *
  * Fences, and the numbers of jobs, go back to what they were.
  *
  * @param directory - A path, or a `file:` URL, as of `open`.
  * @param from - Likewise. Neither may lie inside the other.
- * @throws {@link HoldfastError} (as a rejection) `ERR_NOT_FOUND` when there is no store in `from`, `ERR_NOT_A_STORE` when it is something else's, `ERR_CORRUPT` when it is damaged,
- * `ERR_SCHEMA_TOO_NEW`; `ERR_BUSY` when somebody has the store in `directory` open, `ERR_FULL`, `ERR_PERMISSION`, `ERR_READONLY`. In each case what is in `directory` stays as it was.
+ * @throws {@link HoldfastError} (as a rejection) `ERR_NOT_FOUND` when there is no store in `from`, `ERR_NOT_A_STORE` when it is something else's,
+ * `ERR_CORRUPT` when it is damaged, `ERR_SCHEMA_TOO_NEW`; `ERR_BUSY` when somebody has the store in `directory` open, `ERR_FULL`, `ERR_PERMISSION`,
+ * `ERR_READONLY`. In each case what is in `directory` stays as it was.
  */
 export async function restore(directory: string | URL, from: string | URL): Promise<void> {
   const target = pathOf('directory', directory);

@@ -25,7 +25,10 @@ export interface EmbeddedParts {
   readonly clock: Clock;
   /** Whether what is committed survives the loss of power. */
   readonly durable: boolean;
-  /** Opens a store of its own in a directory below this one, with the same options; this one once more for ''. One that is missing is made with `create`, unless nothing can be written. */
+  /**
+   * Opens a store of its own in a directory below this one, with the same options; this one once more for ''. One that is missing is made with
+   * `create`, unless nothing can be written.
+   */
   readonly openInside: (path: string, create: boolean) => EmbeddedEngine;
 }
 

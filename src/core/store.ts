@@ -81,8 +81,9 @@ export interface AsyncStore extends AsyncUpkeep, AsyncDisposable {
   /**
    * Closes the store, and ends every call that waits with `ERR_CLOSED`. Closing again does nothing.
    *
-   * A statement that is under way is given a second; then the server is asked to cancel it, and its call rejects with `ERR_CLOSED`: it may wait for a lock that somebody
-   * else holds. What does not end by that either, a transaction or a server that does not answer, is cut off, so that nobody knows what came of it: closing takes some seconds at most.
+   * A statement that is under way is given a second; then the server is asked to cancel it, and its call rejects with `ERR_CLOSED`: it may wait for a
+   * lock that somebody else holds. What does not end by that either, a transaction or a server that does not answer, is cut off, so that nobody knows
+   * what came of it: closing takes some seconds at most.
    *
    * @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction.
    */
@@ -305,7 +306,10 @@ export interface Scope<K extends Kind> {
    * still under way and must not reject, is awaited first.
    */
   onClose(script: (structure: number) => Script<unknown>, pending?: () => Promise<unknown>): () => void;
-  /** For what only reads where nothing is to be changed, and is to be refused then as well: a server can't tell before. @throws {@link HoldfastError} what writing would throw here. */
+  /**
+   * For what only reads where nothing is to be changed, and is to be refused then as well: a server can't tell before. @throws {@link HoldfastError}
+   * what writing would throw here.
+   */
   checkWritable(): void;
   /** @throws {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction. */
   refuseInTransaction(what: string, why?: string): void;

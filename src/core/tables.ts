@@ -1,46 +1,51 @@
 /**
  * Tables have plural names and columns singular ones: the server engine puts its schema's name before the plurals.
  *
- * Sizes. An index keeps `size` and `bytes` by triggers. A deque needs neither: its places are consecutive, so the size is the
- * distance of its ends; and each item knows how many bytes were pushed up to and with it (`upto`), so the bytes are the
- * difference of its ends. A push or shift then writes one page less, which made it a third faster. Only items that were
- * overwritten with another length (`bytes` <> `span`) have their difference kept in `structures.bytes`, by triggers.
+ * Sizes. An index keeps `size` and `bytes` by triggers. A deque needs neither: its places are consecutive, so the size is the distance of its ends;
+ * and each item knows how many bytes were pushed up to and with it (`upto`), so the bytes are the difference of its ends. A push or shift then writes
+ * one page less, which made it a third faster. Only items that were overwritten with another length (`bytes` <> `span`) have their difference kept in
+ * `structures.bytes`, by triggers.
  *
- * Holds. Whoever holds a lock, or permits, has a row in `holds`; it is void once its owner is gone from `owners`, so that burying the
- * dead is one DELETE. Slot 0 stays, and keeps the fence: a lock's holder is in it, so that to acquire and to release write one
- * page; of what several may hold, it counts the weight that is held, and each holder has a slot of its own.
+ * Holds. Whoever holds a lock, or permits, has a row in `holds`; it is void once its owner is gone from `owners`, so that burying the dead is one
+ * DELETE. Slot 0 stays, and keeps the fence: a lock's holder is in it, so that to acquire and to release write one page; of what several may hold, it
+ * counts the weight that is held, and each holder has a slot of its own.
  *
- * Meeting points. A waiter of a latch or a barrier has the round it waits for as its `mode`; once `round` has grown beyond that, it may go,
- * whenever it comes to look: to let all go is one UPDATE. A party's arrival at a barrier is its row in `waiters`: if fewer rows wait for the
- * round than have `arrived`, one has died or left, and the round is broken. `broken` is the last round that was, 0 for none.
+ * Meeting points. A waiter of a latch or a barrier has the round it waits for as its `mode`; once `round` has grown beyond that, it may go, whenever
+ * it comes to look: to let all go is one UPDATE. A party's arrival at a barrier is its row in `waiters`: if fewer rows wait for the round than have
+ * `arrived`, one has died or left, and the round is broken. `broken` is the last round that was, 0 for none.
  *
- * Throttles. What has been used up of a limit by a key: see src/core/rate/rules.ts. It was so at the moment that `monotonic` and `wall`
- * tell, the former under the name of the `boot`: who comes later works out what time has changed since. Without a row nothing has
- * been used; the key of all who give none is an empty blob, which no key is encoded as. No index but the primary key: to take
- * then writes one page.
+ * Throttles. What has been used up of a limit by a key: see src/core/rate/rules.ts. It was so at the moment that `monotonic` and `wall` tell, the
+ * former under the name of the `boot`: who comes later works out what time has changed since. Without a row nothing has been used; the key of all who
+ * give none is an empty blob, which no key is encoded as. No index but the primary key: to take then writes one page.
  *
  * Clocks. One row, by which a delay outlives a reboot: see src/core/steady.ts.
  *
- * Jobs. `state` tells in which index a job is, and no index has jobs that could not be taken from it now: `ready` ones by `rank` (minus the
- * priority) and `due`; `delayed` ones by `due` on the steady clock, `timed` ones by `due` on the wall clock; `parked` ones by their group (`grp`), which has no place (`slot`) free for them; `running` ones by their `owner`, void
- * once that is gone from `owners`; those that have ended by `state` and `ended`. Data of more than a kilobyte lie in `job_data`, since each change
- * of state writes the row anew. `keyed` says for how long a job keeps others from
- * being added with its `key`: 1 while it waits, 2 until it ends; negative once it does so no more. `blocked` ones wait for `pending` others, their children, before they are what `becomes` says. `followed` says that something is to be done when
- * the job ends: a successor is to follow it, or parents wait for it, as `job_children` tells; what a child came to is kept there. With a job go, by a trigger, its data, its children and its notes: `noted` says that it
- * has some. References with ON DELETE CASCADE would look for them each time: a third of what it takes to remove a job on SQLite, and four fifths on PostgreSQL. One that is added with `owner` 0 is counted by a trigger.
- * `job_events` are recorded until `recording` of their queue, by the steady clock. `job_counts` has a row per queue (32 on PostgreSQL: 16 for users' transactions) that every script keeps. On SQLite a row of no structure keeps the number of the newest job, once that is removed. `queue_workers` tells
- * who takes jobs of a queue, and has to be looked after. `job_admissions` has groups of which jobs are still to be admitted: a user's transaction on PostgreSQL sees places as they were when it began, and leaves it to others.
+ * Jobs. `state` tells in which index a job is, and no index has jobs that could not be taken from it now: `ready` ones by `rank` (minus the priority)
+ * and `due`; `delayed` ones by `due` on the steady clock, `timed` ones by `due` on the wall clock; `parked` ones by their group (`grp`), which has no
+ * place (`slot`) free for them; `running` ones by their `owner`, void once that is gone from `owners`; those that have ended by `state` and `ended`.
+ * Data of more than a kilobyte lie in `job_data`, since each change of state writes the row anew. `keyed` says for how long a job keeps others from
+ * being added with its `key`: 1 while it waits, 2 until it ends; negative once it does so no more. `blocked` ones wait for `pending` others, their
+ * children, before they are what `becomes` says. `followed` says that something is to be done when the job ends: a successor is to follow it, or
+ * parents wait for it, as `job_children` tells; what a child came to is kept there. With a job go, by a trigger, its data, its children and its
+ * notes: `noted` says that it has some. References with ON DELETE CASCADE would look for them each time: a third of what it takes to remove a job on
+ * SQLite, and four fifths on PostgreSQL. One that is added with `owner` 0 is counted by a trigger. `job_events` are recorded until `recording` of
+ * their queue, by the steady clock. `job_counts` has a row per queue (32 on PostgreSQL: 16 for users' transactions) that every script keeps. On
+ * SQLite a row of no structure keeps the number of the newest job, once that is removed. `queue_workers` tells who takes jobs of a queue, and has to
+ * be looked after. `job_admissions` has groups of which jobs are still to be admitted: a user's transaction on PostgreSQL sees places as they were
+ * when it began, and leaves it to others.
  *
- * Schedules. Ticks are worked out from `spec`, in milliseconds of a `clock`: cron's by the wall clock, those of a period by the steady one. Those up to `since` are dealt with; `next` tells
- * when to look again, null for never. `seen` is the greatest `since` there was: it is less than that after a wall clock that was wrong has been set back. `last` is the last tick
- * that has added a job, `job` that job.
+ * Schedules. Ticks are worked out from `spec`, in milliseconds of a `clock`: cron's by the wall clock, those of a period by the steady one. Those up
+ * to `since` are dealt with; `next` tells when to look again, null for never. `seen` is the greatest `since` there was: it is less than that after a
+ * wall clock that was wrong has been set back. `last` is the last tick that has added a job, `job` that job.
  *
- * Caches. `rank` tells which entry is to go first, the one with the least: by when it was stored or used, on the steady clock, or by how often it was used, plus what `aged` was then; null where none is to. `expires` is on the steady clock,
- * `stored` and `used` on the wall clock, for people. An entry with `tagged` has rows in `cache_tags`, which go with it by a trigger. `kept` is when somebody last looked for what has expired. Until `fresh` an entry is as new, null for as long as it is kept; `took` is how long it took to work out. In `cache_flights` are
- * the keys whose values are being worked out, by their `owner`, or whose have failed, with the error, which everybody gets `until` then; `tags`, in JSON, are
- * those that the value is to have. Whoever removes the row sees to it that the value is not stored.
- * A value that is large, or was streamed, is not in its row: `file` names it, a file beside the database or, on PostgreSQL, rows of `value_chunks`. In `value_trash` are the names of those whose entries have gone, by
- * triggers, until they are removed; on PostgreSQL not while somebody who lives reads or writes them (`value_uses`).
+ * Caches. `rank` tells which entry is to go first, the one with the least: by when it was stored or used, on the steady clock, or by how often it was
+ * used, plus what `aged` was then; null where none is to. `expires` is on the steady clock, `stored` and `used` on the wall clock, for people. An
+ * entry with `tagged` has rows in `cache_tags`, which go with it by a trigger. `kept` is when somebody last looked for what has expired. Until
+ * `fresh` an entry is as new, null for as long as it is kept; `took` is how long it took to work out. In `cache_flights` are the keys whose values
+ * are being worked out, by their `owner`, or whose have failed, with the error, which everybody gets `until` then; `tags`, in JSON, are those that
+ * the value is to have. Whoever removes the row sees to it that the value is not stored. A value that is large, or was streamed, is not in its row:
+ * `file` names it, a file beside the database or, on PostgreSQL, rows of `value_chunks`. In `value_trash` are the names of those whose entries have
+ * gone, by triggers, until they are removed; on PostgreSQL not while somebody who lives reads or writes them (`value_uses`).
  *
  * `since` and `until` of holds and waiters are `monotonic()` milliseconds: they end with the boot, as their owners do.
  */

@@ -172,8 +172,8 @@ export class ValueFiles {
   }
 
   /**
-   * Has a file of another store here as well, to be settled, or disowned. Its name is another: one that it had here before may still be about to be removed, and by this one others see that
-   * its writer lives. @throws {@link MissingFile}
+   * Has a file of another store here as well, to be settled, or disowned. Its name is another: one that it had here before may still be about to be
+   * removed, and by this one others see that its writer lives. @throws {@link MissingFile}
    */
   adopt(ref: FileRef, from: ValueFiles): FileRef {
     const { name, path } = this.#create();

@@ -167,14 +167,16 @@ class QueueOf<S extends Kind, Data, R, Input = Data> {
   }
 
   /**
-   * Adds a job at each tick of a clock: those of a `cron` expression, or one `every` so often. A schedule is stored with the queue, by its name; each of its ticks is fired once, by whichever of the
-   * queue's workers, in whichever process, comes first, also while the queue is paused. A job tells its tick as `scheduledFor`.
+   * Adds a job at each tick of a clock: those of a `cron` expression, or one `every` so often. A schedule is stored with the queue, by its name; each
+   * of its ticks is fired once, by whichever of the queue's workers, in whichever process, comes first, also while the queue is paused. A job tells
+   * its tick as `scheduledFor`.
    *
-   * It may be called at each start of each process: a schedule with the same times goes on as it was, with the other options and the data that are given now. With other times it
-   * begins anew. Jobs that are there are let be.
+   * It may be called at each start of each process: a schedule with the same times goes on as it was, with the other options and the data that are
+   * given now. With other times it begins anew. Jobs that are there are let be.
    *
    * @param name - 1 to 512 characters.
-   * @throws What {@link add} throws; `RangeError` where `cron` can't be read, or names no time that is to come, where `every` is less than a second, and where there is no such time zone.
+   * @throws What {@link add} throws; `RangeError` where `cron` can't be read, or names no time that is to come, where `every` is less than a second,
+   * and where there is no such time zone.
    * @example
    * queue.schedule('report', { cron: '0 9 * * MON-FRI', timezone: 'Europe/Berlin', data: { kind: 'report' } });
    */

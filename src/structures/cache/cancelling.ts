@@ -5,8 +5,8 @@ import { removedAtOnce } from './evicting.js';
 import { sql } from './flight-statements.js';
 
 /**
- * What is being worked out, or has failed, is not to be stored, or told, any more: it may come of what has changed since. Who works it out finds its row gone when it is done; who waits for that elsewhere is woken, and asks
- * anew. With the structure locked.
+ * What is being worked out, or has failed, is not to be stored, or told, any more: it may come of what has changed since. Who works it out finds its
+ * row gone when it is done; who waits for that elsewhere is woken, and asks anew. With the structure locked.
  */
 export function* cancel(structure: number, keys: readonly KeyColumn[]): Script<void> {
   for (const key of keys) {

@@ -13,7 +13,8 @@ export interface Needed {
 }
 
 /**
- * Makes room, with the structure locked: removes no more than it must, first what has expired. Tells whether there is room now; where not, so many were removed as a transaction is to.
+ * Makes room, with the structure locked: removes no more than it must, first what has expired. Tells whether there is room now; where not, so many
+ * were removed as a transaction is to.
  *
  * @param size - Bytes of the entry that is to have room.
  * @throws {@link HoldfastError} `ERR_TOO_LARGE` when it is larger than the whole cache may be, `ERR_FULL` when nothing can be removed.

@@ -99,7 +99,10 @@ export class FlightScripts<V, K extends Key> {
     yield* announce(structure, [column]);
   }
 
-  /** What has become of a flight when it is to end: cancelled, also by who took this store for dead; or something else was stored, say by `set`. What has gone without being cancelled had expired, or there was no room. */
+  /**
+   * What has become of a flight when it is to end: cancelled, also by who took this store for dead; or something else was stored, say by `set`. What
+   * has gone without being cancelled had expired, or there was no room.
+   */
   *#standing(
     structure: number,
     { number, stored }: Lead,

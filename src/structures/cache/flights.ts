@@ -347,8 +347,8 @@ const copied = (column: ValueColumn): ValueColumn =>
   typeof column === 'object' ? new Uint8Array(column) : column;
 
 /**
- * Whether what is served is to be refreshed meanwhile: it is stale; or it will be soon, by a chance that grows as that draws near, and with how long it takes to work out (XFetch; Vattani, Chierichetti, Lowenstein: "Optimal
- * probabilistic cache stampede prevention", 2015).
+ * Whether what is served is to be refreshed meanwhile: it is stale; or it will be soon, by a chance that grows as that draws near, and with how long
+ * it takes to work out (XFetch; Vattani, Chierichetti, Lowenstein: "Optimal probabilistic cache stampede prevention", 2015).
  */
 function isDue([, fresh, took]: ServedRow, { refreshAhead }: Producing): boolean {
   if (fresh === null) return false;

@@ -13,7 +13,10 @@ const interval = 5_000;
 /** For how long an error stays that nobody is to get any more, in milliseconds: who waited for it may be slow. */
 const errorsKept = 60_000;
 
-/** Removes what has expired, also where nobody writes, as long as `uses` is in use; and sees whether others have given the cache another eviction. It keeps neither that in memory nor the process alive. */
+/**
+ * Removes what has expired, also where nobody writes, as long as `uses` is in use; and sees whether others have given the cache another eviction. It
+ * keeps neither that in memory nor the process alive.
+ */
 export function keepTidy<S extends Kind>(scope: Scope<S>, uses: Uses<S>): void {
   const used = new WeakRef(uses);
   let busy = false;

@@ -14,7 +14,10 @@ import { resolveProducing, type GetOrSetOptions } from './options.js';
 
 /** Options of {@link Cache.memoize}; `A` are the arguments of the function. */
 export interface MemoizeOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'timeout' | 'signal'> {
-  /** Under which its results are stored: 1 to 512 characters. Functions with one name share them, in all modules and processes. @defaultValue the name of the function, which a minifier changes */
+  /**
+   * Under which its results are stored: 1 to 512 characters. Functions with one name share them, in all modules and processes. @defaultValue the name
+   * of the function, which a minifier changes
+   */
   readonly name?: string | undefined;
   /** Returns, as an array, what the result depends on, in place of the arguments: where that is only some of them, or something else. */
   readonly key?: ((...args: A) => readonly unknown[]) | undefined;
@@ -30,9 +33,11 @@ export interface Memoized<S extends Kind, T, A extends unknown[], R> {
   /** Removes the result of these arguments, like {@link Cache.delete}; tells whether there was one. */
   forget(...args: A): Result<S, boolean>;
   /**
-   * Calls the function, and stores what it returns, unless that is removed meanwhile. Nothing else that is being worked out for these arguments is stored then.
+   * Calls the function, and stores what it returns, unless that is removed meanwhile. Nothing else that is being worked out for these arguments is
+   * stored then.
    *
-   * @throws What the function throws: what was stored stays then; what {@link Cache.set} throws; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a transaction, where it returns a promise.
+   * @throws What the function throws: what was stored stays then; what {@link Cache.set} throws; {@link HoldfastError} `ERR_IN_TRANSACTION` inside a
+   * transaction, where it returns a promise.
    */
   readonly refresh: (this: T, ...args: A) => R;
   /** The function itself. */

@@ -29,13 +29,16 @@ export interface CacheLimits {
   /** The most entries, 1 or more. @defaultValue `Infinity` */
   readonly maxEntries?: number | undefined;
   /**
-   * Which entries go first when it is full: those that were stored longest ago; those that were not read for longest; or those that are read least often, where what was read long ago
-   * counts for less and less (LFU-DA; Arlitt et al., "Evaluating content management techniques for Web proxy caches", 2000). What has expired goes before all others. With `'none'` nothing that has not expired goes: storing more than
-   * there is room for throws `ERR_FULL`.
+   * Which entries go first when it is full: those that were stored longest ago; those that were not read for longest; or those that are read least
+   * often, where what was read long ago counts for less and less (LFU-DA; Arlitt et al., "Evaluating content management techniques for Web proxy
+   * caches", 2000). What has expired goes before all others. With `'none'` nothing that has not expired goes: storing more than there is room for
+   * throws `ERR_FULL`.
    *
-   * Another one than is stored has all entries ranked anew, in one transaction, at the first call: some 6 seconds for a million, in which nobody else writes.
+   * Another one than is stored has all entries ranked anew, in one transaction, at the first call: some 6 seconds for a million, in which nobody else
+   * writes.
    *
-   * That an entry was read is written a second later, with others: of at most 1 000 entries a second for each object. Of more, chance decides; what is read often is among them sooner or later.
+   * That an entry was read is written a second later, with others: of at most 1 000 entries a second for each object. Of more, chance decides; what
+   * is read often is among them sooner or later.
    * @defaultValue `'least-recently-stored'`
    */
   readonly eviction?: Eviction | undefined;
@@ -46,17 +49,20 @@ export interface CacheOptions<V = never> extends CacheLimits, CodingOptions<V> {
   /** How long entries are kept that are stored without a `ttl` of their own: up to 100 years. It belongs to this object, not to the data. @defaultValue `Infinity` */
   readonly ttl?: Duration | undefined;
   /**
-   * Over how many databases the entries are spread, each a file of its own, so that so many processes can write at once: 1 to 64. It is stored with the cache, and given at first use; later it may be left out, and another number is
-   * refused: see {@link Cache.reshard}. Each holds its part of `maxBytes` and `maxEntries`, so that an entry may be as large as such a part at most, and others may go before all of the cache is full. With more than one shard nothing can be written
-   * inside a transaction of the store. On a server it is accepted and ignored: there, processes can always write at once.
+   * Over how many databases the entries are spread, each a file of its own, so that so many processes can write at once: 1 to 64. It is stored with
+   * the cache, and given at first use; later it may be left out, and another number is refused: see {@link Cache.reshard}. Each holds its part of
+   * `maxBytes` and `maxEntries`, so that an entry may be as large as such a part at most, and others may go before all of the cache is full. With
+   * more than one shard nothing can be written inside a transaction of the store. On a server it is accepted and ignored: there, processes can always
+   * write at once.
    * @defaultValue what is stored; 1 for a new cache
    */
   readonly shards?: number | undefined;
   /** Whether hits and misses are counted, for {@link Cache.stats}, by this object. @defaultValue `false` */
   readonly statistics?: boolean | undefined;
   /**
-   * How many bytes a value has at most that lies in the database, as it is stored: encoded and compressed. A larger one is a file beside it. It belongs to this object: whatever is stored can be read by all. `0` has all of them in files, `Infinity` none but streams of more than 16 MiB. On a server only what
-   * {@link Cache.write} stores is kept apart when it is larger, in chunks. @defaultValue `'64KiB'`
+   * How many bytes a value has at most that lies in the database, as it is stored: encoded and compressed. A larger one is a file beside it. It
+   * belongs to this object: whatever is stored can be read by all. `0` has all of them in files, `Infinity` none but streams of more than 16 MiB. On
+   * a server only what {@link Cache.write} stores is kept apart when it is larger, in chunks. @defaultValue `'64KiB'`
    */
   readonly fileThreshold?: Size | undefined;
 }
@@ -90,14 +96,20 @@ export function resolveWrite(
 /** Options of {@link Cache.getOrSet}. */
 export interface GetOrSetOptions extends SetOptions, WaitOptions {
   /**
-   * For how long the value that is stored may still be served at once when its `ttl` is over (stale-while-revalidate), while one caller works it out anew, and should that fail. It is kept with the value: it holds for later calls whatever they give, and not for what {@link Cache.set} has stored. `get` and `has` don't show what is stale; `size` counts it. Up to 100 years. @defaultValue 0
+   * For how long the value that is stored may still be served at once when its `ttl` is over (stale-while-revalidate), while one caller works it out
+   * anew, and should that fail. It is kept with the value: it holds for later calls whatever they give, and not for what {@link Cache.set} has
+   * stored. `get` and `has` don't show what is stale; `size` counts it. Up to 100 years. @defaultValue 0
    */
   readonly staleFor?: Duration | undefined;
   /**
-   * Has a value worked out anew before it expires, by chance, so that nobody waits: the longer that takes, the earlier. `true` is 1, a greater number begins earlier, 0 is `false` (β of XFetch; Vattani et al., "Optimal probabilistic cache stampede prevention", 2015). @defaultValue `false`
+   * Has a value worked out anew before it expires, by chance, so that nobody waits: the longer that takes, the earlier. `true` is 1, a greater number
+   * begins earlier, 0 is `false` (β of XFetch; Vattani et al., "Optimal probabilistic cache stampede prevention", 2015). @defaultValue `false`
    */
   readonly refreshAhead?: boolean | number | undefined;
-  /** For how long an error is kept for whoever asks; where a stale value is served, for how long it is not tried again. Without it, only those who are waiting get it. Up to 100 years. @defaultValue 0 */
+  /**
+   * For how long an error is kept for whoever asks; where a stale value is served, for how long it is not tried again. Without it, only those who are
+   * waiting get it. Up to 100 years. @defaultValue 0
+   */
   readonly errorTtl?: Duration | undefined;
 }
 
@@ -313,7 +325,10 @@ export function once<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-/** The same options, whose tags can be read again, also where they can be read once only: a call may be made again, where a cache was moved to other shards meanwhile, or for other arguments. */
+/**
+ * The same options, whose tags can be read again, also where they can be read once only: a call may be made again, where a cache was moved to other
+ * shards meanwhile, or for other arguments.
+ */
 export function lasting<O extends SetOptions>(given: O | undefined): O | undefined {
   const tags: unknown = given?.tags;
   if (given === undefined || typeof tags !== 'object' || tags === null || Array.isArray(tags)) return given;

@@ -69,8 +69,8 @@ interface Origin {
 }
 
 /**
- * One try to move a cache. It keeps all others from writing to it from the first entry that it copies until the main database says where they are now: that is one transaction. Killed before that, it
- * leaves a directory that nobody knows, and behind that the old one.
+ * One try to move a cache. It keeps all others from writing to it from the first entry that it copies until the main database says where they are
+ * now: that is one transaction. Killed before that, it leaves a directory that nobody knows, and behind that the old one.
  */
 class Move<S extends Kind> {
   readonly #cache: Movable<S>;

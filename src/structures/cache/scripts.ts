@@ -181,7 +181,8 @@ export class CacheScripts<K extends Key, V> {
   }
 
   /**
-   * Stores an entry, and removes others where there is no room for it: so many, at most, as a transaction is to. Answers `true` once it is stored, `undefined` where there is more to be removed first.
+   * Stores an entry, and removes others where there is no room for it: so many, at most, as a transaction is to. Answers `true` once it is stored,
+   * `undefined` where there is more to be removed first.
    */
   *put(structure: number, entry: EncodedEntry): Script<true | undefined> {
     yield* lock(structure);

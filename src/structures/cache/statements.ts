@@ -58,7 +58,8 @@ const overwriting =
 const first =
   '(SELECT v.bytes FROM cached_entries v WHERE v.structure = s.id AND v.rank IS NOT NULL ORDER BY v.rank, v.id LIMIT 1)';
 /**
- * There is room, or will be once the first entry is gone, which the trigger `cached_added` removes: a statement of its own for that, and a transaction around both, would take twice the time.
+ * There is room, or will be once the first entry is gone, which the trigger `cached_added` removes: a statement of its own for that, and a
+ * transaction around both, would take twice the time.
  */
 const fitting = `(SELECT s.size < c.most_entries AND s.bytes + n.bytes <= c.most_bytes OR c.eviction <> 'none' AND s.size <= c.most_entries AND n.bytes <= c.most_bytes
   AND s.bytes + n.bytes - ${first} <= c.most_bytes
@@ -68,8 +69,8 @@ const replacing =
   '(SELECT s.bytes + excluded.bytes - e.bytes <= c.most_bytes FROM structures s JOIN caches c ON c.structure = s.id WHERE s.id = e.structure)';
 
 /**
- * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room` is wanted and there is none; nor where an entry is
- * there that fails `condition`; nor where the entries are in shards elsewhere.
+ * A new entry gets the next place; one that is there keeps its own. Written as those of an index, for the same reasons. It does nothing where `room`
+ * is wanted and there is none; nor where an entry is there that fails `condition`; nor where the entries are in shards elsewhere.
  */
 function upsert(room: boolean, condition: string): Statement<Upsert> {
   const conflict = `ON CONFLICT (structure, key) DO UPDATE SET ${overwriting} WHERE ${condition}`;
@@ -111,7 +112,8 @@ export type Found<T> = [found: T, shards?: number | null];
 export type Look<T> = Statement<[structure: number, key: KeyColumn, structure: number], Found<T>>;
 
 /**
- * What a key has; on an embedded store, where it has nothing, how many shards there are: to ask for that only then would take as long again. A cache that has several has its entries elsewhere.
+ * What a key has; on an embedded store, where it has nothing, how many shards there are: to ask for that only then would take as long again. A cache
+ * that has several has its entries elsewhere.
  */
 function look<T>(column: (value: string) => string): Look<T> {
   const entry = `${found} AND ${live}`;

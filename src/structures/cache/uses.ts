@@ -8,8 +8,8 @@ import { sql, type Eviction } from './statements.js';
 /** How long after an entry was read that is written, in milliseconds; of more than are written at once some wait for as long again. */
 const writtenAfter = 1_000;
 /**
- * How many entries that were read are written each time: to write one takes as long as two reads. Where more are read, which of them is left to chance, so that what is read often is among them sooner
- * or later, and what is not is not: how Redis, too, comes near to these policies.
+ * How many entries that were read are written each time: to write one takes as long as two reads. Where more are read, which of them is left to
+ * chance, so that what is read often is among them sooner or later, and what is not is not: how Redis, too, comes near to these policies.
  */
 const mostRemembered = 1_000;
 /** How many of them a transaction writes. */

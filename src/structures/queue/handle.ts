@@ -39,10 +39,10 @@ class HandleOf<S extends Kind, Data, R> {
   /**
    * What its handler returned, in whichever process; also when it has ended before. How long that can be asked is a matter of `keep` of the queue.
    *
-   * @throws What the last attempt failed with, as an `Error` with its name, message, stack, code and cause: without a handler's fault {@link HoldfastError} `ERR_TIMEOUT` when its own `timeout`
-   * had passed, `ERR_JOB_DEATHS`, `ERR_CHILD_FAILED`, `ERR_THREAD`; `ERR_CANCELLED` when it was
-   * cancelled or has expired (then with `ERR_EXPIRED` as its `cause`), `ERR_NOT_FOUND` when it is not there (any more), `ERR_TIMEOUT` when the time ran out, `ERR_CLOSED` when the store was
-   * closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts.
+   * @throws What the last attempt failed with, as an `Error` with its name, message, stack, code and cause: without a handler's fault
+   * {@link HoldfastError} `ERR_TIMEOUT` when its own `timeout` had passed, `ERR_JOB_DEATHS`, `ERR_CHILD_FAILED`, `ERR_THREAD`; `ERR_CANCELLED` when
+   * it was cancelled or has expired (then with `ERR_EXPIRED` as its `cause`), `ERR_NOT_FOUND` when it is not there (any more), `ERR_TIMEOUT` when the
+   * time ran out, `ERR_CLOSED` when the store was closed, `ERR_IN_TRANSACTION` inside a transaction; the signal's reason when it aborts.
    */
   result(options?: WaitOptions): Promise<R> {
     return this.#queue.result(this.id, options);

@@ -53,7 +53,10 @@ export interface JobDefaults {
   readonly attempts?: number | undefined;
   /** @defaultValue `{ type: 'exponential', delay: '1s' }` */
   readonly backoff?: Backoff | undefined;
-  /** How long one attempt may take: 1 ms or more. Then its `signal` aborts, and where the handler has not ended a second later, the attempt has failed with `ERR_TIMEOUT`. @defaultValue `Infinity` */
+  /**
+   * How long one attempt may take: 1 ms or more. Then its `signal` aborts, and where the handler has not ended a second later, the attempt has failed
+   * with `ERR_TIMEOUT`. @defaultValue `Infinity`
+   */
   readonly timeout?: Duration | undefined;
 }
 

@@ -30,13 +30,12 @@ export interface ThrottleOptions {
    * - `'gcra'`: the [Generic Cell Rate Algorithm](https://www.itu.int/rec/T-REC-I.371), also known as a leaky bucket as a meter, which answers like a
    *   token bucket of `burst` tokens, filled steadily ([why, by Brandur Leach](https://brandur.org/rate-limiting)). In any span of time W, wherever
    *   it begins, at most `burst + W · limit / per` is taken. Each take is one statement, the cheapest of the three.
-   * - `'sliding-window'`: `limit` in any `per`, as two windows estimate it, which is how [Cloudflare counts](https://blog.cloudflare.com/counting-things-a-lot-of-different-things/):
-   *   what was taken in the window before counts for the share of it that is still in sight, as if it had come evenly. It may be off
-   *   where it has not.
+   * - `'sliding-window'`: `limit` in any `per`, as two windows estimate it, which is how [Cloudflare
+   *   counts](https://blog.cloudflare.com/counting-things-a-lot-of-different-things/): what was taken in the window before counts for the share of it
+   *   that is still in sight, as if it had come evenly. It may be off where it has not.
    * - `'fixed-window'`: `limit` in each window. Across the border of two windows twice of it may come at once.
    *
-   * A window begins with the first take after the one before it has ended, by key: not at the full minute, when all keys
-   * would be free at once.
+   * A window begins with the first take after the one before it has ended, by key: not at the full minute, when all keys would be free at once.
    * @defaultValue `'gcra'`
    */
   readonly algorithm?: (typeof algorithms)[number] | undefined;
