@@ -24,7 +24,7 @@ import { Streams } from './streams.js';
 import { Uses, writeUses } from './uses.js';
 
 /** A layout, with the shards of it that were used here. */
-export interface Parts<S extends Kind, V, K extends Key> extends Layout {
+export interface OpenLayout<S extends Kind, V, K extends Key> extends Layout {
   readonly parts: Shard<S, V, K>[];
   /** In place of those that are not there, and can't be made. */
   absent: Shard<S, V, K> | undefined;

@@ -16,7 +16,7 @@ import type { Elsewhere } from './flights.js';
 import { once, type ResolvedCache, type ResolvedKeys, type SetOptions } from './options.js';
 import { reshard, type ReshardOptions } from './resharding.js';
 import { CacheScripts, setting } from './scripts.js';
-import { Shard, type Parts } from './shard.js';
+import { Shard, type OpenLayout } from './shard.js';
 import {
   byShard,
   checkShards,
@@ -43,7 +43,7 @@ export class Shards<S extends Kind, V, K extends Key> {
   readonly #settings: ResolvedCache;
   readonly #main: Shard<S, V, K>;
   readonly #scripts: CacheScripts<Key, V>;
-  #layout: Parts<S, V, K> | undefined;
+  #layout: OpenLayout<S, V, K> | undefined;
   /** What was read before the entries were moved. */
   readonly #left: Taken[] = [];
   /** Whether it is not to be looked up again. */
@@ -203,7 +203,7 @@ export class Shards<S extends Kind, V, K extends Key> {
     }
   }
 
-  #of(all: Parts<S, V, K>, key: Key): Shard<S, V, K> {
+  #of(all: OpenLayout<S, V, K>, key: Key): Shard<S, V, K> {
     return all.shards === 1 ? this.#main : this.#part(all, shardOf(key, all.shards));
   }
 
@@ -238,7 +238,7 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   /** Works on the shards as they are, and again should they turn out to have been moved. */
-  #following<T>(work: (all: Parts<S, V, K>) => Result<S, T>): Result<S, T> {
+  #following<T>(work: (all: OpenLayout<S, V, K>) => Result<S, T>): Result<S, T> {
     if (this.#scope.inner === undefined) return work({ ...unstored, parts: [this.#main], absent: undefined });
     return this.#scope.chain(this.#known(), (all) => {
       try {
@@ -250,7 +250,7 @@ export class Shards<S extends Kind, V, K extends Key> {
     });
   }
 
-  #known(): Result<S, Parts<S, V, K>> {
+  #known(): Result<S, OpenLayout<S, V, K>> {
     const known = this.#layout;
     if (known !== undefined && this.#isKnown && !this.#spreads) return this.#scope.settled(() => known);
     return this.#scope.after(this.#stored(), (stored) => {
@@ -260,7 +260,7 @@ export class Shards<S extends Kind, V, K extends Key> {
       // Those that are known remember what was read, and what is being worked out.
       const parts = known !== undefined && isSame(known, stored) ? known.parts : none;
       if (known !== undefined && parts !== known.parts) this.#takeUses(known);
-      const all: Parts<S, V, K> = { ...stored, parts, absent: undefined };
+      const all: OpenLayout<S, V, K> = { ...stored, parts, absent: undefined };
       if (this.#spreads) for (const shard of this.#partsOf(all)) shard.prepare();
       this.#spreads = false;
       this.#layout = all;
@@ -271,12 +271,12 @@ export class Shards<S extends Kind, V, K extends Key> {
   }
 
   /** What was read, and not written yet, goes where the entries are then. */
-  #takeUses(all: Parts<S, V, K>): void {
+  #takeUses(all: OpenLayout<S, V, K>): void {
     // Not for of: there are holes where a shard was not used.
     all.parts.forEach(({ uses }) => this.#left.push(uses.take()));
   }
 
-  #giveUses(all: Parts<S, V, K>): void {
+  #giveUses(all: OpenLayout<S, V, K>): void {
     for (const { uses, ...counts } of this.#left.splice(0)) {
       this.#part(all, 0).uses.giveBack({ ...counts, uses: [] });
       for (const [i, { items }] of byShard(uses, ({ key }) => key, all.shards).entries())
@@ -300,11 +300,11 @@ export class Shards<S extends Kind, V, K extends Key> {
     );
   }
 
-  #partsOf(all: Parts<S, V, K>): readonly Shard<S, V, K>[] {
+  #partsOf(all: OpenLayout<S, V, K>): readonly Shard<S, V, K>[] {
     return Array.from({ length: all.shards }, (_, i) => this.#part(all, i));
   }
 
-  #part(all: Parts<S, V, K>, i: number): Shard<S, V, K> {
+  #part(all: OpenLayout<S, V, K>, i: number): Shard<S, V, K> {
     const { inner } = this.#scope;
     const known = all.parts[i];
     if (known !== undefined || inner === undefined) return known ?? this.#main;
