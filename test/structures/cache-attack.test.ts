@@ -1,4 +1,4 @@
-import { rmSync, statfsSync, writeFileSync, appendFileSync } from 'node:fs';
+import { rmSync, writeFileSync, appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Cache } from '../../src/index.js';
