@@ -54,3 +54,16 @@ test('hits and misses that were not written yet are counted where a cache is mov
   await new Cache<number>(openStore(store.directory), 'c').reshard(1);
   expect(cache.stats()).toMatchObject({ hits: 3, misses: 3 });
 });
+
+test('what is read while a cache is moved counts where it is then', async () => {
+  const store = openStore();
+  const cache = new Cache<number>(store, 'c', { statistics: true, eviction: 'least-recently-used' });
+  for (let i = 0; i < 300; i++) cache.set(`k${i}`, i);
+  for (const shards of [3, 2, 1]) {
+    let read = 0;
+    await cache.reshard(shards, { onProgress: () => (cache.get('k0'), read++) });
+    expect(read).toBeGreaterThan(1);
+    expect(cache.stats({ reset: true })).toMatchObject({ hits: read });
+    expect(cache.entry('k0')?.hits).toBeGreaterThanOrEqual(read);
+  }
+});
