@@ -22,7 +22,12 @@ test('a flight whose claim was committed, but whose answer was lost, holds nobod
   const cache = new Cache<number>(store, 'c');
   expect(await outcome(cache.getOrSet('k', () => 1))).toEqual({ error: 'ERR_CONNECTION' });
   expect(lost).toBe(1);
-  expect(await outcome(cache.getOrSet('k', () => 2, { timeout: 4_000 }), 6_000)).toEqual({ value: 2 });
+  expect(
+    await outcome(
+      cache.getOrSet('k', () => 2, { timeout: 4_000 }),
+      6_000,
+    ),
+  ).toEqual({ value: 2 });
 });
 
 test('the same holds for others', async () => {
@@ -45,5 +50,10 @@ test('the same holds for others', async () => {
   const there = new Cache<number>(await connected(schema), 'c');
   expect(await outcome(cache.getOrSet('k', () => 1))).toEqual({ error: 'ERR_CONNECTION' });
   expect(lost).toBe(1);
-  expect(await outcome(there.getOrSet('k', () => 3, { timeout: 4_000 }), 6_000)).toEqual({ value: 3 });
+  expect(
+    await outcome(
+      there.getOrSet('k', () => 3, { timeout: 4_000 }),
+      6_000,
+    ),
+  ).toEqual({ value: 3 });
 });

@@ -25,7 +25,12 @@ test('a value that was worked out when the answer to storing it was lost is ther
   armed = true;
   await outcome(cache.getOrSet('k', () => 1));
   expect(lost).toBe(1);
-  expect(await outcome(there.getOrSet('k', () => 1, { timeout: 4_000 }), 6_000)).toEqual({ value: 1 });
+  expect(
+    await outcome(
+      there.getOrSet('k', () => 1, { timeout: 4_000 }),
+      6_000,
+    ),
+  ).toEqual({ value: 1 });
 });
 
 test('what works a value out when the connection that shows that it lives is lost gives the others no wrong one, and holds nobody up', async () => {
@@ -48,7 +53,12 @@ test('what works a value out when the connection that shows that it lives is los
   expect(await outcome(slow, 9_000)).toEqual({ value: 1 });
   expect(await there.get('k')).toBe(2);
   await there.delete('k');
-  expect(await outcome(cache.getOrSet('k', () => 3, { timeout: 4_000 }), 5_000)).toEqual({ value: 3 });
+  expect(
+    await outcome(
+      cache.getOrSet('k', () => 3, { timeout: 4_000 }),
+      5_000,
+    ),
+  ).toEqual({ value: 3 });
 });
 
 test('many keys are worked out at once on few connections', async () => {

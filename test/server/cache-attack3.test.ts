@@ -8,8 +8,14 @@ test('a stream is stored in rows of half a megabyte, however large its pieces ar
   const raw = await rawClient();
   const cache = new Cache<Uint8Array>(await connected(schema), 'c', { maxBytes: '2GiB' });
   const value = Buffer.concat([Buffer.alloc(700_000, 1), Buffer.alloc(3_000_000, 2), Buffer.alloc(5, 3)]);
-  await cache.write('k', [value.subarray(0, 700_000), value.subarray(700_000, 3_700_000), value.subarray(3_700_000)]);
-  const { rows } = await raw.query<{ most: number }>(`SELECT max(length(data)) AS most FROM ${schema}.value_chunks`);
+  await cache.write('k', [
+    value.subarray(0, 700_000),
+    value.subarray(700_000, 3_700_000),
+    value.subarray(3_700_000),
+  ]);
+  const { rows } = await raw.query<{ most: number }>(
+    `SELECT max(length(data)) AS most FROM ${schema}.value_chunks`,
+  );
   expect(rows[0]?.most).toBe(512 * 1024);
   const pieces: Uint8Array[] = [];
   for await (const piece of (await cache.read('k')) ?? []) pieces.push(piece as Uint8Array);

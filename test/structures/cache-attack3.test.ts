@@ -15,7 +15,9 @@ test.each([{}, { eviction: 'least-recently-used' }, { statistics: true }] as con
     const store = openStore();
     const timers: NodeJS.Timeout[] = [];
     const { setInterval: real } = globalThis;
-    const spy = vi.spyOn(globalThis, 'setInterval').mockImplementation(((...args: Parameters<typeof real>) => {
+    const spy = vi.spyOn(globalThis, 'setInterval').mockImplementation(((
+      ...args: Parameters<typeof real>
+    ) => {
       const timer = real(...args);
       timers.push(timer);
       return timer;

@@ -39,7 +39,9 @@ forEachEngine((engine) => {
       },
     });
     const controller = new AbortController();
-    const written = cache.write('k', source as unknown as AsyncIterable<Uint8Array>, { signal: controller.signal });
+    const written = cache.write('k', source as unknown as AsyncIterable<Uint8Array>, {
+      signal: controller.signal,
+    });
     await pause(50);
     controller.abort(new Error('stop'));
     await expect(written).rejects.toThrow('stop');
@@ -50,6 +52,9 @@ forEachEngine((engine) => {
   test('a value that was worked out under a key while that is worked out by itself is an error, and no hang', async () => {
     const cache = new Cache<number>(await engine.open(), 'c');
     const nested = cache.getOrSet('k', () => cache.getOrSet('k', () => 1));
-    expect(await settled(nested, 3_000)).toMatchObject({ status: 'rejected', reason: { code: 'ERR_DEADLOCK' } });
+    expect(await settled(nested, 3_000)).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'ERR_DEADLOCK' },
+    });
   });
 });

@@ -10,8 +10,8 @@ test.each(['stale', 'fresh'])(
     const store = openStore();
     const options =
       state === 'stale'
-        ? { name: 'f', ttl: 1, staleFor: '1h' }
-        : { name: 'f', ttl: '1h', refreshAhead: Number.MAX_VALUE };
+        ? { name: 'f', ttl: 1, staleFor: '1h' as const }
+        : { name: 'f', ttl: '1h' as const, refreshAhead: Number.MAX_VALUE };
     const slowly = (): number => {
       const end = performance.now() + 2;
       while (performance.now() < end);
