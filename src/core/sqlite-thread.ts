@@ -25,10 +25,15 @@ interface Reply {
   readonly message?: string;
 }
 
+const closed = (path: string): HoldfastError =>
+  new HoldfastError('ERR_CLOSED', `${path}: the store was closed meanwhile`);
+
 /** A connection to a database in a thread of its own: for statements that take seconds. One call at a time. */
 export class SqliteThread {
   readonly #worker: Worker;
   readonly #path: string;
+  #isEnded = false;
+  #underWay: Promise<Reply> | undefined;
 
   constructor(path: string) {
     this.#path = path;
@@ -51,24 +56,35 @@ export class SqliteThread {
     await this.#ask({ asks: false });
   }
 
-  /** Ends the thread, and with it what is not committed: a call that is under way rejects with `ERR_CLOSED`. */
+  /** Ends the thread behind what it is doing, and with it what is not committed: later calls reject with `ERR_CLOSED`. */
   async end(): Promise<void> {
+    this.#isEnded = true;
+    // A statement can't be interrupted; and one that failed while the thread ends would end the process: the driver can make no error then.
+    await this.#underWay?.catch(() => undefined);
     await this.#worker.terminate();
   }
 
   async #ask(message: { readonly sql?: string; readonly asks: boolean }): Promise<unknown[][] | undefined> {
+    // Nobody would answer, nor tell that it has ended.
+    if (this.#isEnded) throw closed(this.#path);
+    this.#underWay = this.#reply(message);
+    const reply = await this.#underWay;
+    if (reply.message === undefined) return reply.answer;
+    throw translated(Object.assign(new Error(reply.message), { code: reply.code }), this.#path);
+  }
+
+  async #reply(message: { readonly sql?: string; readonly asks: boolean }): Promise<Reply> {
     const worker = this.#worker;
     worker.postMessage(message);
-    // It ends when it is told to, or could not begin.
+    // It could not begin, say.
     const ended = new AbortController();
     const [reply] = await Promise.race([
       once(worker, 'message', { signal: ended.signal }) as Promise<[Reply]>,
       once(worker, 'exit', { signal: ended.signal }).then((): [Reply] => {
-        throw new HoldfastError('ERR_CLOSED', `${this.#path}: the store was closed meanwhile`);
+        throw closed(this.#path);
       }),
     ]).finally(() => ended.abort());
-    if (reply.message === undefined) return reply.answer;
-    throw translated(Object.assign(new Error(reply.message), { code: reply.code }), this.#path);
+    return reply;
   }
 }
 

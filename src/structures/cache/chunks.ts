@@ -35,11 +35,16 @@ export class Chunks<S extends Kind> implements FileWriter {
     return new Chunks(scope, use, name);
   }
 
+  /** In rows of one size, whatever the piece has: one of 250 MB could not be read again. */
   async write(piece: Uint8Array): Promise<void> {
-    this.#pieces.push(piece);
-    this.#pending += piece.byteLength;
     this.#size += piece.byteLength;
-    if (this.#pending >= chunkSize) await this.#flush();
+    for (let done = 0; done < piece.byteLength;) {
+      const part = piece.subarray(done, done + chunkSize - this.#pending);
+      this.#pieces.push(part);
+      this.#pending += part.byteLength;
+      done += part.byteLength;
+      if (this.#pending >= chunkSize) await this.#flush();
+    }
   }
 
   async end(): Promise<FileRef> {

@@ -82,8 +82,10 @@ export class Flights<S extends Kind, V, K extends Key> {
   async refresh(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
     this.#scope.refuseInTransaction('refresh()');
     const producing = resolveProducing(options, this.#ttl);
+    const patience = resolvePatience(this.#elsewhere.closing, 'refresh()', undefined);
     const column = this.#scripts.key(key);
-    const outcome = await this.#begin(column, produce, producing, { anew: true }).outcome;
+    const { outcome: working } = this.#begin(column, produce, producing, { anew: true });
+    const outcome = await settledWithin(working, patience);
     return this.#scripts.value([outcome?.column]);
   }
 

@@ -53,9 +53,9 @@ export function checkShards(given: number | undefined, stored: number): void {
     );
 }
 
-/** What is in the main database stays valid there, whatever it was in between. */
+/** What is in the main database stays valid there, whatever it was in between. The number is another where the cache was first used in a transaction that was rolled back. */
 export const isSame = (a: Layout, b: Layout): boolean =>
-  a.shards === b.shards && (a.shards === 1 || a.generation === b.generation);
+  a.shards === b.shards && (a.shards === 1 || (a.structure === b.structure && a.generation === b.generation));
 
 /** The directory of all shards of a cache, in that of the store. */
 export const directoryOf = ({ structure, generation }: Layout): string =>

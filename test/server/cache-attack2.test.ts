@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { Cache } from '../../src/index.js';
+import { connected, outcome, proxy, schemaName, sleep, type Link } from './proxy.js';
+
+test('a value that was worked out when the answer to storing it was lost is there, or worked out again', async () => {
+  const schema = schemaName();
+  const links = new Set<Link>();
+  let lost = 0;
+  let armed = false;
+  const url = await proxy((data, link) => {
+    const text = data.toString('latin1');
+    if (armed && text.includes('DELETE FROM') && text.includes('cache_flights')) links.add(link);
+    if (lost === 0 && links.has(link) && text.includes('COMMIT')) {
+      lost++;
+      link.server.write(data);
+      link.server.pause();
+      setTimeout(() => link.client.destroy(), 100);
+      return true;
+    }
+    return false;
+  });
+  const cache = new Cache<number>(await connected(schema, url), 'c');
+  const there = new Cache<number>(await connected(schema), 'c');
+  await cache.set('other', 1);
+  armed = true;
+  await outcome(cache.getOrSet('k', () => 1));
+  expect(lost).toBe(1);
+  expect(
+    await outcome(
+      there.getOrSet('k', () => 1, { timeout: 4_000 }),
+      6_000,
+    ),
+  ).toEqual({ value: 1 });
+});
+
+test('what works a value out when the connection that shows that it lives is lost gives the others no wrong one, and holds nobody up', async () => {
+  const schema = schemaName();
+  const listening = new Set<Link>();
+  const url = await proxy((data, link) => {
+    if (data.toString('latin1').includes('LISTEN')) listening.add(link);
+    return false;
+  });
+  const cache = new Cache<number>(await connected(schema, url), 'c');
+  const there = new Cache<number>(await connected(schema), 'c');
+  const slow = cache.getOrSet('k', async () => {
+    await sleep(2_500);
+    return 1;
+  });
+  await sleep(300);
+  for (const { client, server } of listening) (client.destroy(), server.destroy());
+  const value = there.getOrSet('k', () => 2, { timeout: 8_000 });
+  expect(await outcome(value, 9_000)).toEqual({ value: 2 });
+  expect(await outcome(slow, 9_000)).toEqual({ value: 1 });
+  expect(await there.get('k')).toBe(2);
+  await there.delete('k');
+  expect(
+    await outcome(
+      cache.getOrSet('k', () => 3, { timeout: 4_000 }),
+      5_000,
+    ),
+  ).toEqual({ value: 3 });
+});
+
+test('many keys are worked out at once on few connections', async () => {
+  const cache = new Cache<number>(await connected(schemaName(), undefined, 2), 'c');
+  const all = Promise.all(
+    Array.from({ length: 60 }, (_, i) => cache.getOrSet(`k${i}`, () => cache.getOrSet(`inner${i}`, () => i))),
+  );
+  expect(await outcome(all, 15_000)).toEqual({ value: Array.from({ length: 60 }, (_, i) => i) });
+});
