@@ -44,7 +44,7 @@ export type {
   MemoizeOptions,
 } from './structures/cache/memoize.js';
 export type { ReshardOptions } from './structures/cache/resharding.js';
-export type { Produce } from './structures/cache/flights.js';
+export type { Produce } from './structures/cache/parts.js';
 export type { CacheEntry } from './structures/cache/scripts.js';
 export { Deque, type AsyncDeque, type DequeOptions } from './structures/deque.js';
 export { NamedQueue, Queue, type AsyncNamedQueue, type AsyncQueue } from './structures/queue.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isProxy } from 'node:util/types';
+import { isMap, isProxy, isSet } from 'node:util/types';
 import { encodeValue } from './codec.js';
 import { maxKeyBytes } from './key-bytes.js';
 import type { Key } from './key.js';
@@ -31,7 +31,6 @@ function mostBytes(part: Key): number {
 function partOf(argument: unknown, what: string): Key {
   if (typeof argument === 'boolean') return argument;
   if (typeof argument === 'number' && !Number.isNaN(argument)) return argument;
-  if (typeof argument === 'bigint' && argument === BigInt.asIntN(64, argument)) return argument;
   if (typeof argument === 'string' && argument.length <= longest && argument.isWellFormed()) return argument;
   const bytes = bytesOf(sorted(argument, 0, new Map()), what);
   return bytes.byteLength <= longest ? Buffer.concat([Buffer.of(marks.value), bytes]) : hashed(bytes);
@@ -65,6 +64,18 @@ function sorted(value: unknown, depth: number, met: Map<object, unknown>): unkno
     return items;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Map.prototype && isMap(value)) {
+    const entries = new Map<unknown, unknown>();
+    met.set(value, entries);
+    for (const [key, item] of value) entries.set(sorted(key, depth + 1, met), sorted(item, depth + 1, met));
+    return entries;
+  }
+  if (prototype === Set.prototype && isSet(value)) {
+    const items = new Set<unknown>();
+    met.set(value, items);
+    for (const item of value) items.add(sorted(item, depth + 1, met));
+    return items;
+  }
   if (prototype !== Object.prototype && prototype !== null) return value;
   const copy = {};
   met.set(value, copy);

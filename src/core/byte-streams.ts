@@ -44,7 +44,9 @@ export async function pump(
 ): Promise<void> {
   refuseAborted(signals);
   const signal = AbortSignal.any([...signals]);
-  const first = Readable.from(bytesOf(prefix, source), { objectMode: false });
+  // One of the web is locked by who iterates over it, and could not be cancelled.
+  const stream = source instanceof ReadableStream ? Readable.fromWeb(source, { objectMode: true }) : source;
+  const first = Readable.from(bytesOf(prefix, stream), { objectMode: false });
   let failure: { readonly error: unknown } | undefined;
   // The pipeline may call it an abort.
   const end = (pieces: AsyncIterable<Uint8Array>): Promise<void> =>
@@ -64,7 +66,7 @@ export async function pump(
     refuseAborted(signals);
   } catch (error) {
     done.catch(() => undefined);
-    if (source instanceof Readable) source.destroy();
+    if (stream instanceof Readable) stream.destroy();
     refuseAborted(signals);
     throw failure === undefined ? error : failure.error;
   } finally {

@@ -316,6 +316,7 @@ CREATE TABLE cache_flights (
   UNIQUE (structure, key)
 ) STRICT;
 CREATE INDEX cache_flights_by_end ON cache_flights (structure, until) WHERE until IS NOT NULL;
+CREATE INDEX cache_flights_by_owner ON cache_flights (structure, owner) WHERE owner IS NOT NULL;
 CREATE TABLE cache_tags (
   structure INTEGER NOT NULL,
   tag TEXT NOT NULL,

@@ -14,7 +14,7 @@ import {
   type StoreOf,
   type SyncSequence,
 } from '../core/store.js';
-import type { Produce } from './cache/flights.js';
+import type { Produce } from './cache/parts.js';
 import {
   decorate,
   memoize,
@@ -252,7 +252,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * {@link delete}, {@link pop}, {@link invalidate} and {@link clear} cancel what is being worked out: it is not stored, and who asks later does not get it; who had asked before, in the same process, does. A value that is {@link set} meanwhile stays.
    *
    * @throws Whatever `produce` throws (in other processes: an `Error` with its name, message, stack and code); what {@link set} throws; {@link HoldfastError} `ERR_TIMEOUT` when it takes longer than `timeout`, and the signal's reason when that
-   * aborts: it is worked out all the same, for the others; `ERR_IN_TRANSACTION` inside a transaction.
+   * aborts: it is worked out all the same, for the others; `ERR_IN_TRANSACTION` inside a transaction; `ERR_DEADLOCK` when `produce` asks for its own key, also by way of others.
    * @example
    * const answer = await answers.getOrSet(prompt, () => ask(prompt), { ttl: '1d', staleFor: '1h' });
    */

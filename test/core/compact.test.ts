@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Index, open } from '../../src/index.js';
+import { pause, settled, withCode } from '../structures/helpers.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
 import { randomFrom } from '../support/random.js';
-import { openStore, seed } from './support.js';
+import { openStore, raw, seed } from './support.js';
 import { checkTransfers, lastNoted } from './whole.js';
 
 test('compact gives space back, and keeps what is there', async () => {
@@ -51,3 +52,17 @@ test('compact waits for who is writing, for as long as busyTimeout says', async 
     code: 'ERR_READONLY',
   });
 });
+
+test('a store that is closed while compact waits for others who write ends that', async () => {
+  for (let i = 0; i < 5; i++) {
+    const store = openStore();
+    const other = raw(store.directory);
+    other.exec('BEGIN IMMEDIATE');
+    const compaction = store.compact();
+    compaction.catch(() => undefined);
+    await pause(150 + 10 * i);
+    store.close();
+    expect(await settled(compaction, 2_000)).toEqual({ status: 'rejected', reason: withCode('ERR_CLOSED') });
+    other.exec('ROLLBACK');
+  }
+}, 30_000);

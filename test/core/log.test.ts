@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Index } from '../../src/index.js';
+import { pause } from '../structures/helpers.js';
 import { inProcesses, temporaryDirectory } from '../support/processes.js';
 import { openStore, raw } from './support.js';
 
@@ -76,5 +77,26 @@ test.runIf(existsSync('/proc/self/fd'))(
     await vi.waitUntil(() => here().length === 0, 20_000);
     const again = new Index<number, string>(openStore(directory), 'entries');
     expect([again.size, again.get(699)]).toEqual([700, '699'.repeat(1_000)]);
+  },
+);
+
+test.runIf(existsSync('/proc/self/fd'))(
+  'a store that is closed when its log is on the disk has no file open afterwards',
+  async () => {
+    const store = openStore();
+    const index = new Index<number, string>(store, 'entries');
+    for (let n = 0; n < 700; n++) index.set(n, `${n}`.repeat(1_000));
+    const here = (): number =>
+      readdirSync('/proc/self/fd').filter((file) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${file}`).startsWith(store.directory);
+        } catch {
+          return false;
+        }
+      }).length;
+    await pause(1_000);
+    expect(here()).toBeGreaterThan(2);
+    store.close();
+    expect(here()).toBe(0);
   },
 );

@@ -1,4 +1,5 @@
 CREATE INDEX cache_flights_by_end ON cache_flights (structure, until) WHERE until IS NOT NULL;
+CREATE INDEX cache_flights_by_owner ON cache_flights (structure, owner) WHERE owner IS NOT NULL;
 CREATE INDEX cache_tags_by_entry ON cache_tags (entry);
 CREATE INDEX cached_by_expiry ON cached_entries (structure, expires) WHERE expires IS NOT NULL;
 CREATE UNIQUE INDEX cached_by_file ON cached_entries (file) WHERE file IS NOT NULL;

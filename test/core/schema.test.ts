@@ -24,7 +24,7 @@ test('the tables of a new store are those of schema.sql', async () => {
  * What has been released, by number. A store in the wild has run it as it was: add a migration instead of changing one, and its
  * hash here. (The first may change until 1.0 is published, with this line.)
  */
-const released = ['4f15c26d0cec47c5'];
+const released = ['70b38d9f45e35677'];
 
 test('no migration that was released has been changed', () => {
   const hashes = migrations.map(({ breaking, sqlite, postgres }) =>

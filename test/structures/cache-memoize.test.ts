@@ -41,6 +41,26 @@ forEachEngine((engine) => {
       for (const [i, args] of calledWith.entries()) expect(await count(...args)).toBe(i + 1);
   });
 
+  test('arguments that are equal have one key, in Maps and Sets too', async () => {
+    const cache = new Cache<number>(await engine.open(), 'c');
+    const f = cache.memoize(async (_: unknown) => 1, { name: 'f' });
+    expect(f.key(new Map([['m', { a: 1, b: 2 }]]))).toEqual(f.key(new Map([['m', { b: 2, a: 1 }]])));
+    expect(f.key(new Set([{ a: 1, b: 2 }]))).toEqual(f.key(new Set([{ b: 2, a: 1 }])));
+    expect(f.key(new Map([['m', { a: 1 }]]))).not.toEqual(f.key(new Map([['m', { a: 2 }]])));
+  });
+
+  test('a number and a bigint are two arguments, as a function may tell them apart', async () => {
+    const cache = new Cache<string>(await engine.open(), 'c');
+    const f = cache.memoize(async (x: unknown) => typeof x, { name: 'f' });
+    expect([await f(1), await f(1n), await f({ x: 1 }), await f({ x: 1n })]).toEqual([
+      'number',
+      'bigint',
+      'object',
+      'object',
+    ]);
+    expect(f.key({ x: 1 })).not.toEqual(f.key({ x: 1n }));
+  });
+
   test('each argument that can be stored counts, and different ones never meet', async () => {
     const cache = await newCache<number>();
     let calls = 0;

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { ValueFiles } from '../../src/core/value-files.js';
-import { Cache, open, type AsyncCache } from '../../src/index.js';
+import { Cache, Index, open, type AsyncCache } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
 import { engines, forEachEngine } from '../support/stores.js';
 import { checkCaches, pause, rawConnection, rolledBack, until } from './helpers.js';
@@ -140,4 +140,47 @@ test('an increment of a number in a file counts, whoever else increments it when
     read.mockRestore();
   }
   expect(cache.get('n')).toBe(1 + others);
+});
+
+test('hits and misses that were not written yet are counted where a cache is moved to', async () => {
+  const store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c', { statistics: true });
+  cache.set('a', 1);
+  for (const key of ['a', 'a', 'b']) cache.get(key);
+  await cache.reshard(3);
+  expect(cache.stats()).toMatchObject({ hits: 2, misses: 1 });
+  for (const key of ['a', 'b', 'b']) cache.get(key);
+  await new Cache<number>(open(store.directory), 'c').reshard(1);
+  expect(cache.stats()).toMatchObject({ hits: 3, misses: 3 });
+});
+
+test('what is read while a cache is moved counts where it is then', async () => {
+  const store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c', { statistics: true, eviction: 'least-recently-used' });
+  for (let i = 0; i < 300; i++) cache.set(`k${i}`, i);
+  for (const shards of [3, 2, 1]) {
+    let read = 0;
+    await cache.reshard(shards, { onProgress: () => (cache.get('k0'), read++) });
+    expect(read).toBeGreaterThan(1);
+    expect(cache.stats({ reset: true })).toMatchObject({ hits: read });
+    expect(cache.entry('k0')?.hits).toBeGreaterThanOrEqual(read);
+  }
+});
+
+test('shards of a cache whose first use was rolled back are found again', () => {
+  const store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c', { shards: 2 });
+  expect(() => {
+    store.transaction(() => {
+      expect(cache.size).toBe(0);
+      throw new RangeError('rolled back');
+    });
+  }).toThrow(RangeError);
+  new Index<string, number>(store, 'i').set('x', 1);
+  for (let i = 0; i < 10; i++) cache.set(`k${i}`, i);
+  expect(cache.size).toBe(10);
+  expect(store.check({ repair: true }).findings.every(({ mended }) => mended)).toBe(true);
+  expect(cache.size).toBe(10);
+  const again = open(store.directory);
+  expect(new Cache<number>(again, 'c').size).toBe(10);
 });

@@ -227,5 +227,23 @@ forEachEngine((engine) => {
       };
       await until(async () => (await left()) === 0, 'something is left');
     });
+
+    test('a stream of the web that is written from, and gives nothing, is cancelled when that is aborted', async () => {
+      const cache = new Cache<Uint8Array>(await engine.open(), 'c');
+      let cancelled = false;
+      const source = new ReadableStream<Uint8Array>({
+        cancel() {
+          cancelled = true;
+        },
+      });
+      const controller = new AbortController();
+      const written = cache.write('k', source, {
+        signal: controller.signal,
+      });
+      await pause(50);
+      controller.abort(new Error('stop'));
+      await expect(written).rejects.toThrow('stop');
+      await until(() => cancelled);
+    });
   });
 });

@@ -1,8 +1,10 @@
-import { expect, test } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test, vi } from 'vitest';
 import { Cache, open, type AsyncCache } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
-import { rolledBack, rolledBackWithin, withCode } from './helpers.js';
+import { rolledBack, rolledBackWithin, until, withCode } from './helpers.js';
 
 test('of more entries that are read than can be written, what is read often stays all the same', () => {
   const store = open(temporaryDirectory());
@@ -56,4 +58,32 @@ test('stats() of a store that is only read tells what is stored, and can’t res
   expect(() => readonly.stats({ reset: true })).toThrow(withCode('ERR_READONLY'));
   expect(() => readonly.stats({ rest: true } as never)).toThrow(TypeError);
   expect(cache.stats()).toMatchObject({ hits: 1, misses: 1 });
+});
+
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc') as () => void;
+
+test('caches that nobody uses any more are looked after no longer', async () => {
+  const store = open(temporaryDirectory());
+  const timers: NodeJS.Timeout[] = [];
+  const { setInterval: real } = globalThis;
+  const spy = vi.spyOn(globalThis, 'setInterval').mockImplementation((...args: Parameters<typeof real>) => {
+    const timer = real(...args);
+    timers.push(timer);
+    return timer;
+  });
+  const kinds = [{}, { eviction: 'least-recently-used' }, { statistics: true }] as const;
+  for (const options of Array.from({ length: 20 }, () => kinds).flat()) {
+    const cache = new Cache<number>(store, 'c', options);
+    cache.set('k', 1);
+    cache.get('k');
+  }
+  spy.mockRestore();
+  expect(timers.length).toBeGreaterThanOrEqual(60);
+  // A timer that was ended has none any more.
+  const left = (): number => timers.filter((timer) => Reflect.get(timer, '_destroyed') === false).length;
+  await until(() => {
+    gc();
+    return left() < 15;
+  });
 });

@@ -46,6 +46,7 @@ export class FlightScripts<V, K extends Key> {
     column: KeyColumn,
     tags: readonly string[],
     { seen, anew = false }: Asking,
+    begun: (number: number) => void = () => undefined,
   ): Script<Claim> {
     const own = yield* owner();
     yield* lock(structure);
@@ -62,7 +63,9 @@ export class FlightScripts<V, K extends Key> {
     }
     const stored = (yield* get(sql.stored, structure, column))?.[0];
     yield* run(sql.begin, structure, column, own, tags.length === 0 ? null : JSON.stringify(tags));
-    return { lead: { number: (yield* get(sql.flight, structure, column))?.[0] ?? 0, stored } };
+    const number = (yield* get(sql.flight, structure, column))?.[0] ?? 0;
+    begun(number);
+    return { lead: { number, stored } };
   }
 
   /** Stores what was worked out, unless something else was meanwhile, which is newer; `undefined` where there is more to be removed first. Tells whether it was stored. */
@@ -96,6 +99,14 @@ export class FlightScripts<V, K extends Key> {
     yield* standing === 'alone'
       ? run(sql.fail, stored, sticky, lead.number)
       : run(sql.remove, structure, column);
+    yield* announce(structure, [column]);
+  }
+
+  /** Ends a flight whose end could not be told. */
+  *abandon(structure: number, column: KeyColumn, number: number): Script<void> {
+    yield* lock(structure);
+    if ((yield* get(sql.flight, structure, column))?.[0] !== number) return;
+    yield* run(sql.remove, structure, column);
     yield* announce(structure, [column]);
   }
 

@@ -28,6 +28,10 @@ const tagged = {
 const removeTagged = (condition: string): string =>
   `DELETE FROM cache_flights AS f WHERE f.structure = ? AND (${condition}) RETURNING key`;
 
+/** Errors that nobody is to get any more, and nobody waits for; and what was left by who has gone. */
+const over = `SELECT id FROM cache_flights WHERE structure = ? AND until < (SELECT ${steady}) - CAST(? AS double precision)
+  UNION ALL SELECT f.id FROM cache_flights f WHERE f.structure = ? AND f.owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM owners o WHERE o.id = f.owner)`;
+
 export const sql = {
   served: reading<[structure: number, key: KeyColumn], ServedRow>(
     (
@@ -72,11 +76,8 @@ export const sql = {
     `UPDATE cache_flights SET owner = NULL, error = ?, until = ${steady} + CAST(? AS double precision) WHERE id = ?`,
   ),
   /** Whether there is something to {@link sql.sweep}. */
-  anyOld: new Statement<[structure: number, age: number], [id: number]>(
-    `SELECT id FROM cache_flights WHERE structure = ? AND until < (SELECT ${steady}) - CAST(? AS double precision) LIMIT 1`,
-  ),
-  /** Errors that nobody is to get any more, and nobody waits for. */
-  sweep: new Statement<[structure: number, age: number]>(
-    `DELETE FROM cache_flights WHERE structure = ? AND until < (SELECT ${steady}) - CAST(? AS double precision)`,
+  anyOld: new Statement<[structure: number, age: number, structure: number], [id: number]>(`${over} LIMIT 1`),
+  sweep: new Statement<[structure: number, age: number, structure: number]>(
+    `DELETE FROM cache_flights WHERE id IN (${over})`,
   ),
 };

@@ -1,8 +1,9 @@
 import type { ValueColumn } from '../../core/columns.js';
+import { HoldfastError } from '../../core/errors.js';
 import { Gate, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
-import { outside } from '../../core/outside.js';
+import { outside, UnderWay } from '../../core/outside.js';
 import { run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Observation, type Result, type Scope } from '../../core/store.js';
 import { MissingFile } from '../../core/value-files.js';
@@ -10,28 +11,12 @@ import { resolvePatience } from '../../core/waiting.js';
 import { FlightScripts, type Asking, type Claim, type Lead, type Progress } from './flight-scripts.js';
 import { sql, type ServedRow } from './flight-statements.js';
 import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
+import type { CacheParts, Elsewhere, Produce } from './parts.js';
 import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
 import { keyId, type Uses } from './uses.js';
 
-/** What works out the value of a key. `signal` is aborted when the store closes. */
-export type Produce<V> = (context: { readonly signal: AbortSignal }) => V | PromiseLike<V>;
-
-/** What stores a value that was worked out while the cache was moved to other shards. */
-export interface Elsewhere<V> {
-  /** Aborted when the whole store closes: the database of a shard is closed when it was moved, and who works something out then, or waits for that, goes on. */
-  readonly closing: AbortSignal;
-  /** Whether it is for that that something has failed. */
-  hasMoved(error: unknown): boolean;
-  storeProduced(column: KeyColumn, value: V, producing: Producing, took: number): Promise<unknown>;
-}
-
-/** What a cache works with. */
-export interface CacheParts<S extends Kind, V, K extends Key> {
-  readonly scope: Scope<S>;
-  readonly scripts: CacheScripts<K, V>;
-  readonly uses: Uses<S>;
-  readonly elsewhere: Elsewhere<V>;
-}
+/** After how many milliseconds it is told again that nobody works a value out any more. */
+const toldAfter = 200;
 
 /** A value that this object works out, or waits for. */
 interface Flight {
@@ -42,6 +27,8 @@ interface Flight {
   /** The column of the value; `undefined` where it is to be looked for again. */
   readonly outcome: Promise<{ readonly column: unknown } | undefined>;
 }
+
+const worked = new UnderWay<{ readonly by: unknown; readonly id: KeyColumn }>();
 
 /** Values that are worked out once, whoever asks for them, in whichever process. */
 export class Flights<S extends Kind, V, K extends Key> {
@@ -93,11 +80,17 @@ export class Flights<S extends Kind, V, K extends Key> {
   getOrSetNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
     const scope = this.#scope;
     return scope.chain(this.#prepared(key, options), ({ column, producing }) =>
-      scope.chain(this.#look(column), (there) =>
-        there === undefined || isDue(there.row, producing)
-          ? this.#workedOut(column, produce, producing, { seen: there?.row }, there)
-          : scope.settled(() => there.value),
-      ),
+      scope.chain(this.#look(column), (there) => {
+        if (there === undefined) return this.#workedOut(column, produce, producing, {});
+        const served = (): Result<S, V> => scope.settled(() => there.value);
+        if (!isDue(there.row, producing)) return served();
+        // Also where nothing can be written: only an embedded store works at once, and it throws.
+        try {
+          return this.#workedOut(column, produce, producing, { seen: there.row }, there);
+        } catch {
+          return served();
+        }
+      }),
     );
   }
 
@@ -174,6 +167,11 @@ export class Flights<S extends Kind, V, K extends Key> {
     patience: Patience,
   ): Promise<unknown> {
     const id = keyId(column);
+    if (worked.now.some((one) => one.by === this && one.id === id))
+      throw new HoldfastError(
+        'ERR_DEADLOCK',
+        'what works a value out would wait for itself: it asks for its key',
+      );
     for (;;) {
       const known = this.#flights.get(id);
       if (known !== undefined && known.number === undefined) await settledWithin(known.claimed, patience);
@@ -204,8 +202,16 @@ export class Flights<S extends Kind, V, K extends Key> {
   #begin(column: KeyColumn, produce: Produce<V>, producing: Producing, asking: Asking): Flight {
     const id = keyId(column);
     const { tags } = producing.keeping;
+    const work = worked.bound({ by: this, id }, produce);
     return outside(() => {
-      const claim = this.#scope.soon((structure) => this.#steps.claim(structure, column, tags, asking));
+      let begun: number | undefined;
+      const claim = this.#scope.soon((structure) =>
+        this.#steps.claim(structure, column, tags, asking, (number) => (begun = number)),
+      );
+      claim.catch(() => {
+        // On a server the answer to its commit may have been lost. On an embedded store it was rolled back, and its number may be another's by now.
+        if (begun !== undefined && this.#scope.kind === 'server') this.#abandon(column, begun);
+      });
       const over = (): void => {
         if (this.#flights.get(id) === flight) this.#flights.delete(id);
       };
@@ -215,7 +221,7 @@ export class Flights<S extends Kind, V, K extends Key> {
         else if ('follow' in to) flight.number = to.follow;
         else over();
       }, over);
-      const outcome = claim.then((to) => this.#outcome(to, column, produce, producing, asking)).finally(over);
+      const outcome = claim.then((to) => this.#outcome(to, column, work, producing, asking)).finally(over);
       const flight: Flight = { number: undefined, claimed, outcome };
       this.#flights.set(id, flight);
       return flight;
@@ -253,11 +259,29 @@ export class Flights<S extends Kind, V, K extends Key> {
       // Also what was cancelled is for those who had asked before: worked out again, it might be cancelled again, and so on.
       return copied(entry.column);
     } catch (error) {
-      await this.#scope
-        .soon((structure) => this.#steps.fail(structure, lead, column, error, producing.errorTtl))
-        .catch(nothing);
+      const fail = (structure: number) =>
+        this.#steps.fail(structure, lead, column, error, producing.errorTtl);
+      await this.#scope.soon(fail).catch(() => {
+        this.#abandon(column, lead.number);
+      });
       throw error;
     }
+  }
+
+  /**
+   * That nobody works it out any more, which can't be told now, since the disk is full, say, is told as soon as it can be: all others would wait for
+   * as long as this store is open.
+   */
+  #abandon(column: KeyColumn, number: number): void {
+    const timer = setTimeout(() => {
+      if (this.#scope.closing.aborted) return;
+      this.#scope
+        .soon((structure) => this.#steps.abandon(structure, column, number))
+        .catch(() => {
+          this.#abandon(column, number);
+        });
+    }, toldAfter);
+    timer.unref();
   }
 
   async #land(lead: Lead, entry: EncodedEntry, staleFor: number, took: number): Promise<boolean> {
@@ -304,10 +328,14 @@ export class Flights<S extends Kind, V, K extends Key> {
         return scope.after(landed, () => this.#scripts.value([copied(entry.column)]));
       } catch (error) {
         const fail = (structure: number) => this.#steps.fail(structure, to.lead, column, error, errorTtl);
-        return scope.after(scope.write(nothing, fail), () => {
-          if (there === undefined) throw error;
-          return there.value;
-        });
+        // Only an embedded store works at once, and it throws.
+        try {
+          void scope.write(nothing, fail);
+        } catch {
+          this.#abandon(column, to.lead.number);
+        }
+        if (there === undefined) throw error;
+        return scope.settled(() => there.value);
       }
     });
   }

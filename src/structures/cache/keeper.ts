@@ -17,22 +17,24 @@ const errorsKept = 60_000;
  * Removes what has expired, also where nobody writes, as long as `uses` is in use; and sees whether others have given the cache another eviction. It
  * keeps neither that in memory nor the process alive.
  */
-export function keepTidy<S extends Kind>(scope: Scope<S>, uses: Uses<S>): void {
-  const used = new WeakRef(uses);
+export function keepTidy<S extends Kind>(used: Uses<S>): void {
+  // The scope knows who uses it: what is here must hold neither.
+  const ref = new WeakRef(used);
   let busy = false;
-  const look = async (): Promise<void> => {
+  const look = async (uses: Uses<S>): Promise<void> => {
     if (busy) return;
     busy = true;
-    await expireAll(scope).catch(nothing);
-    await learnEviction(scope, used).catch(nothing);
-    await removeTrash(scope).catch(nothing);
+    await expireAll(uses.scope).catch(nothing);
+    await learnEviction(uses).catch(nothing);
+    await removeTrash(uses.scope).catch(nothing);
     busy = false;
   };
   const timer = outside(() =>
     setInterval(
       () => {
-        if (used.deref() === undefined || scope.closing.aborted) clearInterval(timer);
-        else void look();
+        const uses = ref.deref();
+        if (uses === undefined || uses.scope.closing.aborted) clearInterval(timer);
+        else void look(uses);
       },
       // Jitter, or all processes that were started together would look together.
       interval * (0.8 + 0.4 * Math.random()),
@@ -47,15 +49,14 @@ async function expireAll<S extends Kind>(scope: Scope<S>): Promise<void> {
   while (removed > 0) removed = await scope.soon(expireSome);
 }
 
-async function learnEviction<S extends Kind>(scope: Scope<S>, used: WeakRef<Uses<S>>): Promise<void> {
-  const eviction = await scope.one(
+async function learnEviction<S extends Kind>(uses: Uses<S>): Promise<void> {
+  const eviction = await uses.scope.one(
     sql.fill,
     nothing,
     (structure) => [structure],
     (row) => row?.[0],
   );
-  const uses = used.deref();
-  if (eviction !== undefined && uses !== undefined) uses.eviction = eviction;
+  if (eviction !== undefined) uses.eviction = eviction;
 }
 
 /** The values of entries that others have removed, and have not got to remove before they ended. */
@@ -76,11 +77,11 @@ async function removeTrash<S extends Kind>(scope: Scope<S>): Promise<void> {
 
 function* begin(structure: number): Script<number> {
   if ((yield* run(sql.takeUpkeep, structure, interval / 2)) === 0) return 0;
-  yield* run(flights.sweep, structure, errorsKept);
+  yield* run(flights.sweep, structure, errorsKept, structure);
   return yield* expireSome(structure);
 }
 
 function* hasExpired(structure: number): Script<boolean> {
   if ((yield* get(sql.expired, structure, 1)) !== undefined) return true;
-  return (yield* get(flights.anyOld, structure, errorsKept)) !== undefined;
+  return (yield* get(flights.anyOld, structure, errorsKept, structure)) !== undefined;
 }

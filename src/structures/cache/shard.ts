@@ -2,7 +2,7 @@ import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
 import { finiteNumber, type Duration } from '../../core/options.js';
 import { get, run, undone, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Result, type Scope, type Sequence } from '../../core/store.js';
-import { Flights, type Elsewhere } from './flights.js';
+import { Flights } from './flights.js';
 import { keepTidy } from './keeper.js';
 import {
   resolveSet,
@@ -14,6 +14,7 @@ import {
   type ResolvedKeys,
   type SetOptions,
 } from './options.js';
+import type { Elsewhere } from './parts.js';
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
@@ -45,7 +46,7 @@ export class Shard<S extends Kind, V, K extends Key> {
   constructor(scope: Scope<S>, { ttl, statistics, storing }: ResolvedCache, elsewhere: Elsewhere<V>) {
     const scripts = new CacheScripts<Key, V>(scope, storing);
     const uses = new Uses(scope, statistics);
-    keepTidy(scope, uses);
+    keepTidy(uses);
     this.#scope = scope;
     this.uses = uses;
     this.#scripts = scripts;

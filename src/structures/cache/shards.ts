@@ -12,7 +12,7 @@ import {
   type Sequence,
   type StoreOf,
 } from '../../core/store.js';
-import type { Elsewhere } from './flights.js';
+import type { Elsewhere } from './parts.js';
 import { once, type ResolvedCache, type ResolvedKeys, type SetOptions } from './options.js';
 import { reshard, type ReshardOptions } from './resharding.js';
 import { CacheScripts, setting } from './scripts.js';

@@ -25,7 +25,7 @@ import { Chunks, chunksOf } from './chunks.js';
 import { sql as chunks } from './chunk-statements.js';
 import { tooLarge } from './evicting.js';
 import { resolveWrite, type Storing, type WriteOptions } from './options.js';
-import type { CacheParts } from './flights.js';
+import type { CacheParts } from './parts.js';
 import type { CacheScripts, EncodedEntry } from './scripts.js';
 import { sql } from './statements.js';
 import type { Uses } from './uses.js';

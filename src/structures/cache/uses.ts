@@ -35,7 +35,7 @@ export interface Taken {
 
 /** Which entries this object has read, and how often it has found none, until that is written: to read costs no transaction. */
 export class Uses<S extends Kind> {
-  readonly #scope: Scope<S>;
+  readonly scope: Scope<S>;
   readonly #counts: boolean;
   /** Whether what is remembered can be written. */
   readonly #lasts: boolean;
@@ -45,13 +45,14 @@ export class Uses<S extends Kind> {
   #hits = 0;
   #misses = 0;
   #timer: NodeJS.Timeout | undefined;
-  #leaves = false;
+  /** Has nothing written any more when the store closes. */
+  #forget: (() => void) | undefined;
   /** Of the cache, as far as it is known here. */
   eviction: Eviction | undefined;
 
   /** @param counts - Whether hits and misses are counted. */
   constructor(scope: Scope<S>, counts: boolean) {
-    this.#scope = scope;
+    this.scope = scope;
     this.#lasts = !scope.readonly;
     this.#counts = counts && this.#lasts;
   }
@@ -117,8 +118,7 @@ export class Uses<S extends Kind> {
 
   #schedule(): void {
     if (this.#timer !== undefined) return;
-    if (!this.#leaves) this.#scope.onClose((structure) => writeUses(structure, this.take()));
-    this.#leaves = true;
+    this.#forget ??= this.scope.onClose((structure) => writeUses(structure, this.take()));
     this.#timer = outside(() =>
       setTimeout(() => {
         this.#write().catch(nothing);
@@ -133,7 +133,7 @@ export class Uses<S extends Kind> {
     do {
       const taken = this.take(writtenAtOnce);
       try {
-        await this.#scope.soon((structure) => writeUses(structure, taken));
+        await this.scope.soon((structure) => writeUses(structure, taken));
       } catch (error) {
         // What was read is as if nobody had: were it given back, all that can't be written would be tried again and again.
         this.#hits += taken.hits;
@@ -144,7 +144,13 @@ export class Uses<S extends Kind> {
         throw error;
       }
     } while (this.#uses.size >= writtenAtOnce);
-    if (this.#uses.size > 0) this.#schedule();
+    if (this.#uses.size > 0) {
+      this.#schedule();
+      return;
+    }
+    // Else the store would keep this in memory.
+    this.#forget?.();
+    this.#forget = undefined;
   }
 }
 

@@ -1,10 +1,8 @@
 import { expect, test } from 'vitest';
 import { Cache, json } from '../../src/index.js';
-import { openStore } from '../core/support.js';
 import { forEachEngine } from '../support/stores.js';
 import { pause, withCode } from './helpers.js';
 
-// What no test noticed the lack of: conditions of `swap` in src/structures/cache/statements.ts.
 forEachEngine((engine) => {
   test('increment of a number that takes more bytes then needs room for them', async () => {
     const store = await engine.open();
@@ -25,10 +23,7 @@ forEachEngine((engine) => {
     expect(await less.size).toBe(1);
     expect(await less.get('b')).toBe(2);
   });
-});
 
-// The same of `touch`.
-forEachEngine((engine) => {
   test('an entry that may be served stale is fresh for as long as touch says, and stale for as long as before', async () => {
     const cache = new Cache<number>(await engine.open(), 'c');
     for (const key of ['longer', 'shorter'])
@@ -40,30 +35,4 @@ forEachEngine((engine) => {
     expect(await cache.get('shorter')).toBe(undefined);
     expect(await cache.getOrSet('shorter', () => 2)).toBe(1);
   });
-});
-
-// The same of `#giveUses` in src/structures/cache/shards.ts.
-test('hits and misses that were not written yet are counted where a cache is moved to', async () => {
-  const store = openStore();
-  const cache = new Cache<number>(store, 'c', { statistics: true });
-  cache.set('a', 1);
-  for (const key of ['a', 'a', 'b']) cache.get(key);
-  await cache.reshard(3);
-  expect(cache.stats()).toMatchObject({ hits: 2, misses: 1 });
-  for (const key of ['a', 'b', 'b']) cache.get(key);
-  await new Cache<number>(openStore(store.directory), 'c').reshard(1);
-  expect(cache.stats()).toMatchObject({ hits: 3, misses: 3 });
-});
-
-test('what is read while a cache is moved counts where it is then', async () => {
-  const store = openStore();
-  const cache = new Cache<number>(store, 'c', { statistics: true, eviction: 'least-recently-used' });
-  for (let i = 0; i < 300; i++) cache.set(`k${i}`, i);
-  for (const shards of [3, 2, 1]) {
-    let read = 0;
-    await cache.reshard(shards, { onProgress: () => (cache.get('k0'), read++) });
-    expect(read).toBeGreaterThan(1);
-    expect(cache.stats({ reset: true })).toMatchObject({ hits: read });
-    expect(cache.entry('k0')?.hits).toBeGreaterThanOrEqual(read);
-  }
 });
