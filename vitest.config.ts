@@ -31,7 +31,7 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // Tests start processes of their own, and some measure time: more files at once only slow each other.
-    maxWorkers: 2,
+    // Many wait for timers and for processes of their own; more at once only slow each other on two processors.
+    maxWorkers: 3,
   },
 });
