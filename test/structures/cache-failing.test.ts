@@ -135,5 +135,18 @@ forEachEngine((engine) => {
     const round = cache.getOrSet('a', () => cache.getOrSet('b', () => cache.getOrSet('a', () => 1)));
     await expect(round).rejects.toThrow(withCode('ERR_DEADLOCK'));
     expect(await cache.getOrSet('a', async () => 1 + (await cache.getOrSet('b', () => 1)))).toBe(2);
+    // What it leaves behind waits for nothing of itself.
+    const later: Promise<number>[] = [];
+    await cache.getOrSet('c', () => {
+      later.push(pause(50).then(() => cache.getOrSet('c', () => 3)));
+      return 1;
+    });
+    await cache.delete('c');
+    expect(await later[0]).toBe(3);
+    const anew = cache.getOrSet('d', async () => {
+      await cache.delete('d');
+      return cache.getOrSet('d', () => 4);
+    });
+    expect(await anew).toBe(4);
   });
 });

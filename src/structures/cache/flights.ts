@@ -26,9 +26,11 @@ interface Flight {
   readonly claimed: Promise<void>;
   /** The column of the value; `undefined` where it is to be looked for again. */
   readonly outcome: Promise<{ readonly column: unknown } | undefined>;
+  /** What its work is known by where it asks for a value itself. */
+  readonly mark: object;
 }
 
-const worked = new UnderWay<{ readonly by: unknown; readonly id: KeyColumn }>();
+const worked = new UnderWay<Flight['mark']>();
 
 /** Values that are worked out once, whoever asks for them, in whichever process. */
 export class Flights<S extends Kind, V, K extends Key> {
@@ -167,11 +169,6 @@ export class Flights<S extends Kind, V, K extends Key> {
     patience: Patience,
   ): Promise<unknown> {
     const id = keyId(column);
-    if (worked.now.some((one) => one.by === this && one.id === id))
-      throw new HoldfastError(
-        'ERR_DEADLOCK',
-        'what works a value out would wait for itself: it asks for its key',
-      );
     for (;;) {
       const known = this.#flights.get(id);
       if (known !== undefined && known.number === undefined) await settledWithin(known.claimed, patience);
@@ -179,6 +176,7 @@ export class Flights<S extends Kind, V, K extends Key> {
         const flight = known !== undefined && (await this.#isUp(column, known)) ? known : undefined;
         // While it was looked up, another caller may have begun one.
         if (flight === undefined && this.#flights.get(id) !== known) continue;
+        if (flight !== undefined && worked.now.includes(flight.mark)) throw waitsForItself();
         const { outcome } = flight ?? this.#begin(column, produce, producing, {});
         const landed = await settledWithin(outcome, patience);
         if (landed !== undefined) return landed.column;
@@ -202,7 +200,8 @@ export class Flights<S extends Kind, V, K extends Key> {
   #begin(column: KeyColumn, produce: Produce<V>, producing: Producing, asking: Asking): Flight {
     const id = keyId(column);
     const { tags } = producing.keeping;
-    const work = worked.bound({ by: this, id }, produce);
+    const mark = {};
+    const work = worked.bound(mark, produce);
     return outside(() => {
       let begun: number | undefined;
       const claim = this.#scope.soon((structure) =>
@@ -222,7 +221,7 @@ export class Flights<S extends Kind, V, K extends Key> {
         else over();
       }, over);
       const outcome = claim.then((to) => this.#outcome(to, column, work, producing, asking)).finally(over);
-      const flight: Flight = { number: undefined, claimed, outcome };
+      const flight: Flight = { number: undefined, claimed, outcome, mark };
       this.#flights.set(id, flight);
       return flight;
     });
@@ -352,6 +351,9 @@ export class Flights<S extends Kind, V, K extends Key> {
     return undefined;
   }
 }
+
+const waitsForItself = (): HoldfastError =>
+  new HoldfastError('ERR_DEADLOCK', 'what works a value out would wait for itself: it asks for its key');
 
 /** An entry that may be served. */
 interface Served<V> {
