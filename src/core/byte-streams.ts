@@ -45,8 +45,11 @@ export async function pump(
   refuseAborted(signals);
   const signal = AbortSignal.any([...signals]);
   // One of the web is locked by who iterates over it, and could not be cancelled.
-  const stream = source instanceof ReadableStream ? Readable.fromWeb(source, { objectMode: true }) : source;
-  const first = Readable.from(bytesOf(prefix, stream), { objectMode: false });
+  const reader: ReadableStreamDefaultReader<Uint8Array | string> | undefined =
+    source instanceof ReadableStream ? source.getReader() : undefined;
+  const first = Readable.from(bytesOf(prefix, reader === undefined ? source : piecesOf(reader)), {
+    objectMode: false,
+  });
   let failure: { readonly error: unknown } | undefined;
   // The pipeline may call it an abort.
   const end = (pieces: AsyncIterable<Uint8Array>): Promise<void> =>
@@ -66,12 +69,18 @@ export async function pump(
     refuseAborted(signals);
   } catch (error) {
     done.catch(() => undefined);
-    if (stream instanceof Readable) stream.destroy();
+    if (source instanceof Readable) source.destroy();
+    reader?.cancel(error).catch(() => undefined);
     refuseAborted(signals);
     throw failure === undefined ? error : failure.error;
   } finally {
     if (stop !== undefined) signal.removeEventListener('abort', stop);
   }
+}
+
+async function* piecesOf<T>(reader: ReadableStreamDefaultReader<T>): AsyncGenerator<T> {
+  for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  reader.releaseLock();
 }
 
 async function* bytesOf(prefix: Uint8Array, source: ByteSource): AsyncGenerator<Uint8Array> {

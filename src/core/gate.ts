@@ -69,3 +69,16 @@ export class Gate {
     });
   }
 }
+
+/** What a promise gives, as long as the patience lasts. */
+export async function settledWithin<T>(promise: Promise<T>, patience: Patience): Promise<T> {
+  const gate = new Gate();
+  const state = { settled: false };
+  const settle = (): void => {
+    state.settled = true;
+    gate.knock(true);
+  };
+  promise.then(settle, settle);
+  while (!state.settled) await gate.pass(patience);
+  return promise;
+}

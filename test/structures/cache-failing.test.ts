@@ -1,8 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { Cache, RLock } from '../../src/index.js';
+import { expect, test, vi } from 'vitest';
+import { Cache } from '../../src/index.js';
 import { mountDisk, openStore, raw } from '../core/support.js';
 import { forEachEngine } from '../support/stores.js';
 import { pause, rawConnection, settled, until, withCode } from './helpers.js';
@@ -88,7 +87,8 @@ forEachEngine((engine) => {
   test('what a store that is closed was working out is forgotten, when others look after the cache', async () => {
     const store = await engine.open();
     const raw = await rawConnection(engine, store);
-    await new Cache<number>(store, 'c').set('other', 1);
+    const cache = new Cache<number>(store, 'c');
+    await cache.set('other', 1);
     const leaving = await engine.reopen(store);
     const value = new Cache<number>(leaving, 'c').getOrSet('k', () => new Promise<number>(() => undefined));
     value.catch(() => undefined);
@@ -97,6 +97,8 @@ forEachEngine((engine) => {
     await until(async () => (await count()) === 1);
     await leaving.close();
     await until(async () => (await count()) === 0);
+    // Only who uses a cache looks after it.
+    expect(await cache.size).toBe(1);
   });
 
   test('refresh() ends when the store closes, whether or not the function does', async () => {
@@ -111,42 +113,44 @@ forEachEngine((engine) => {
     for (const one of [called, refreshed])
       expect(await one).toEqual({ status: 'rejected', reason: withCode('ERR_CLOSED') });
   });
+});
 
-  test('what works a value out runs in the asynchronous context of the call that began it', async () => {
-    const cache = new Cache<unknown>(await engine.open(), 'c');
-    const request = new AsyncLocalStorage<string>();
-    const given = cache.memoize(async () => request.getStore(), { name: 'memoized' });
-    expect(await request.run('r', () => cache.getOrSet('k', () => request.getStore()))).toBe('r');
-    expect(await request.run('r', () => given())).toBe('r');
-  });
+test('a failure that came when the cache had been moved is not told again and again', async () => {
+  const store = openStore();
+  const cache = new Cache<number>(store, 'c');
+  cache.set('other', 1);
+  let fail: ((error: Error) => void) | undefined;
+  const value = settled(
+    cache.getOrSet('k', () => new Promise<number>((_, reject) => (fail = reject))),
+    3_000,
+  );
+  await until(() => fail !== undefined);
+  await cache.reshard(2);
+  const { setTimeout: real } = globalThis;
+  let timers = 0;
+  const spy = vi.spyOn(globalThis, 'setTimeout').mockImplementation(((work: () => void, ms: number) => {
+    if (ms === 200) timers++;
+    return real(work, ms);
+  }) as never);
+  fail?.(new RangeError('produce'));
+  expect(await value).toMatchObject({ status: 'rejected', reason: { message: 'produce' } });
+  await new Promise((resolve) => real(resolve, 1_500));
+  spy.mockRestore();
+  expect(timers).toBeLessThan(3);
+});
 
-  test('what works a value out may take the RLock again that its caller holds', async () => {
-    const store = await engine.open();
-    const cache = new Cache<number>(store, 'c');
-    const lock = new RLock(store, 'l');
-    const value = lock.use(() => cache.getOrSet('k', () => lock.use(() => 1, { timeout: 2_000 })));
-    expect(await settled(value, 5_000)).toEqual({ status: 'fulfilled', value: 1 });
-  });
-
-  test('a value whose work asks for its own key, also by way of another, is an error, and no hang', async () => {
-    const cache = new Cache<number>(await engine.open(), 'c');
-    const nested = cache.getOrSet('a', () => cache.getOrSet('a', () => 1));
-    await expect(nested).rejects.toThrow(withCode('ERR_DEADLOCK'));
-    const round = cache.getOrSet('a', () => cache.getOrSet('b', () => cache.getOrSet('a', () => 1)));
-    await expect(round).rejects.toThrow(withCode('ERR_DEADLOCK'));
-    expect(await cache.getOrSet('a', async () => 1 + (await cache.getOrSet('b', () => 1)))).toBe(2);
-    // What it leaves behind waits for nothing of itself.
-    const later: Promise<number>[] = [];
-    await cache.getOrSet('c', () => {
-      later.push(pause(50).then(() => cache.getOrSet('c', () => 3)));
-      return 1;
-    });
-    await cache.delete('c');
-    expect(await later[0]).toBe(3);
-    const anew = cache.getOrSet('d', async () => {
-      await cache.delete('d');
-      return cache.getOrSet('d', () => 4);
-    });
-    expect(await anew).toBe(4);
-  });
+test('getOrSet() of a value whose file was lost does not block the event loop while others write', async () => {
+  const store = openStore(undefined, { busyTimeout: 1_000 });
+  const cache = new Cache<string>(store, 'c', { fileThreshold: 0 });
+  cache.set('k', 'x'.repeat(100));
+  rmSync(join(store.directory, 'values'), { recursive: true });
+  const other = raw(store.directory);
+  other.exec('BEGIN IMMEDIATE');
+  setTimeout(() => other.exec('COMMIT'), 100);
+  expect(
+    await settled(
+      cache.getOrSet('k', () => 'y'),
+      5_000,
+    ),
+  ).toEqual({ status: 'fulfilled', value: 'y' });
 });

@@ -4,7 +4,8 @@ import { expect, test, vi } from 'vitest';
 import { Cache, open, type AsyncCache } from '../../src/index.js';
 import { temporaryDirectory } from '../support/processes.js';
 import { forEachEngine } from '../support/stores.js';
-import { rolledBack, rolledBackWithin, until, withCode } from './helpers.js';
+import { raw } from '../core/support.js';
+import { pause, rolledBack, rolledBackWithin, until, withCode } from './helpers.js';
 
 test('of more entries that are read than can be written, what is read often stays all the same', () => {
   const store = open(temporaryDirectory());
@@ -85,5 +86,41 @@ test('caches that nobody uses any more are looked after no longer', async () => 
   await until(() => {
     gc();
     return left() < 15;
+  });
+});
+
+test('hits that come while others are being written by another process are counted when the store closes', async () => {
+  const store = open(temporaryDirectory());
+  const cache = new Cache<number>(store, 'c', { statistics: true });
+  cache.set('a', 1);
+  cache.get('a');
+  const other = raw(store.directory);
+  other.exec('BEGIN IMMEDIATE');
+  // They are due, and wait for the lock.
+  await pause(1_100);
+  for (let i = 0; i < 10; i++) cache.get('a');
+  other.exec('COMMIT');
+  const count = (): unknown => other.prepare('SELECT hits FROM caches').pluck().get();
+  await until(() => count() === 1);
+  await pause(20);
+  store.close();
+  expect(count()).toBe(11);
+});
+
+forEachEngine((engine) => {
+  test('hits that come while others are being written are counted when the store closes', async () => {
+    const store = await engine.open();
+    const cache = new Cache<number>(store, 'c', { statistics: true });
+    await cache.set('a', 1);
+    let read = 0;
+    const end = performance.now() + 1_200;
+    while (performance.now() < end) {
+      await cache.get('a');
+      read++;
+      await pause(1);
+    }
+    await store.close();
+    const again = new Cache<number>(await engine.reopen(store), 'c');
+    expect((await again.stats()).hits).toBe(read);
   });
 });

@@ -1,6 +1,6 @@
 import type { ValueColumn } from '../../core/columns.js';
 import { HoldfastError } from '../../core/errors.js';
-import { Gate, type Patience } from '../../core/gate.js';
+import { settledWithin, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { outside, UnderWay } from '../../core/outside.js';
@@ -82,7 +82,7 @@ export class Flights<S extends Kind, V, K extends Key> {
   getOrSetNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
     const scope = this.#scope;
     return scope.chain(this.#prepared(key, options), ({ column, producing }) =>
-      scope.chain(this.#look(column), (there) => {
+      scope.chain(this.#lookNow(column), (there) => {
         if (there === undefined) return this.#workedOut(column, produce, producing, {});
         const served = (): Result<S, V> => scope.settled(() => there.value);
         if (!isDue(there.row, producing)) return served();
@@ -114,27 +114,44 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   /** What may be served; that counts as reading it. Where its file was lost there is nothing: it can be worked out anew. */
-  #look(column: KeyColumn): Result<S, Served<V> | undefined> {
+  async #look(column: KeyColumn): Promise<Served<V> | undefined> {
     try {
-      return this.#scope.one(
-        sql.served,
-        nothing,
-        (structure) => [structure, column],
-        (row) => {
-          const served = row && { row, value: this.#scripts.value(row) };
-          this.#uses.found(column, row);
-          return served;
-        },
-      );
+      return await this.#served(column);
     } catch (error) {
-      // Only an embedded store has files, and it throws.
-      if (!(error instanceof MissingFile)) throw error;
-      const { file } = error;
-      const remove = function* (structure: number): Script<number> {
-        return yield* run(sql.removeLost, structure, column, file);
-      };
-      return this.#scope.after(this.#scope.write(nothing, remove), () => undefined);
+      await this.#scope.soon(this.#removing(column, error));
+      return undefined;
     }
+  }
+
+  /** The same at once. */
+  #lookNow(column: KeyColumn): Result<S, Served<V> | undefined> {
+    try {
+      return this.#served(column);
+    } catch (error) {
+      return this.#scope.after(this.#scope.write(nothing, this.#removing(column, error)), () => undefined);
+    }
+  }
+
+  #served(column: KeyColumn): Result<S, Served<V> | undefined> {
+    return this.#scope.one(
+      sql.served,
+      nothing,
+      (structure) => [structure, column],
+      (row) => {
+        const served = row && { row, value: this.#scripts.value(row) };
+        this.#uses.found(column, row);
+        return served;
+      },
+    );
+  }
+
+  /** Removes an entry because of whose file something has failed; throws what it has failed with otherwise. */
+  #removing(column: KeyColumn, failure: unknown): (structure: number) => Script<void> {
+    if (!(failure instanceof MissingFile) || this.#scope.readonly) throw failure;
+    const { file } = failure;
+    return function* (structure) {
+      yield* run(sql.removeLost, structure, column, file);
+    };
   }
 
   /** Stores what was worked out, and gives it back, a copy. */
@@ -201,15 +218,17 @@ export class Flights<S extends Kind, V, K extends Key> {
     const id = keyId(column);
     const { tags } = producing.keeping;
     const mark = {};
-    const work = worked.bound(mark, produce);
+    const bind = (): Produce<V> => worked.bound(mark, produce);
+    // Nobody who was served waits for it: it must take part in nothing that the caller holds.
+    const work = asking.seen === undefined ? bind() : outside(bind);
     return outside(() => {
       let begun: number | undefined;
       const claim = this.#scope.soon((structure) =>
         this.#steps.claim(structure, column, tags, asking, (number) => (begun = number)),
       );
-      claim.catch(() => {
+      claim.catch((failure: unknown) => {
         // On a server the answer to its commit may have been lost. On an embedded store it was rolled back, and its number may be another's by now.
-        if (begun !== undefined && this.#scope.kind === 'server') this.#abandon(column, begun);
+        if (begun !== undefined && this.#scope.kind === 'server') this.#abandon(column, begun, failure);
       });
       const over = (): void => {
         if (this.#flights.get(id) === flight) this.#flights.delete(id);
@@ -260,8 +279,8 @@ export class Flights<S extends Kind, V, K extends Key> {
     } catch (error) {
       const fail = (structure: number) =>
         this.#steps.fail(structure, lead, column, error, producing.errorTtl);
-      await this.#scope.soon(fail).catch(() => {
-        this.#abandon(column, lead.number);
+      await this.#scope.soon(fail).catch((failure: unknown) => {
+        this.#abandon(column, lead.number, failure);
       });
       throw error;
     }
@@ -270,14 +289,17 @@ export class Flights<S extends Kind, V, K extends Key> {
   /**
    * That nobody works it out any more, which can't be told now, since the disk is full, say, is told as soon as it can be: all others would wait for
    * as long as this store is open.
+   *
+   * @param failure - Why it can't: where the cache has been moved there is nothing left to be told.
    */
-  #abandon(column: KeyColumn, number: number): void {
+  #abandon(column: KeyColumn, number: number, failure: unknown): void {
+    if (this.#elsewhere.hasMoved(failure)) return;
     const timer = setTimeout(() => {
       if (this.#scope.closing.aborted) return;
       this.#scope
         .soon((structure) => this.#steps.abandon(structure, column, number))
-        .catch(() => {
-          this.#abandon(column, number);
+        .catch((again: unknown) => {
+          this.#abandon(column, number, again);
         });
     }, toldAfter);
     timer.unref();
@@ -330,8 +352,8 @@ export class Flights<S extends Kind, V, K extends Key> {
         // Only an embedded store works at once, and it throws.
         try {
           void scope.write(nothing, fail);
-        } catch {
-          this.#abandon(column, to.lead.number);
+        } catch (failure) {
+          this.#abandon(column, to.lead.number, failure);
         }
         if (there === undefined) throw error;
         return scope.settled(() => there.value);
@@ -359,19 +381,6 @@ const waitsForItself = (): HoldfastError =>
 interface Served<V> {
   readonly row: ServedRow;
   readonly value: V;
-}
-
-/** What a promise gives, as long as the patience lasts. */
-async function settledWithin<T>(promise: Promise<T>, patience: Patience): Promise<T> {
-  const gate = new Gate();
-  const state = { settled: false };
-  const settle = (): void => {
-    state.settled = true;
-    gate.knock(true);
-  };
-  promise.then(settle, settle);
-  while (!state.settled) await gate.pass(patience);
-  return promise;
 }
 
 /** A value that was just encoded may share memory with what it was made of. */

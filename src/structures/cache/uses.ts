@@ -116,8 +116,12 @@ export class Uses<S extends Kind> {
     return true;
   }
 
+  #isScheduled(): boolean {
+    return this.#timer !== undefined;
+  }
+
   #schedule(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#isScheduled()) return;
     this.#forget ??= this.scope.onClose((structure) => writeUses(structure, this.take()));
     this.#timer = outside(() =>
       setTimeout(() => {
@@ -144,10 +148,9 @@ export class Uses<S extends Kind> {
         throw error;
       }
     } while (this.#uses.size >= writtenAtOnce);
-    if (this.#uses.size > 0) {
-      this.#schedule();
-      return;
-    }
+    if (this.#uses.size > 0) this.#schedule();
+    // More may have been read meanwhile.
+    if (this.#isScheduled()) return;
     // Else the store would keep this in memory.
     this.#forget?.();
     this.#forget = undefined;
