@@ -45,7 +45,7 @@ async function expectAll(cache: AsyncCache<Uint8Array, number>, last: number, hi
 }
 
 forEachEngine((engine) => {
-  const rounds = engine.name === 'embedded' ? 50 : 12;
+  const rounds = 50;
 
   const name = `a writer of small and large values that is killed ${rounds} times loses nothing it acknowledged, and leaves nothing that check can’t mend`;
   test(name, { timeout: 600_000 }, async () => {
