@@ -308,7 +308,8 @@ function workedOut(
 ): unknown {
   const there = whole.at(key).servable(key);
   whole.looked(memory, key, there !== undefined);
-  if (there !== undefined && whole.at(key).isFresh(there)) return [there.value, 0];
+  // Also what is stale, where nothing can be written.
+  if (there !== undefined && (whole.at(key).isFresh(there) || !whole.canWrite)) return [there.value, 0];
   const claim = whole.write(key, (shard) => shard.claim(key, keep.tags, there?.stored));
   if ('served' in claim) return [claim.served.value, 0];
   if (there !== undefined && !('lead' in claim)) return [there.value, 0];

@@ -69,8 +69,12 @@ export class Whole {
   }
 
   /** What is in shards is not part of a transaction. */
+  get canWrite(): boolean {
+    return !this.inTransaction || this.shards.length === 1;
+  }
+
   mayWrite(): void {
-    if (this.inTransaction && this.shards.length > 1) throw new Refused('ERR_IN_TRANSACTION');
+    if (!this.canWrite) throw new Refused('ERR_IN_TRANSACTION');
   }
 
   /** What is refused changes nothing. */
