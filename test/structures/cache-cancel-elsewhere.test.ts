@@ -99,11 +99,21 @@ test.each(removals)(
 );
 
 test('a transaction that removes nothing of it is not run again for what is worked out meanwhile', async () => {
-  const { store, cache, other, transaction } = await server();
-  const produce = async (): Promise<unknown> => other.getOrSet('k', () => 'new');
-  const work = async (): Promise<unknown> => cache.set('mine', 'y');
-  expect(await transaction(produce, work)).toBe(1);
-  expect(await cache.getMany(['k', 'mine'])).toEqual(['new', 'y']);
+  /** How often it runs, and the store. */
+  const once = async (): Promise<{ readonly runs: number } & Awaited<ReturnType<typeof server>>> => {
+    const all = await server();
+    const { cache, other, transaction } = all;
+    const produce = async (): Promise<unknown> => other.getOrSet('k', () => 'new');
+    const runs = await transaction(produce, async () => cache.set('mine', 'y'));
+    expect(await cache.getMany(['k', 'mine'])).toEqual(['new', 'y']);
+    return { ...all, runs };
+  };
+  let { runs, store, cache } = await once();
+  // Two connections of sixteen may count in one row, by chance: then they do conflict.
+  for (let tries = 1; runs > 1; tries++) {
+    expect(tries).toBeLessThan(8);
+    ({ runs, store, cache } = await once());
+  }
   // What is worked out can't wait for the end of a transaction that may be run again.
   const refused = store.transaction(async () => cache.getOrSet('z', () => 'z'));
   await expect(refused).rejects.toThrow(withCode('ERR_IN_TRANSACTION'));
