@@ -143,16 +143,19 @@ export function functionOf(what: string, value: unknown): void {
 /** Whether a function is written `async`. */
 export { isAsyncFunction } from 'node:util/types';
 
-/** What a function returned that is not to be async. @param message - Of the error. @throws `TypeError` for a promise */
-export function atOnce<T>(value: T | PromiseLike<T>, message: string): T {
+/** What a function returned that is not to be async. @throws What `refusal` gives, for a promise. */
+export function atOnce<T>(value: T | PromiseLike<T>, refusal: () => Error): T {
   if (!isThenable(value)) return value;
-  // Nobody waits for it.
+  // What it is rejected with is nobody's business any more; unhandled it would end the process.
   Promise.resolve(value).catch(() => undefined);
-  throw new TypeError(message);
+  throw refusal();
 }
 
+/** Where the function of an update has returned a promise. */
+export const asyncChange = (): Error => new TypeError('change must not be async: it returned a promise');
+
 /** Whether a function has returned a promise. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 

@@ -3,7 +3,7 @@ import { catalog, checkNumber, structureInfo, StructureRefs, type StructureRef }
 import type { Clock } from './clock.js';
 import { HoldfastError } from './errors.js';
 import { syncDirectory } from './files.js';
-import { isThenable } from './options.js';
+import { atOnce } from './options.js';
 import { Inner } from './sqlite-inner.js';
 import type { Script, Step } from './script.js';
 import type { Connection } from './sqlite-connection.js';
@@ -160,15 +160,7 @@ export class EmbeddedEngine implements Engine<'embedded'> {
     if (isGeneratorFunction(work))
       throw new TypeError('transaction takes a function that runs at once, not a generator');
     this.check(false);
-    return this.transactions.write(() => {
-      const result = work();
-      if (isThenable(result)) {
-        // What it is rejected with is nobody's business any more; unhandled it would end the process.
-        Promise.resolve(result).catch(() => undefined);
-        throw asyncTransaction();
-      }
-      return result;
-    });
+    return this.transactions.write(() => atOnce(work(), asyncTransaction));
   }
 
   /** Runs a script to its end, in the transaction that is open. */

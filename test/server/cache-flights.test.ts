@@ -1,30 +1,6 @@
 import { expect, test } from 'vitest';
 import { Cache } from '../../src/index.js';
-import { connected, outcome, proxy, schemaName, sleep, type Link } from './proxy.js';
-
-/** A store, through a connection that is lost when it commits what `marks` says, so that the answer is. */
-async function losing(marks: (text: string) => boolean): Promise<{
-  readonly schema: string;
-  readonly url: string;
-  readonly lost: () => number;
-  arm(): void;
-}> {
-  const schema = schemaName();
-  const marked = new Set<Link>();
-  let armed = false;
-  let lost = 0;
-  const url = await proxy((data, link) => {
-    const text = data.toString('latin1');
-    if (armed && marks(text)) marked.add(link);
-    if (lost > 0 || !marked.has(link) || !text.includes('COMMIT')) return false;
-    lost++;
-    link.server.write(data);
-    link.server.pause();
-    setTimeout(() => link.client.destroy(), 100);
-    return true;
-  });
-  return { schema, url, lost: () => lost, arm: () => void (armed = true) };
-}
+import { connected, losing, outcome, proxy, schemaName, sleep, type Link } from './proxy.js';
 
 test.each(['the same store', 'another'])(
   'a flight whose claim was committed, but whose answer was lost, does not hold up %s',

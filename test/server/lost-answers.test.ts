@@ -2,28 +2,15 @@ import { Pool } from 'pg';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { Deque, Index } from '../../src/index.js';
 import { connect } from '../../src/postgres.js';
-import { connected, outcome, proxy, schemaName, sleep, type Link } from './proxy.js';
+import { connected, losing, outcome, proxy, schemaName, sleep, type Link } from './proxy.js';
 
 test('a place in line whose commit went through, but whose answer was lost, holds nobody up', async () => {
-  const schema = schemaName();
-  const joining = new Set<Link>();
-  let lost = 0;
-  const url = await proxy((data, link) => {
-    const text = data.toString('latin1');
-    if (text.includes('INSERT INTO') && text.includes('.waiters')) joining.add(link);
-    if (lost === 0 && joining.has(link) && text.includes('COMMIT')) {
-      lost++;
-      link.server.write(data);
-      link.server.pause();
-      setTimeout(() => link.client.destroy(), 100);
-      return true;
-    }
-    return false;
-  });
+  const { schema, url, lost, arm } = await losing((text) => /INSERT INTO \S*\.waiters/.test(text));
+  arm();
   const store = await connected(schema, url);
   const deque = new Deque<string>(store, 'd');
   expect(await outcome(deque.take({ timeout: 3000 }))).toEqual({ error: 'ERR_CONNECTION' });
-  expect(lost).toBe(1);
+  expect(lost()).toBe(1);
   await deque.push('item');
   const other = new Deque<string>(await connected(schema), 'd');
   expect(await outcome(other.take({ timeout: 4000 }), 6000)).toEqual({ value: 'item' });

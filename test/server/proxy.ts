@@ -81,3 +81,27 @@ export async function proxy(sees: (data: Buffer, link: Link) => boolean): Promis
   url.port = String((server.address() as { port: number }).port);
   return url.href;
 }
+
+/** A schema, and a proxy that loses the answer to the first commit of what `marks` says, once it is armed: the server has it, the client loses the connection. */
+export async function losing(marks: (text: string) => boolean): Promise<{
+  readonly schema: string;
+  readonly url: string;
+  readonly lost: () => number;
+  arm(): void;
+}> {
+  const schema = schemaName();
+  const marked = new Set<Link>();
+  let armed = false;
+  let lost = 0;
+  const url = await proxy((data, link) => {
+    const text = data.toString('latin1');
+    if (armed && marks(text)) marked.add(link);
+    if (lost > 0 || !marked.has(link) || !text.includes('COMMIT')) return false;
+    lost++;
+    link.server.write(data);
+    link.server.pause();
+    setTimeout(() => link.client.destroy(), 100);
+    return true;
+  });
+  return { schema, url, lost: () => lost, arm: () => void (armed = true) };
+}

@@ -8,18 +8,20 @@ const callers = 50;
 /** How long the value takes to work out, in milliseconds: all have asked by then. */
 const took = 100;
 
+/** A process that is ready to call. */
+async function started(build, directory) {
+  const child = startScript('cache-caller.js', [build, directory]);
+  await nextMessage(child);
+  return child;
+}
+
 /** From just before the process that works a value out is killed until another, which waits for it, has worked it out, in milliseconds: that takes it no time. */
 async function inherit({ build, directory, times, progress }) {
-  const started = async () => {
-    const child = startScript('cache-caller.js', [build, directory]);
-    await nextMessage(child);
-    return child;
-  };
-  const heir = await started();
+  const heir = await started(build, directory);
   const waits = [];
   for (let time = 0; time < times; time++) {
     progress(`cache: a death, ${time} of ${times}`);
-    const leader = await started();
+    const leader = await started(build, directory);
     const task = { key: `legacy ${time}`, callers: 1, start: Date.now() };
     leader.send({ ...task, took: 2 ** 31 - 1 });
     await pause(150);
@@ -54,11 +56,7 @@ export async function measureStampede({ places: { build }, quick, progress }) {
   const waits = [];
   const runs = [];
   try {
-    for (let i = 0; i < processes; i++) {
-      const child = startScript('cache-caller.js', [build, directory]);
-      await nextMessage(child);
-      children.push(child);
-    }
+    for (let i = 0; i < processes; i++) children.push(await started(build, directory));
     for (let time = 0; time < times; time++) {
       progress(`cache: a stampede, ${time} of ${times}`);
       const answers = Promise.all(children.map(nextMessage));

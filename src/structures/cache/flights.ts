@@ -3,7 +3,7 @@ import { HoldfastError } from '../../core/errors.js';
 import { settledWithin, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
-import { outside, UnderWay } from '../../core/outside.js';
+import { outside, UnderWay, type Mark } from '../../core/outside.js';
 import { run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Observation, type Result, type Scope } from '../../core/store.js';
 import { MissingFile } from '../../core/value-files.js';
@@ -27,10 +27,10 @@ interface Flight {
   /** The column of the value; `undefined` where it is to be looked for again. */
   readonly outcome: Promise<{ readonly column: unknown } | undefined>;
   /** What its work is known by where it asks for a value itself. */
-  readonly mark: object;
+  readonly mark: Mark;
 }
 
-const worked = new UnderWay<Flight['mark']>();
+const worked = new UnderWay();
 
 /** Values that are worked out once, whoever asks for them, in whichever process. */
 export class Flights<S extends Kind, V, K extends Key> {
@@ -217,7 +217,7 @@ export class Flights<S extends Kind, V, K extends Key> {
   #begin(column: KeyColumn, produce: Produce<V>, producing: Producing, asking: Asking): Flight {
     const id = keyId(column);
     const { tags } = producing.keeping;
-    const mark = {};
+    const mark: Mark = { isOver: false };
     const bind = (): Produce<V> => worked.bound(mark, produce);
     // Nobody who was served waits for it: it must take part in nothing that the caller holds.
     const work = asking.seen === undefined ? bind() : outside(bind);

@@ -84,7 +84,8 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
   };
   const waits = isAsync || memory.kind === 'server';
   // A hit would give a value in place of it.
-  const promised = `${name}() returned a promise, and is not async: memoize it with { async: true }`;
+  const promised = (): Error =>
+    new TypeError(`${name}() returned a promise, and is not async: memoize it with { async: true }`);
 
   const calling = (soon: Memory<S, V>['getOrSet'], now: Memory<S, V>['getOrSetNow']) =>
     function (this: T, ...args: A): Promise<V> | Result<S, V> {

@@ -7,7 +7,7 @@ import {
   type ValueColumn,
 } from '../../core/columns.js';
 import type { Key, KeyColumn, StoredKey } from '../../core/key.js';
-import { atOnce, functionOf } from '../../core/options.js';
+import { asyncChange, atOnce, functionOf } from '../../core/options.js';
 import { all, get, lock, run, undone, type Script } from '../../core/script.js';
 import { isWound, noteClock, windClock } from '../../core/steady.js';
 import type { Kind, Result, Scope, ScopeOptions } from '../../core/store.js';
@@ -284,7 +284,7 @@ export class CacheScripts<K extends Key, V> {
     functionOf('change', change);
     yield* lock(structure);
     const row = yield* get(sql.get, structure, key);
-    const value = atOnce(change(row && this.value(row)), 'change must not be async: it returned a promise');
+    const value = atOnce(change(row && this.value(row)), asyncChange);
     if (value === undefined) {
       yield* cancel(structure, [key]);
       yield* run(sql.removeKey, structure, key);

@@ -1,6 +1,6 @@
 import { Columns, keyBytes, type ValueColumn } from '../../core/columns.js';
 import type { Key, KeyBounds, KeyColumn, KeyRange, StoredKey } from '../../core/key.js';
-import { atOnce, functionOf } from '../../core/options.js';
+import { asyncChange, atOnce, functionOf } from '../../core/options.js';
 import { get, lock, run, type Script } from '../../core/script.js';
 import type { Kind } from '../../core/store.js';
 import { announce, announceAll } from '../../core/announcing.js';
@@ -130,7 +130,7 @@ export class IndexScripts<K extends Key, V> {
   ): Script<V | undefined> {
     functionOf('change', change);
     const row = yield* this.#locked(structure, key);
-    const next = atOnce(change(row && this.value(row)), 'change must not be async: it returned a promise');
+    const next = atOnce(change(row && this.value(row)), asyncChange);
     if (next !== undefined) yield* this.put(structure, this.encoded(key, next));
     else if (row !== undefined) yield* this.delete(structure, key);
     return next;
