@@ -5,7 +5,7 @@ import { isMissing, namesIn, syncDirectory } from './files.js';
 import type { Held, InnerStores } from './inner.js';
 import type { Script } from './script.js';
 import type { EmbeddedEngine } from './sqlite.js';
-import { goneName, pathsOf, whileInPlace } from './sqlite-spread.js';
+import { goneName, pathsOf, type Spread } from './sqlite-spread.js';
 import type { Scope, ScopeOptions } from './store.js';
 import type { ValueFiles } from './value-files.js';
 
@@ -99,17 +99,10 @@ export class Inner implements InnerStores<'embedded'> {
     this.#engines.clear();
   }
 
-  /** How much there is in the stores that a cache is spread over, by its name. */
-  sums(): ReadonlyMap<string, Sum> {
-    return whileInPlace(
-      this.#outer,
-      (caches) => new Map(caches.map((cache) => [cache.name, this.#sumOf(pathsOf(cache))])),
-    );
-  }
-
-  #sumOf(paths: readonly string[]): Sum {
+  /** How much there is in the stores that a cache is spread over. */
+  sumOf(cache: Spread): Sum {
     const sum = { entries: 0, bytes: 0 };
-    for (const path of paths) {
+    for (const path of pathsOf(cache)) {
       const known = this.#engines.get(path);
       const engine = known ?? this.#existing(path);
       for (const { entries, bytes } of engine?.structures() ?? []) {

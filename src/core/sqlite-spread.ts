@@ -25,28 +25,39 @@ export const goneName = (directory: string, token: string): string => `${directo
 const goneBy = /\.([0-9a-f]+)\.gone$/;
 
 const sql = {
-  spread: new Statement<[], [structure: number, shards: number, generation: number, name: string]>(
-    'SELECT c.structure, c.shards, c.generation, s.name FROM caches c JOIN structures s ON s.id = c.structure WHERE c.shards > 1',
+  placed: new Statement<[], [structure: number, shards: number, generation: number, name: string]>(
+    `SELECT c.structure, c.shards, c.generation, s.name FROM caches c JOIN structures s ON s.id = c.structure
+     WHERE c.shards > 1 OR c.generation > 0`,
   ),
 };
 
-export function spreadCaches(engine: EmbeddedEngine): Spread[] {
+/** Those that lie in several stores, or were ever moved. */
+function placedCaches(engine: EmbeddedEngine): Spread[] {
   return engine
-    .all(sql.spread, [])
+    .all(sql.placed, [])
     .map(([structure, shards, generation, name]) => ({ structure, shards, generation, name }));
+}
+
+const isSpread = ({ shards }: Spread): boolean => shards > 1;
+
+export function spreadCaches(engine: EmbeddedEngine): Spread[] {
+  return placedCaches(engine).filter(isSpread);
 }
 
 /** The directories of its stores, in that of the store. One that nothing was stored in is not there. */
 export const pathsOf = ({ structure, shards, generation }: Spread): string[] =>
   Array.from({ length: shards }, (_, i) => `${innerDirectory(structure, generation)}/${i}`);
 
-/** What `work` makes of the caches that lie in several stores; again where one was moved meanwhile: then it may have found anything. */
+/**
+ * What `work` makes of the caches that lie in several stores; again where one was moved meanwhile: then it may have found anything. What it
+ * asks the store itself belongs inside `work`, too: entries are moved from there, and to there.
+ */
 export function whileInPlace<T>(engine: EmbeddedEngine, work: (caches: readonly Spread[]) => T): T {
   for (;;) {
-    const caches = spreadCaches(engine);
-    const inPlace = (): boolean => JSON.stringify(spreadCaches(engine)) === JSON.stringify(caches);
+    const caches = placedCaches(engine);
+    const inPlace = (): boolean => JSON.stringify(placedCaches(engine)) === JSON.stringify(caches);
     try {
-      const answer = work(caches);
+      const answer = work(caches.filter(isSpread));
       if (inPlace()) return answer;
     } catch (error) {
       if (inPlace()) throw error;

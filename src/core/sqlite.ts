@@ -9,6 +9,7 @@ import type { Script, Step } from './script.js';
 import type { Connection } from './sqlite-connection.js';
 import { EmbeddedPresence } from './sqlite-presence.js';
 import { EmbeddedScope } from './sqlite-scope.js';
+import { whileInPlace } from './sqlite-spread.js';
 import { Transactions } from './sqlite-transactions.js';
 import { Trash } from './sqlite-trash.js';
 import type { Row, Statement, Value } from './statement.js';
@@ -201,10 +202,12 @@ export class EmbeddedEngine implements Engine<'embedded'> {
   }
 
   structures(): StructureInfo[] {
-    const spread = this.inner.sums();
-    return this.all(catalog.list, []).map(([kind, name, entries, bytes]) => {
-      const inside = kind === 'cache' ? spread.get(name) : undefined;
-      return structureInfo([kind, name, entries + (inside?.entries ?? 0), bytes + (inside?.bytes ?? 0)]);
+    return whileInPlace(this, (caches) => {
+      const sums = new Map(caches.map((cache) => [cache.name, this.inner.sumOf(cache)]));
+      return this.all(catalog.list, []).map(([kind, name, entries, bytes]) => {
+        const inside = kind === 'cache' ? sums.get(name) : undefined;
+        return structureInfo([kind, name, entries + (inside?.entries ?? 0), bytes + (inside?.bytes ?? 0)]);
+      });
     });
   }
 

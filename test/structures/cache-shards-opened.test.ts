@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { catalog } from '../../src/core/catalog.js';
+import { EmbeddedEngine } from '../../src/core/sqlite.js';
 import { Cache, open, type CacheOptions, type Store } from '../../src/index.js';
 import { shardOf } from '../../src/structures/cache/sharding.js';
 import { startProcess, temporaryDirectory } from '../support/processes.js';
@@ -99,6 +102,40 @@ test('structures() counts each entry once while the cache is moved again and aga
   }
   await mover.kill9();
 });
+
+test.each([
+  [2, 1],
+  [1, 2],
+  [2, 3],
+])(
+  'structures() counts each entry once where the cache is moved from %i to %i shards before the store itself is asked',
+  (from, to) => {
+    const { store, cache } = newCache<number>({ shards: from });
+    for (const key of keys) cache.set(key, key);
+    const program = `import { Cache, open } from 'holdfast';
+      const store = open(process.argv[1]);
+      await new Cache(store, 'c').reshard(${to});
+      store.close();`;
+    const real = EmbeddedEngine.prototype.all;
+    let moves = 0;
+    const spy = vi.spyOn(EmbeddedEngine.prototype, 'all').mockImplementation(function (
+      this: EmbeddedEngine,
+      ...asked: Parameters<typeof real>
+    ) {
+      if (this.directory === store.directory && (asked[0] as unknown) === catalog.list && moves++ === 0) {
+        const child = ['--input-type=module', '-e', program, store.directory];
+        execFileSync(process.execPath, child, { timeout: 60_000, cwd: import.meta.dirname });
+      }
+      return real.apply(this, asked);
+    });
+    try {
+      expect(store.structures()).toMatchObject([{ name: 'c', entries: keys.length }]);
+      expect(moves).toBe(2);
+    } finally {
+      spy.mockRestore();
+    }
+  },
+);
 
 test.runIf(existsSync('/proc/self/fd'))(
   'the files of shards are closed when the cache was moved, by who has moved it and by who finds that',
