@@ -137,6 +137,11 @@ const meanings: readonly (readonly [prefix: string, code: ErrorCode, advice: str
   ['08', 'ERR_CONNECTION', 'the connection to the server was lost'],
   ['57P0', 'ERR_CONNECTION', 'the server is shutting down or ended the session'],
   [
+    '25P03',
+    'ERR_CONNECTION',
+    'the server ended the session, which did nothing inside a transaction for too long',
+  ],
+  [
     '53300',
     'ERR_CONNECTION',
     'the server has no connection left; lower the pool’s size, or raise max_connections',

@@ -9,6 +9,10 @@ import { type PgClient, type OpenPool, type PgQuery, type PgResult } from './pos
 const mostTries = 40;
 /** After as many, and as many again, a user's transaction tries to run while no other does: else one that is long would lose against short ones for ever. */
 const triesBeside = 5;
+/** After as many, and as many again, while nobody writes at all: else it would lose against many who join lines and leave them, say. */
+const triesBesideWrites = 10;
+/** For how long it may keep all others from writing, in milliseconds: its work may wait for what another writes. */
+const aloneFor = 1_000;
 const firstPause = 1;
 const longestPause = 100;
 
@@ -22,6 +26,12 @@ const serializableConflicts = new Set([...conflicts, '23505' /* unique_violation
 
 /** What came of a try. */
 type Outcome<T> = { readonly value: T } | { readonly conflict: unknown };
+
+/**
+ * How long the server waits for the next statement of a script before it ends the connection: a process that was stopped inside of one, or whose machine
+ * was, would keep all others from writing. A user's transaction may take its time.
+ */
+const longestIdle = '10s';
 
 /** How a transaction is begun. */
 export interface TransactionOptions {
@@ -56,6 +66,8 @@ export class Sessions {
   readonly #where: string;
   #rollbacks = 0;
   readonly #current = new AsyncLocalStorage<Session>();
+  /** Connections whose transaction was rolled back since it kept others from writing for too long. */
+  readonly #stopped = new WeakSet<PgClient>();
 
   constructor(pool: OpenPool, queries: Queries, where: string) {
     this.#pool = pool;
@@ -129,7 +141,7 @@ export class Sessions {
     const session = this.#current.getStore();
     if (session !== undefined)
       return this.#inTurn(session, () => this.#savepoint(session, work, options.begin));
-    return this.#again((tries) => this.#try(work, options, tries % triesBeside === 0));
+    return this.#again((tries) => this.#try(work, options, tries));
   }
 
   /** Tries until there is no conflict. */
@@ -158,17 +170,14 @@ export class Sessions {
     }
   }
 
-  async #try<T>(
-    work: () => Promise<T>,
-    { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
-    alone: boolean,
-  ): Promise<Outcome<T>> {
+  async #try<T>(work: () => Promise<T>, options: TransactionOptions, tries: number): Promise<Outcome<T>> {
     const client = await translating(this.#where, () => this.#pool.connect());
-    const session = newSession(client, isolation === 'SERIALIZABLE');
+    const session = newSession(client, options.isolation === 'SERIALIZABLE');
     let broken = false;
+    let timer: NodeJS.Timeout | undefined;
     try {
-      if (!session.serializable || !(await this.#beginInTurn(session, alone)))
-        await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${begin}`));
+      const isAlone = await this.#begin(session, options, tries);
+      if (isAlone) timer = setTimeout(() => void this.#stop(session), aloneFor);
       const value = await this.#current.run(session, work);
       await this.#end(session);
       const { command } = await this.#ask(session, this.queries.plain('COMMIT'));
@@ -189,20 +198,45 @@ export class Sessions {
       if (session.conflict !== undefined) return { conflict: session.conflict };
       throw error;
     } finally {
+      clearTimeout(timer);
+      this.#stopped.delete(client);
       this.#pool.release(client, broken);
     }
   }
 
+  /** Tells whether it keeps all others from writing. */
+  async #begin(
+    session: Session,
+    { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
+    tries: number,
+  ): Promise<boolean> {
+    if (session.serializable && (await this.#beginInTurn(session, tries)))
+      return tries % triesBesideWrites === 0;
+    const limit = session.serializable
+      ? ''
+      : `SET LOCAL idle_in_transaction_session_timeout = '${longestIdle}';`;
+    await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${limit}${begin}`));
+    return false;
+  }
+
   /**
-   * Begins a user's transaction: beside others, or while no other is open. LOCK TABLE takes no snapshot, so that what was committed while it waited is seen; and the
-   * locks go with the transaction. Nobody waits for long, since the work of one may wait for another that begins; and who may not lock needs no turn.
+   * Begins a user's transaction: beside others, or while no other is open, or while nobody writes, since whoever does locks the row of a structure. LOCK
+   * TABLE takes no snapshot, so that what was committed while it waited is seen; and the locks go with the transaction. Nobody waits for long, since the
+   * work of one may wait for another that begins; and who may not lock needs no turn.
    */
-  async #beginInTurn(session: Session, alone: boolean): Promise<boolean> {
-    const mode = alone ? 'EXCLUSIVE' : 'ROW SHARE';
-    const lock = `SET LOCAL lock_timeout = '1s'; LOCK TABLE migrations IN ${mode} MODE; SET LOCAL lock_timeout = DEFAULT`;
+  async #beginInTurn(session: Session, tries: number): Promise<boolean> {
+    const tables = tries % triesBesideWrites === 0 ? 'migrations, structures' : 'migrations';
+    const mode = tries % triesBeside === 0 ? 'EXCLUSIVE' : 'ROW SHARE';
+    const lock = `SET LOCAL lock_timeout = '1s'; LOCK TABLE ${tables} IN ${mode} MODE; SET LOCAL lock_timeout = DEFAULT`;
     if (await this.#tell(session, `BEGIN ISOLATION LEVEL SERIALIZABLE; ${lock}`)) return true;
     await this.#tell(session, 'ROLLBACK');
     return false;
+  }
+
+  /** Lets the others write; what the transaction does from here on fails, and it is run again. */
+  async #stop(session: Session): Promise<void> {
+    this.#stopped.add(session.client);
+    await this.#tell(session, 'ROLLBACK');
   }
 
   async #savepoint<T>(outer: Session, work: () => Promise<T>, begin = ''): Promise<T> {
@@ -251,6 +285,14 @@ export class Sessions {
   }
 
   async #ask(session: Session, query: PgQuery): Promise<PgResult> {
+    if (this.#stopped.has(session.client)) {
+      const error = new HoldfastError(
+        'ERR_CONFLICT',
+        `${this.#where}: the transaction kept others from writing for too long`,
+      );
+      session.conflict ??= error;
+      throw error;
+    }
     try {
       return await session.client.query(query);
     } catch (error) {

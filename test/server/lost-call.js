@@ -14,6 +14,12 @@ const calls = {
   set: () => index.set('a', 1),
   push: () => deque.push('pushed'),
   take: () => deque.take({ timeout: '20s' }),
+  // The process is stopped between two statements.
+  stopped: () =>
+    index.update('a', () => {
+      process.kill(process.pid, 'SIGSTOP');
+      return -1;
+    }),
   // The connection is lost while nothing is asked.
   idle: () =>
     store.transaction(async () => {

@@ -79,6 +79,24 @@ test('a connection that is lost during a statement rejects the call with ERR_CON
   await expectWell(all);
 });
 
+test('a process that is stopped inside a call keeps the others from writing for some seconds, not for ever; its call changes nothing', async () => {
+  const all = await setting();
+  await all.child.send('stopped');
+  const stopped = `state = 'idle in transaction'`;
+  await until(async () => (await sessions(all.raw, all.name, stopped)) === 1);
+  const others = new Index<string, number>(await connected(all.schema), 'i');
+  expect(
+    await outcome(
+      others.update('a', (n = 0) => n + 1),
+      60_000,
+    ),
+  ).toEqual({ value: 2 });
+  all.child.resume();
+  expect(await all.child.nextMessage()).toEqual(lost);
+  await others.set('a', 1);
+  await expectWell(all);
+});
+
 test('connections that are lost while they are idle in the pool are replaced at the next call', async () => {
   const all = await setting();
   for (let round = 0; round < 3; round++) {

@@ -106,6 +106,36 @@ describe('conflicts', () => {
     expect(await index!.get('n')).toBe(1 + counts.reduce((sum, count) => sum + count, 0));
   });
 
+  test('a transaction is committed, though others join and leave the line that it is to wake all the time', async () => {
+    const [store, ...others] = await connectedMany(4);
+    const mine = new Deque<number>(store!, 'd');
+    const ended = new AbortController();
+    const joining = others.map(async (other) => {
+      const deque = new Deque<number>(other, 'd');
+      const taken: number[] = [];
+      while (!ended.signal.aborted)
+        await deque.take({ timeout: 10 }).then(
+          (item) => taken.push(item),
+          () => undefined,
+        );
+      return taken;
+    });
+    let runs = 0;
+    await store!
+      .transaction(async () => {
+        runs++;
+        await mine.size;
+        await sleep(100);
+        await mine.push(7);
+      })
+      .finally(() => {
+        ended.abort();
+      });
+    const taken = (await Promise.all(joining)).flat();
+    expect([...taken, ...(await mine.toArray())]).toEqual([7]);
+    expect(runs).toBeGreaterThan(1);
+  });
+
   test('a transaction that has its turn may wait for another that begins', async () => {
     const { store, schema, mine, others } = await two();
     const [other] = await connectedMany(1, schema);

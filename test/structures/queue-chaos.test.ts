@@ -2,10 +2,10 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { Index, Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
+import { Index, open, Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
 import { startProcess, temporaryDirectory, type TestProcess } from '../support/processes.js';
 import { forEachEngine, type Engine } from '../support/stores.js';
-import { pause, rawConnection, until } from './helpers.js';
+import { pause, rawConnection, until, type Raw } from './helpers.js';
 import { Random } from './model-steps.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -43,29 +43,57 @@ class Workers {
   readonly #killed = new Map<number, bigint>();
   readonly #engine: Engine;
   readonly #store: AsyncStore;
+  readonly #raw: Raw;
   readonly #given: object;
 
-  constructor(engine: Engine, store: AsyncStore, options: QueueOptions, work: object) {
+  /** @param raw - A connection of its own to the store. */
+  constructor(engine: Engine, store: AsyncStore, raw: Raw, options: QueueOptions, work: object) {
     for (const end of ['', '.troubles']) appendFileSync(`${this.#file}${end}`, '');
     this.#engine = engine;
     this.#store = store;
+    this.#raw = raw;
     this.#given = { options, ...work };
     this.queue = new Queue<Task, number>(store, 'jobs', options);
   }
 
-  start(): TestProcess {
-    return startProcess(
-      'queue-chaos.js',
-      this.#engine.location(this.#store),
-      this.#file,
-      JSON.stringify(this.#given),
-    );
+  start(name?: string): TestProcess {
+    const place = JSON.parse(this.#engine.location(this.#store)) as { url?: string };
+    if (name !== undefined && place.url !== undefined) place.url = named(place.url, name);
+    return startProcess('queue-chaos.js', JSON.stringify(place), this.#file, JSON.stringify(this.#given));
   }
 
-  async startReady(): Promise<TestProcess> {
-    const worker = this.start();
+  async startReady(name?: string): Promise<TestProcess> {
+    const worker = this.start(name);
     expect(await worker.nextMessage()).toBe('ready');
     return worker;
+  }
+
+  /** Stops one that was started under a name, outside of what keeps others from writing. */
+  async stop(process: TestProcess, name: string): Promise<void> {
+    for (;;) {
+      process.pause();
+      if (!(await this.#writes(name))) return;
+      process.resume();
+      await pause(5);
+    }
+  }
+
+  async #writes(name: string): Promise<boolean> {
+    if (this.#engine.name === 'server') {
+      const sessions = `SELECT count(*) AS count FROM pg_stat_activity WHERE application_name = '${name}' AND state <> 'idle'`;
+      return Number((await this.#raw(sessions))[0]?.['count']) > 0;
+    }
+    const { directory } = JSON.parse(this.#engine.location(this.#store)) as { directory: string };
+    const other = open(directory, { busyTimeout: 0 });
+    try {
+      new Index(other, 'probe').set('a', 1);
+      return false;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ERR_BUSY' });
+      return true;
+    } finally {
+      other.close();
+    }
   }
 
   kill({ child }: TestProcess): void {
@@ -123,6 +151,12 @@ function mostAtOnce(runs: readonly Run[]): number {
 
 const newTask = (random: Random) => ({ time: random.below(40), exact: random.below(4) === 0 });
 
+function named(address: string, name: string): string {
+  const url = new URL(address);
+  url.searchParams.set('application_name', name);
+  return url.href;
+}
+
 const once = (count: number): number[] => new Array<number>(count).fill(1);
 
 forEachEngine((engine) => {
@@ -142,7 +176,7 @@ forEachEngine((engine) => {
           maxDeaths: 1_000,
           keep: { completed: {} },
         };
-        const workers = new Workers(engine, store, options, { concurrency: 4, prefetch: 2 });
+        const workers = new Workers(engine, store, raw, options, { concurrency: 4, prefetch: 2 });
         const { queue } = workers;
         const living = [1, 2, 3].map(() => workers.start());
 
@@ -204,14 +238,15 @@ forEachEngine((engine) => {
       { timeout: 300_000 },
       async () => {
         const store = await engine.open();
+        const raw = await rawConnection(engine, store);
         const options = { keep: { completed: {} } };
-        const workers = new Workers(engine, store, options, { concurrency: 4, prefetch: 2 });
+        const workers = new Workers(engine, store, raw, options, { concurrency: 4, prefetch: 2 });
         const { queue } = workers;
+        const idler = await workers.startReady('idler');
         // It waits in line, before the others.
-        const idler = await workers.startReady();
-        await pause(200);
-        idler.pause();
-        const sleeper = await workers.startReady();
+        await until(async () => (await raw('SELECT id FROM waiters')).length > 0);
+        await workers.stop(idler, 'idler');
+        const sleeper = await workers.startReady('sleeper');
         const add = (count: number, time: number, more: object = {}) =>
           queue.addMany(
             Array.from({ length: count }, () => ({ data: { time, exact: time >= 1_000 }, ...more })),
@@ -223,9 +258,7 @@ forEachEngine((engine) => {
         for (let i = 0; i < 4; i++) started.push((await sleeper.nextMessage<Message>()).started);
         expect(started).toEqual([...late, ...kept].slice(0, 4).map(({ id }) => id));
         await until(async () => (await queue.counts()).running === 6);
-        // What it writes now must not keep the others from writing.
-        await pause(200);
-        sleeper.pause();
+        await workers.stop(sleeper, 'sleeper');
 
         const others = [await workers.startReady(), await workers.startReady()];
         const pids = others.map(({ child }) => child.pid);
@@ -259,9 +292,10 @@ forEachEngine((engine) => {
       async () => {
         const random = new Random(seed + 1);
         const store = await engine.open();
+        const raw = await rawConnection(engine, store);
         const options = { keep: { completed: {} } };
         const stopOn = { stopOn: ['SIGTERM'] };
-        const workers = new Workers(engine, store, options, { concurrency: 4, prefetch: 2, ...stopOn });
+        const workers = new Workers(engine, store, raw, options, { concurrency: 4, prefetch: 2, ...stopOn });
         const { queue } = workers;
         const living = [await workers.startReady(), await workers.startReady()];
         let restarts = 0;
@@ -290,7 +324,6 @@ forEachEngine((engine) => {
         expect(await queue.counts()).toMatchObject({ completed: jobs, failed: 0, cancelled: 0 });
         expect(await workers.effects()).toEqual(once(exact));
         expect(workers.troubles()).toBe('');
-        const raw = await rawConnection(engine, store);
         expect(await raw('SELECT id FROM jobs WHERE deaths > 0 OR failures > 0')).toEqual([]);
       },
     );
