@@ -72,7 +72,7 @@ export class Owners {
     return true;
   }
 
-  /** Removes the file of a dead owner. */
+  /** Removes the file of an owner. */
   forget(token: string): void {
     rmSync(this.#path(token), { force: true });
   }
@@ -80,10 +80,11 @@ export class Owners {
   close(): void {
     if (this.#own === undefined) return;
     const { token, lock } = this.#own;
-    // Windows can't remove an open file; between the two steps others see a dead owner, which is right.
+    // While it is locked, or others might take it for what a dead owner has left. Windows can't remove an open file.
+    if (process.platform !== 'win32') this.forget(token);
     lock.close();
     held.delete(token);
-    rmSync(this.#path(token), { force: true });
+    this.forget(token);
     this.#own = undefined;
   }
 

@@ -185,11 +185,12 @@ export class EmbeddedCheck {
     }
   }
 
+  /** Who leaves in good order may do so between any two steps of this. */
   #owners(): void {
     const { presence } = this.#engine;
     const rows = this.#engine.all(catalog.owners, []);
     for (const [id, token] of rows) {
-      if (presence.lives(token)) continue;
+      if (presence.lives(token) || this.#engine.get(catalog.tokenOf, [id]) === undefined) continue;
       const mended = this.#mend(() => {
         this.#write(() => bury(id));
         presence.sweep(token);
@@ -198,9 +199,11 @@ export class EmbeddedCheck {
     }
     const known = new Set(rows.map(([, token]) => token));
     for (const folder of ['owners', 'bells'])
-      for (const token of namesIn(join(this.#directory, folder)))
-        if (!known.has(token) && !temporary.test(token) && !presence.lives(token))
-          this.#leftOver('dead-owner', join(this.#directory, folder, token), () => presence.sweep(token));
+      for (const token of namesIn(join(this.#directory, folder))) {
+        const path = join(this.#directory, folder, token);
+        if (known.has(token) || temporary.test(token) || presence.lives(token) || isMissing(path)) continue;
+        this.#leftOver('dead-owner', path, () => presence.sweep(token));
+      }
   }
 
   #missingFiles(): void {

@@ -261,3 +261,15 @@ test('repair while processes write takes nothing from them, and counts what they
   store.check({ repair: true });
   expect(store.check().findings).toEqual([]);
 });
+
+test('who leaves in good order while the store is checked is not taken for dead', async () => {
+  const directory = temporaryDirectory();
+  const guests = [1, 2].map(() => startProcess('core-come-and-go.js', directory));
+  for (const guest of guests) await guest.nextMessage();
+  const store = openStore(directory);
+  for (let i = 0; i < 300; i++) expect(store.check().findings).toEqual([]);
+  for (const guest of guests) {
+    await guest.send('stop');
+    await guest.result();
+  }
+});
