@@ -28,6 +28,7 @@ import {
   once,
   resolveCache,
   resolveKeys,
+  resolveProducing,
   resolveTags,
   summed,
   type CacheKeysOptions,
@@ -51,6 +52,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
 
   readonly #scope: Scope<S>;
   readonly #shards: Shards<S, V, K>;
+  readonly #memory: Memory<S, V>;
 
   /** The name it was constructed with. */
   readonly name: string;
@@ -59,6 +61,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
     const resolved = resolveCache(options);
     this.#scope = scopeOf(store, { kind: 'cache', name });
     this.#shards = new Shards(store, name, resolved);
+    this.#memory = this.#asMemory(resolved.ttl);
     this.name = name;
   }
 
@@ -256,8 +259,9 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * @example
    * const answer = await answers.getOrSet(prompt, () => ask(prompt), { ttl: '1d', staleFor: '1h' });
    */
-  getOrSet(key: K, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
-    return this.#getOrSet(key, produce, options);
+  async getOrSet(key: K, produce: Produce<V>, options?: GetOrSetOptions): Promise<V> {
+    const { ttl, getOrSet } = this.#memory;
+    return getOrSet(key, produce, resolveProducing(options, ttl));
   }
 
   /**
@@ -323,22 +327,24 @@ class CacheOf<S extends Kind, V, K extends Key> {
   ): unknown {
     if (options !== undefined) functionOf('fn', first);
     return typeof first === 'function'
-      ? memoize(this.#memory(), first, lasting(options))
-      : decorate<S, V, T, A>(this.#memory(), lasting(first));
+      ? memoize(this.#memory, first, options)
+      : decorate<S, V, T, A>(this.#memory, lasting(first));
   }
 
-  #memory(): Memory<S, V> {
+  #asMemory(ttl: number | null): Memory<S, V> {
     const scope = this.#scope;
     const shards = this.#shards;
     return {
       kind: scope.kind,
-      getOrSet: (key, produce, given) => this.#getOrSet(key, produce, given),
-      getOrSetNow: (key, produce, given) =>
-        shards.at(key, (shard) => shard.flights.getOrSetNow(key, produce, given)),
-      refresh: (key, produce, given) =>
-        shards.atSoon('refresh()', key, (shard) => shard.flights.refresh(key, produce, given)),
-      refreshNow: (key, produce, given) =>
-        shards.at(key, (shard) => shard.flights.refreshNow(key, produce, given)),
+      ttl,
+      getOrSet: (key, produce, producing) =>
+        shards.atSoon('getOrSet()', key, (shard) => shard.flights.getOrSet(key, produce, producing)),
+      getOrSetNow: (key, produce, producing) =>
+        shards.at(key, (shard) => shard.flights.getOrSetNow(key, produce, producing)),
+      refresh: (key, produce, producing) =>
+        shards.atSoon('refresh()', key, (shard) => shard.flights.refresh(key, produce, producing)),
+      refreshNow: (key, produce, producing) =>
+        shards.at(key, (shard) => shard.flights.refreshNow(key, produce, producing)),
       forget: (key) => scope.chain(scope.settled(key), (one) => shards.at(one, (shard) => shard.delete(one))),
     };
   }
@@ -355,11 +361,6 @@ class CacheOf<S extends Kind, V, K extends Key> {
    */
   reshard(shards: number, options?: ReshardOptions): Promise<void> {
     return this.#shards.reshard(shards, options);
-  }
-
-  #getOrSet(key: Key, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
-    const kept = lasting(options);
-    return this.#shards.atSoon('getOrSet()', key, (shard) => shard.flights.getOrSet(key, produce, kept));
   }
 }
 

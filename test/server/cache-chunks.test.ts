@@ -22,3 +22,17 @@ test('a stream is stored in rows of half a megabyte, however large its pieces ar
   expect(Buffer.concat(pieces).equals(value)).toBe(true);
   expect(value.equals((await cache.get('k')) ?? new Uint8Array())).toBe(true);
 });
+
+test('a value whose chunks were lost is corrupt, by whichever call it is read', async () => {
+  const schema = schemaName();
+  const cache = new Cache<Uint8Array>(await connected(schema), 'c');
+  await cache.write('k', [Buffer.alloc(3_000_000, 1)]);
+  await (await rawClient()).query(`DELETE FROM ${schema}.value_chunks`);
+  for (const call of [
+    () => cache.get('k'),
+    () => cache.getMany(['k']),
+    () => cache.entry('k'),
+    () => cache.getOrSet('k', () => new Uint8Array()),
+  ])
+    await expect(call()).rejects.toMatchObject({ code: 'ERR_CORRUPT' });
+});

@@ -4,16 +4,15 @@ import { settledWithin, type Patience } from '../../core/gate.js';
 import type { Key, KeyColumn } from '../../core/key.js';
 import { functionOf } from '../../core/options.js';
 import { outside, UnderWay, type Mark } from '../../core/outside.js';
-import { run, type Script } from '../../core/script.js';
 import { nothing, type Kind, type Observation, type Result, type Scope } from '../../core/store.js';
-import { MissingFile } from '../../core/value-files.js';
 import { resolvePatience } from '../../core/waiting.js';
 import { FlightScripts, type Asking, type Claim, type Lead, type Progress } from './flight-scripts.js';
-import { sql, type ServedRow } from './flight-statements.js';
-import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
+import { sql } from './flight-statements.js';
+import type { Producing } from './options.js';
 import type { CacheParts, Elsewhere, Produce } from './parts.js';
 import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
-import { keyId, type Uses } from './uses.js';
+import { isDue, Serving, type Served } from './serving.js';
+import { keyId } from './uses.js';
 
 /** After how many milliseconds it is told again that nobody works a value out any more. */
 const toldAfter = 200;
@@ -36,29 +35,26 @@ const worked = new UnderWay();
 export class Flights<S extends Kind, V, K extends Key> {
   readonly #scope: Scope<S>;
   readonly #scripts: CacheScripts<K, V>;
-  readonly #uses: Uses<S>;
+  readonly #serving: Serving<S, V, K>;
   readonly #elsewhere: Elsewhere<V>;
-  readonly #ttl: number | null;
   readonly #steps: FlightScripts<V, K>;
   /** The newest of each key. */
   readonly #flights = new Map<KeyColumn, Flight>();
 
-  constructor({ scope, scripts, uses, elsewhere }: CacheParts<S, V, K>, ttl: number | null) {
+  constructor({ scope, scripts, uses, elsewhere }: CacheParts<S, V, K>) {
     this.#scope = scope;
     this.#scripts = scripts;
-    this.#uses = uses;
+    this.#serving = new Serving({ scope, scripts, uses });
     this.#elsewhere = elsewhere;
-    this.#ttl = ttl;
     this.#steps = new FlightScripts(scripts);
   }
 
-  async getOrSet(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
+  async getOrSet(key: K, produce: Produce<V>, producing: Producing): Promise<V> {
     this.#scope.refuseInTransaction('getOrSet()');
     functionOf('produce', produce);
-    const producing = resolveProducing(options, this.#ttl);
     const patience = resolvePatience(this.#elsewhere.closing, 'getOrSet()', producing.waiting);
     const column = this.#scripts.key(key);
-    const there = await this.#look(column);
+    const there = await this.#serving.look(column, producing);
     if (there !== undefined) {
       if (isDue(there.row, producing) && !this.#flights.has(keyId(column)))
         this.#begin(column, produce, producing, { seen: there.row }).outcome.catch(nothing);
@@ -68,9 +64,8 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   /** Works a value out and stores it, whatever is there: what others were working out is older, and is not stored any more. */
-  async refresh(key: K, produce: Produce<V>, options: GetOrSetOptions | undefined): Promise<V> {
+  async refresh(key: K, produce: Produce<V>, producing: Producing): Promise<V> {
     this.#scope.refuseInTransaction('refresh()');
-    const producing = resolveProducing(options, this.#ttl);
     const patience = resolvePatience(this.#elsewhere.closing, 'refresh()', undefined);
     const column = this.#scripts.key(key);
     const { outcome: working } = this.#begin(column, produce, producing, { anew: true });
@@ -79,10 +74,10 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   /** The same as {@link getOrSet} at once: where another works the value out, this one does, too, and stores nothing. */
-  getOrSetNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
+  getOrSetNow(key: K, produce: () => V, producing: Producing): Result<S, V> {
     const scope = this.#scope;
-    return scope.chain(this.#prepared(key, options), ({ column, producing }) =>
-      scope.chain(this.#lookNow(column), (there) => {
+    return scope.chain(this.#column(key), (column) =>
+      scope.chain(this.#serving.lookNow(column, producing), (there) => {
         if (there === undefined) return this.#workedOut(column, produce, producing, {});
         const served = (): Result<S, V> => scope.settled(() => there.value);
         if (!isDue(there.row, producing)) return served();
@@ -97,61 +92,14 @@ export class Flights<S extends Kind, V, K extends Key> {
   }
 
   /** The same as {@link refresh} at once. */
-  refreshNow(key: K, produce: () => V, options: GetOrSetOptions | undefined): Result<S, V> {
-    return this.#scope.chain(this.#prepared(key, options), ({ column, producing }) =>
+  refreshNow(key: K, produce: () => V, producing: Producing): Result<S, V> {
+    return this.#scope.chain(this.#column(key), (column) =>
       this.#workedOut(column, produce, producing, { anew: true }),
     );
   }
 
-  #prepared(
-    key: K,
-    options: GetOrSetOptions | undefined,
-  ): Result<S, { readonly column: KeyColumn; readonly producing: Producing }> {
-    return this.#scope.settled(() => ({
-      column: this.#scripts.key(key),
-      producing: resolveProducing(options, this.#ttl),
-    }));
-  }
-
-  /** What may be served; that counts as reading it. Where its file was lost there is nothing: it can be worked out anew. */
-  async #look(column: KeyColumn): Promise<Served<V> | undefined> {
-    try {
-      return await this.#served(column);
-    } catch (error) {
-      await this.#scope.soon(this.#removing(column, error));
-      return undefined;
-    }
-  }
-
-  /** The same at once. */
-  #lookNow(column: KeyColumn): Result<S, Served<V> | undefined> {
-    try {
-      return this.#served(column);
-    } catch (error) {
-      return this.#scope.after(this.#scope.write(nothing, this.#removing(column, error)), () => undefined);
-    }
-  }
-
-  #served(column: KeyColumn): Result<S, Served<V> | undefined> {
-    return this.#scope.one(
-      sql.served,
-      nothing,
-      (structure) => [structure, column],
-      (row) => {
-        const served = row && { row, value: this.#scripts.value(row) };
-        this.#uses.found(column, row);
-        return served;
-      },
-    );
-  }
-
-  /** Removes an entry because of whose file something has failed; throws what it has failed with otherwise. */
-  #removing(column: KeyColumn, failure: unknown): (structure: number) => Script<void> {
-    if (!(failure instanceof MissingFile) || this.#scope.readonly) throw failure;
-    const { file } = failure;
-    return function* (structure) {
-      yield* run(sql.removeLost, structure, column, file);
-    };
+  #column(key: K): Result<S, KeyColumn> {
+    return this.#scope.settled(() => this.#scripts.key(key));
   }
 
   /** Stores what was worked out, and gives it back, a copy. */
@@ -166,16 +114,6 @@ export class Flights<S extends Kind, V, K extends Key> {
       ),
     );
     return this.#scope.after(kept, () => this.#scripts.value([copied(entry.column)]));
-  }
-
-  /** Its column, when it was counted already. */
-  #find(column: KeyColumn): Result<S, { readonly column: unknown } | undefined> {
-    return this.#scope.one(
-      sql.served,
-      nothing,
-      (structure) => [structure, column],
-      (row) => row && { column: this.#scripts.loaded(row[0]) },
-    );
   }
 
   /** The column of a value that was not there. What was cancelled since the caller has asked must not be what it gets. */
@@ -198,7 +136,7 @@ export class Flights<S extends Kind, V, K extends Key> {
         const landed = await settledWithin(outcome, patience);
         if (landed !== undefined) return landed.column;
       }
-      const there = await this.#find(column);
+      const there = await this.#serving.find(column);
       if (there !== undefined) return there.column;
     }
   }
@@ -377,21 +315,6 @@ export class Flights<S extends Kind, V, K extends Key> {
 const waitsForItself = (): HoldfastError =>
   new HoldfastError('ERR_DEADLOCK', 'what works a value out would wait for itself: it asks for its key');
 
-/** An entry that may be served. */
-interface Served<V> {
-  readonly row: ServedRow;
-  readonly value: V;
-}
-
 /** A value that was just encoded may share memory with what it was made of. */
 const copied = (column: ValueColumn): ValueColumn =>
   typeof column === 'object' ? new Uint8Array(column) : column;
-
-/**
- * Whether what is served is to be refreshed meanwhile: it is stale; or it will be soon, by a chance that grows as that draws near, and with how long
- * it takes to work out (XFetch; Vattani, Chierichetti, Lowenstein: "Optimal probabilistic cache stampede prevention", 2015).
- */
-function isDue([, fresh, took]: ServedRow, { refreshAhead }: Producing): boolean {
-  if (fresh === null) return false;
-  return fresh <= 0 || (took ?? 0) * refreshAhead * -Math.log(1 - Math.random()) >= fresh;
-}

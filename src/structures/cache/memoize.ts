@@ -10,7 +10,8 @@ import {
   shown,
 } from '../../core/options.js';
 import type { Kind, Result } from '../../core/store.js';
-import { resolveProducing, type GetOrSetOptions } from './options.js';
+import { resolveProducing, type GetOrSetOptions, type Producing } from './options.js';
+import type { Produce } from './parts.js';
 
 /** Options of {@link Cache.memoize}; `A` are the arguments of the function. */
 export interface MemoizeOptions<A extends unknown[]> extends Omit<GetOrSetOptions, 'timeout' | 'signal'> {
@@ -47,9 +48,11 @@ export interface Memoized<S extends Kind, T, A extends unknown[], R> {
 /** A cache, as a memoized function uses it. */
 export interface Memory<S extends Kind, V> {
   readonly kind: S;
-  readonly getOrSet: (key: Key, produce: () => V | PromiseLike<V>, options: GetOrSetOptions) => Promise<V>;
+  /** What holds where none is given. */
+  readonly ttl: number | null;
+  readonly getOrSet: (key: Key, produce: Produce<V>, producing: Producing) => Promise<V>;
   /** The same at once, for what is worked out without waiting: by each who finds none. */
-  readonly getOrSetNow: (key: Key, produce: () => V, options: GetOrSetOptions) => Result<S, V>;
+  readonly getOrSetNow: (key: Key, produce: () => V, producing: Producing) => Result<S, V>;
   /** Works a value out and stores it, whatever is there. */
   readonly refresh: Memory<S, V>['getOrSet'];
   /** The same at once. */
@@ -72,8 +75,7 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
   if (name === '')
     throw new RangeError('memoize() needs a name for a function that has none: memoize(fn, { name })');
   nameString('name', name);
-  // Otherwise the first call would refuse them.
-  resolveProducing(options, null);
+  const producing = resolveProducing(options, memory.ttl);
   boolean('async', isAsync);
   if (partsOf !== undefined) functionOf('key', partsOf);
   const keyOf = (...args: A): Key => {
@@ -91,8 +93,8 @@ export function memoize<S extends Kind, V, T, A extends unknown[]>(
     function (this: T, ...args: A): Promise<V> | Result<S, V> {
       const call = (): V | PromiseLike<V> => fn.apply(this, args);
       return waits
-        ? (async () => soon(keyOf(...args), call, options))()
-        : now(keyOf(...args), () => atOnce(call(), promised), options);
+        ? (async () => soon(keyOf(...args), call, producing))()
+        : now(keyOf(...args), () => atOnce(call(), promised), producing);
     };
   const memoized = calling(memory.getOrSet, memory.getOrSetNow);
   const refresh = calling(memory.refresh, memory.refreshNow);

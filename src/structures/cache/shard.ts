@@ -18,7 +18,7 @@ import type { Elsewhere } from './parts.js';
 import { insertionPages, prefixPages, tagPages } from './reader.js';
 import { clearSome, cullSome, expireSome, invalidateSome, type Removal } from './removing.js';
 import { CacheScripts, increased, untilDone, type CacheEntry, type EncodedEntry } from './scripts.js';
-import { entryOf, Moved, type Layout } from './sharding.js';
+import { columnOf, Moved, type Layout } from './sharding.js';
 import { emptyFill, sql, type Eviction, type FillRow, type ListedRow } from './statements.js';
 import { Storer } from './storer.js';
 import { Streams } from './streams.js';
@@ -54,7 +54,7 @@ export class Shard<S extends Kind, V, K extends Key> {
     this.#numbers = new CacheScripts(scope, storing);
     this.#ttl = ttl;
     this.#storer = new Storer(scope, scripts);
-    this.flights = new Flights({ scope, scripts, uses, elsewhere }, ttl);
+    this.flights = new Flights({ scope, scripts, uses, elsewhere });
     this.streams = new Streams({ scope, scripts, uses, elsewhere }, ttl, storing);
   }
 
@@ -83,8 +83,8 @@ export class Shard<S extends Kind, V, K extends Key> {
       () => (column = this.#scripts.key(key)),
       (structure) => [structure, column, structure],
       (row) => {
-        const entry = entryOf(row);
-        return this.uses.found(column, entry) ? this.#scripts.value(entry) : undefined;
+        const found = columnOf(row);
+        return this.uses.found(column, found) ? this.#scripts.value([found]) : undefined;
       },
     );
   }
@@ -94,7 +94,7 @@ export class Shard<S extends Kind, V, K extends Key> {
       sql.lookWhether,
       () => this.#scripts.key(key),
       (structure, column) => [structure, column, structure],
-      (row) => entryOf(row) !== undefined,
+      (row) => columnOf(row) !== undefined,
     );
   }
 

@@ -3,7 +3,7 @@ import { innerDirectory } from '../../core/inner.js';
 import { decodeKey, hashOfKey, type Key, type KeyColumn } from '../../core/key.js';
 import { Statement } from '../../core/statement.js';
 import { unlimited, type StoredLimits } from './options.js';
-import type { FillRow } from './statements.js';
+import type { FillRow, Found } from './statements.js';
 
 /** Where the entries of a cache are: in the main database where there is one shard, else in as many directories. */
 export interface Layout {
@@ -35,13 +35,11 @@ export class Moved extends HoldfastError {
   }
 }
 
-/** The entry that a statement has found; where there is none it may tell how many shards there are. */
-export function entryOf<R extends readonly [unknown, shards?: number | null]>(
-  row: R | undefined,
-): R | undefined {
-  const shards = row?.[1] ?? 0;
-  if (shards > 1) throw new Moved();
-  return shards === 0 ? row : undefined;
+/** What a statement has found; it may have found that the entries are in shards elsewhere. */
+export function columnOf<T>(row: Found<T> | undefined): T | undefined {
+  const column = row?.[0] ?? undefined;
+  if (column instanceof Uint8Array && column.byteLength === 0) throw new Moved();
+  return column;
 }
 
 /** @throws {@link HoldfastError} `ERR_SHARDS` when another number was given than is stored. */

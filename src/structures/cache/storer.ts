@@ -5,9 +5,9 @@ import type { Statement } from '../../core/statement.js';
 import { noteClock } from '../../core/steady.js';
 import { nothing, type Kind, type Result, type Scope } from '../../core/store.js';
 import type { Keeping } from './options.js';
-import { entryOf } from './sharding.js';
+import { columnOf } from './sharding.js';
 import { untilDone, type CacheScripts, type EncodedEntry } from './scripts.js';
-import { sql, type Found, type Look, type Upsert } from './statements.js';
+import { sql, type Look, type Upsert } from './statements.js';
 
 /** How often it is noted where the clock is, in milliseconds: see src/core/steady.ts. */
 const notedEvery = 5_000;
@@ -75,15 +75,15 @@ export class Storer<S extends Kind> {
       return (yield* numbers.update(structure, column, keeping, change))?.value;
     };
     const byScript = (): Result<S, number> => untilDone(scope, nothing, script, (value) => value ?? 0);
-    return scope.chain(this.#look(sql.look, column), (row) => {
-      if (row === undefined || fileOf(row[0]) !== undefined) return byScript();
-      const next = change(numbers.value(row));
+    return scope.chain(this.#look(sql.look, column), (found) => {
+      if (found === undefined || fileOf(found) !== undefined) return byScript();
+      const next = change(numbers.value([found]));
       const entry = numbers.encoded(column, next, keeping);
       if (entry.isLarge) return byScript();
       const swapped = scope.quick(
         sql.swap,
         nothing,
-        (structure) => [entry.column, entry.bytes, structure, column, row[0], entry.bytes],
+        (structure) => [entry.column, entry.bytes, structure, column, found, entry.bytes],
         (): number | undefined => next,
         script,
       );
@@ -92,14 +92,14 @@ export class Storer<S extends Kind> {
   }
 
   /** Without a lock that others wait for. */
-  #look<T>(statement: Look<T>, column: KeyColumn): Result<S, Found<T> | undefined> {
+  #look<T>(statement: Look<T>, column: KeyColumn): Result<S, T | undefined> {
     return this.#scope.one(
       statement,
       () => {
         this.#scope.checkWritable();
       },
       (structure) => [structure, column, structure],
-      entryOf,
+      columnOf,
     );
   }
 
