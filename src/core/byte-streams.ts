@@ -31,9 +31,21 @@ export function byteSource(what: string, value: unknown): asserts value is ByteS
   );
 }
 
+/** Closes a source should the work with it fail, as pipelines do. */
+export async function closing<T>(source: ByteSource, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (source instanceof Readable) source.destroy();
+    // Refused where somebody else has it, or reads it.
+    if (source instanceof ReadableStream) source.cancel(error).catch(() => undefined);
+    throw error;
+  }
+}
+
 /**
  * Has `prefix`, and all of a source, go through `transform` to `sink`, at the speed of the slowest. Rejects with what the source throws, with the
- * reason of a signal that aborts, and with a `TypeError` where a piece is neither bytes nor a string; the source is closed then.
+ * reason of a signal that aborts, and with a `TypeError` where a piece is neither bytes nor a string: see {@link closing}.
  */
 export async function pump(
   prefix: Uint8Array,
@@ -69,7 +81,6 @@ export async function pump(
     refuseAborted(signals);
   } catch (error) {
     done.catch(() => undefined);
-    if (source instanceof Readable) source.destroy();
     reader?.cancel(error).catch(() => undefined);
     refuseAborted(signals);
     throw failure === undefined ? error : failure.error;

@@ -1,4 +1,4 @@
-import type { ByteSource, Stream } from '../core/byte-streams.js';
+import { closing, type ByteSource, type Stream } from '../core/byte-streams.js';
 import type { Key, StoredKey } from '../core/key.js';
 import { functionOf, resolveReverse, type Duration, type IterationOptions } from '../core/options.js';
 import {
@@ -265,7 +265,7 @@ class CacheOf<S extends Kind, V, K extends Key> {
   }
 
   /**
-   * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays. The codec of the cache is not asked; with `compress` it
+   * Stores the bytes of `source`, piece by piece, without having all of them in memory: a `Uint8Array` then, for {@link get}. It is stored when the source has ended; until then, and should it fail, what was there stays. Whatever it fails for, the source is closed then. The codec of the cache is not asked; with `compress` it
    * is compressed where its first 64 KiB become smaller. On an embedded store more than `fileThreshold` bytes are a file, on a server chunks in rows.
    *
    * @param source - A stream of Node or of the web, or any iterable of bytes; strings are stored as UTF-8.
@@ -275,7 +275,8 @@ class CacheOf<S extends Kind, V, K extends Key> {
    * await files.write('video', createReadStream('video.mp4'), { ttl: '1d' });
    */
   write(key: K, source: ByteSource, options?: WriteOptions): Promise<void> {
-    return this.#shards.atOnce(key, (shard) => shard.streams.write(key, source, options));
+    const written = this.#shards.atOnce(key, (shard) => shard.streams.write(key, source, options));
+    return closing(source, written);
   }
 
   /**

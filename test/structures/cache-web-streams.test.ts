@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { Cache } from '../../src/index.js';
+import { Cache, type ByteSource } from '../../src/index.js';
 import { forEachEngine } from '../support/stores.js';
-import { pause, settled, withCode } from './helpers.js';
+import { pause, settled, until, withCode } from './helpers.js';
 
 forEachEngine((engine) => {
   test('a piece of a stream of the web that is null is refused, and does not end it', async () => {
@@ -51,5 +52,34 @@ forEachEngine((engine) => {
     );
     await expect(cache.write('k', source)).rejects.toThrow(withCode('ERR_TOO_LARGE'));
     expect(pulled).toBeLessThan(10);
+  });
+
+  test('whatever a write is refused for, its source is closed', async () => {
+    const store = await engine.open();
+    const cache = new Cache<Uint8Array>(store, 'c', { maxBytes: '1MiB' });
+    const closed = await engine.open();
+    const late = new Cache<Uint8Array>(closed, 'c');
+    await closed.close();
+    const writes: ((source: ByteSource) => Promise<void>)[] = [
+      (source) => cache.write('k', source, { signal: AbortSignal.abort() }),
+      (source) => cache.write(Number.NaN, source),
+      (source) => cache.write('k', source, { ttl: 'soon' as never }),
+      (source) => cache.write('k', source),
+      (source) => late.write('k', source),
+      async (source) => store.transaction(() => cache.write('k', source) as never),
+    ];
+    for (const [i, write] of writes.entries()) {
+      const piece = new Uint8Array(2 * 1024 * 1024);
+      const readable = new Readable({ read: () => readable.push(piece) });
+      await expect(write(readable), String(i)).rejects.toThrow();
+      expect(readable.destroyed, String(i)).toBe(true);
+      let isCancelled = false;
+      const web = new ReadableStream({
+        pull: (controller) => controller.enqueue(piece),
+        cancel: () => void (isCancelled = true),
+      });
+      await expect(write(web), String(i)).rejects.toThrow();
+      await until(() => isCancelled);
+    }
   });
 });
