@@ -80,12 +80,15 @@ export class Owners {
   close(): void {
     if (this.#own === undefined) return;
     const { token, lock } = this.#own;
-    // While it is locked, or others might take it for what a dead owner has left. Windows can't remove an open file.
-    if (process.platform !== 'win32') this.forget(token);
-    lock.close();
-    held.delete(token);
-    this.forget(token);
     this.#own = undefined;
+    try {
+      // While it is locked, or others might take it for what a dead owner has left. Windows can't remove an open file.
+      if (process.platform !== 'win32') this.forget(token);
+    } finally {
+      lock.close();
+      held.delete(token);
+    }
+    this.forget(token);
   }
 
   #hold(): { token: string; lock: Database.Database } {

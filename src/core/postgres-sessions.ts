@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StructureRef } from './catalog.js';
 import { HoldfastError, driverCode, translated, translating } from './errors.js';
+import { cancel } from './postgres-cancel.js';
 import type { Queries } from './postgres-driver.js';
 import { type PgClient, type OpenPool, type PgQuery, type PgResult } from './postgres-driver.js';
 
@@ -11,7 +12,7 @@ const mostTries = 40;
 const triesBeside = 5;
 /** After as many, and as many again, while nobody writes at all: else it would lose against many who join lines and leave them, say. */
 const triesBesideWrites = 10;
-/** For how long it may keep all others from writing, in milliseconds: its work may wait for what another writes. */
+/** For how long it may keep all others from writing, in milliseconds: its work may wait for what another writes. One that takes longer is not tried so again. */
 const aloneFor = 1_000;
 const firstPause = 1;
 const longestPause = 100;
@@ -24,8 +25,16 @@ export const conflicts: ReadonlySet<string> = new Set([
 /** In a serializable transaction also two rows with one key: it could not see the other's. */
 const serializableConflicts = new Set([...conflicts, '23505' /* unique_violation */]);
 
-/** What came of a try. */
-type Outcome<T> = { readonly value: T } | { readonly conflict: unknown };
+/** What came of a try; `stopped`: it kept others from writing for too long. */
+type Outcome<T> = { readonly value: T } | { readonly conflict: unknown; readonly stopped?: boolean };
+
+/** What may be under way beside a user's transaction. */
+type Company = 'all' | 'no transaction' | 'nothing';
+
+function companyOf(tries: number, isLong: boolean): Company {
+  if (tries % triesBesideWrites === 0 && !isLong) return 'nothing';
+  return tries % triesBeside === 0 ? 'no transaction' : 'all';
+}
 
 /**
  * How long the server waits for the next statement of a script before it ends the connection: a process that was stopped inside of one, or whose machine
@@ -141,7 +150,12 @@ export class Sessions {
     const session = this.#current.getStore();
     if (session !== undefined)
       return this.#inTurn(session, () => this.#savepoint(session, work, options.begin));
-    return this.#again((tries) => this.#try(work, options, tries));
+    let isLong = false;
+    return this.#again(async (tries) => {
+      const outcome = await this.#try(work, options, companyOf(tries, isLong));
+      isLong ||= 'stopped' in outcome && outcome.stopped;
+      return outcome;
+    });
   }
 
   /** Tries until there is no conflict. */
@@ -170,14 +184,14 @@ export class Sessions {
     }
   }
 
-  async #try<T>(work: () => Promise<T>, options: TransactionOptions, tries: number): Promise<Outcome<T>> {
+  async #try<T>(work: () => Promise<T>, options: TransactionOptions, company: Company): Promise<Outcome<T>> {
     const client = await translating(this.#where, () => this.#pool.connect());
     const session = newSession(client, options.isolation === 'SERIALIZABLE');
     let broken = false;
     let timer: NodeJS.Timeout | undefined;
     try {
-      const isAlone = await this.#begin(session, options, tries);
-      if (isAlone) timer = setTimeout(() => void this.#stop(session), aloneFor);
+      const began = await this.#begin(session, options, company);
+      if (began === 'nothing') timer = setTimeout(() => void this.#stop(session), aloneFor);
       const value = await this.#current.run(session, work);
       await this.#end(session);
       const { command } = await this.#ask(session, this.queries.plain('COMMIT'));
@@ -195,28 +209,28 @@ export class Sessions {
       broken = !(await this.#tell(session, 'ROLLBACK'));
       for (const action of session.undo) action();
       this.#rollbacks++;
-      if (session.conflict !== undefined) return { conflict: session.conflict };
-      throw error;
+      // Where the event loop was blocked meanwhile it was the server that has ended it.
+      const isEnded = company === 'nothing' && isTooIdle(error);
+      if (isEnded) session.conflict ??= error;
+      if (session.conflict === undefined) throw error;
+      return { conflict: session.conflict, stopped: isEnded || this.#stopped.has(client) };
     } finally {
       clearTimeout(timer);
-      this.#stopped.delete(client);
-      this.#pool.release(client, broken);
+      // What was to cancel a statement may come late, and would cancel another's.
+      this.#pool.release(client, broken || this.#stopped.has(client));
     }
   }
 
-  /** Tells whether it keeps all others from writing. */
+  /** Gives back what goes on beside it. */
   async #begin(
     session: Session,
     { isolation = 'READ COMMITTED', begin = '' }: TransactionOptions,
-    tries: number,
-  ): Promise<boolean> {
-    if (session.serializable && (await this.#beginInTurn(session, tries)))
-      return tries % triesBesideWrites === 0;
-    const limit = session.serializable
-      ? ''
-      : `SET LOCAL idle_in_transaction_session_timeout = '${longestIdle}';`;
+    company: Company,
+  ): Promise<Company> {
+    if (session.serializable && (await this.#beginInTurn(session, company))) return company;
+    const limit = session.serializable ? '' : idleLimit(longestIdle);
     await this.#ask(session, this.queries.plain(`BEGIN ISOLATION LEVEL ${isolation};${limit}${begin}`));
-    return false;
+    return 'all';
   }
 
   /**
@@ -224,10 +238,11 @@ export class Sessions {
    * TABLE takes no snapshot, so that what was committed while it waited is seen; and the locks go with the transaction. Nobody waits for long, since the
    * work of one may wait for another that begins; and who may not lock needs no turn.
    */
-  async #beginInTurn(session: Session, tries: number): Promise<boolean> {
-    const tables = tries % triesBesideWrites === 0 ? 'migrations, structures' : 'migrations';
-    const mode = tries % triesBeside === 0 ? 'EXCLUSIVE' : 'ROW SHARE';
-    const lock = `SET LOCAL lock_timeout = '1s'; LOCK TABLE ${tables} IN ${mode} MODE; SET LOCAL lock_timeout = DEFAULT`;
+  async #beginInTurn(session: Session, company: Company): Promise<boolean> {
+    const mode = company === 'all' ? 'ROW SHARE' : 'EXCLUSIVE';
+    // Whoever writes waits behind who waits for this lock. The limit is for a process that is stopped meanwhile: one that lives stops by itself.
+    const writes = `SET LOCAL lock_timeout = '200ms'; ${idleLimit('2s')} LOCK TABLE structures IN EXCLUSIVE MODE;`;
+    const lock = `SET LOCAL lock_timeout = '1s'; LOCK TABLE migrations IN ${mode} MODE; ${company === 'nothing' ? writes : ''} SET LOCAL lock_timeout = DEFAULT`;
     if (await this.#tell(session, `BEGIN ISOLATION LEVEL SERIALIZABLE; ${lock}`)) return true;
     await this.#tell(session, 'ROLLBACK');
     return false;
@@ -235,8 +250,10 @@ export class Sessions {
 
   /** Lets the others write; what the transaction does from here on fails, and it is run again. */
   async #stop(session: Session): Promise<void> {
+    // It is about to be committed.
+    if (session.ended) return;
     this.#stopped.add(session.client);
-    await this.#tell(session, 'ROLLBACK');
+    await Promise.all([this.#tell(session, 'ROLLBACK'), cancel(session.client)]);
   }
 
   async #savepoint<T>(outer: Session, work: () => Promise<T>, begin = ''): Promise<T> {
@@ -285,23 +302,24 @@ export class Sessions {
   }
 
   async #ask(session: Session, query: PgQuery): Promise<PgResult> {
-    if (this.#stopped.has(session.client)) {
-      const error = new HoldfastError(
-        'ERR_CONFLICT',
-        `${this.#where}: the transaction kept others from writing for too long`,
-      );
-      session.conflict ??= error;
-      throw error;
-    }
     try {
-      return await session.client.query(query);
+      if (!this.#stopped.has(session.client)) return await session.client.query(query);
     } catch (error) {
+      if (this.#stopped.has(session.client)) throw this.#kept(session);
       // Whatever a connection says that is being closed.
       this.#pool.check();
       const known = session.serializable ? serializableConflicts : conflicts;
       if (known.has(driverCode(error) ?? '')) session.conflict ??= error;
       throw translated(error, this.#where);
     }
+    throw this.#kept(session);
+  }
+
+  #kept(session: Session): HoldfastError {
+    const message = `${this.#where}: the transaction kept others from writing for too long`;
+    const error = new HoldfastError('ERR_CONFLICT', message);
+    session.conflict ??= error;
+    return error;
   }
 
   /** Whether the server did it. If not, the connection may be gone, and with it transaction and locks: other errors say more. */
@@ -314,6 +332,12 @@ export class Sessions {
     }
   }
 }
+
+const idleLimit = (limit: string): string => `SET LOCAL idle_in_transaction_session_timeout = '${limit}';`;
+
+/** Whether the server has ended a session for that. */
+const isTooIdle = (error: unknown): boolean =>
+  error instanceof HoldfastError && driverCode(error.cause) === '25P03';
 
 function newSession(client: PgClient, serializable: boolean): Session {
   return {

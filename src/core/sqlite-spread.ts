@@ -12,7 +12,7 @@ const leftFor = 250;
 /** For how long it is tried to keep others from moving a cache, in milliseconds: if it is being moved, nothing of it is left over. */
 const patience = 100;
 
-/** A cache that lies in several stores, and where: how many, and which generation of them. */
+/** In how many stores a cache lies, and which generation of them. */
 export interface Spread {
   readonly structure: number;
   readonly shards: number;

@@ -48,6 +48,16 @@ export class Serving<S extends Kind, V, K extends Key> {
     }
   }
 
+  /** The column of a value that may be served; that does not count as reading it. */
+  find(column: KeyColumn): Result<S, { readonly column: unknown } | undefined> {
+    return this.#scope.one(
+      flights.served,
+      nothing,
+      (structure) => [structure, column],
+      (row) => row && { column: this.#scripts.loaded(row[0]) },
+    );
+  }
+
   #found(column: KeyColumn, { refreshAhead }: Producing): Result<S, Served<V> | undefined> {
     // A server answers both in the same time, and each takes as long as a journey there.
     if (refreshAhead > 0 || this.#scope.kind === 'server') return this.#served(column);
@@ -93,23 +103,13 @@ export class Serving<S extends Kind, V, K extends Key> {
       yield* run(flights.removeLost, structure, column, file);
     };
   }
-
-  /** Its column, when it was counted already. */
-  find(column: KeyColumn): Result<S, { readonly column: unknown } | undefined> {
-    return this.#scope.one(
-      flights.served,
-      nothing,
-      (structure) => [structure, column],
-      (row) => row && { column: this.#scripts.loaded(row[0]) },
-    );
-  }
 }
 
 /**
  * Whether what is served is to be refreshed meanwhile: it is stale; or it will be soon, by a chance that grows as that draws near, and with how long
  * it takes to work out (XFetch; Vattani, Chierichetti, Lowenstein: "Optimal probabilistic cache stampede prevention", 2015).
  */
-export function isDue(row: ServedRow | undefined, { refreshAhead }: Producing): row is ServedRow {
+export function isDue(row: ServedRow | undefined, { refreshAhead }: Producing): boolean {
   if (row === undefined) return false;
   const [, fresh, took] = row;
   if (fresh === null) return false;

@@ -94,7 +94,7 @@ function upsert(room: boolean, condition: string): Statement<Upsert> {
 /** On a server a value that was streamed is put together again, if it is not too large for that: in a file beside the database it is for the engine to read. One whose chunks were lost is garbled. */
 export const valueOf = {
   sqlite: 'e.value',
-  postgres: `CASE WHEN e.file IS NULL OR e.bytes > ${mostOnServer} THEN e.value ELSE coalesce((SELECT string_agg(v.data, ''::bytea ORDER BY v.place) FROM value_chunks v WHERE v.file = e.file), '\\xf0') END`,
+  postgres: `CASE WHEN e.file IS NULL OR e.bytes > ${mostOnServer} THEN e.value ELSE coalesce((SELECT string_agg(v.data, ''::bytea ORDER BY v.place) FROM value_chunks v WHERE v.file = e.file), decode('f0', 'hex')) END`,
 } as const;
 
 /** A statement that reads values. */

@@ -1,0 +1,28 @@
+// @ts-check
+// A transaction that conflicts until nobody else may write, and then stops its process, or blocks its event loop until there is a file.
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Index } from 'holdfast';
+import { args, openStore, send } from '../processes/child.js';
+
+const [location, how, sign = ''] = args;
+const store = await openStore(location);
+const other = await openStore(location);
+const mine = new Index(store, 'i');
+const others = new Index(other, 'i');
+await mine.set('a', 0);
+let runs = 0;
+await store.transaction(async () => {
+  await mine.get('a');
+  if (++runs < 10) await others.set('a', runs);
+  if (runs === 10) {
+    send('alone');
+    await sleep(50);
+    if (how === 'stopped') process.kill(process.pid, 'SIGSTOP');
+    while (!existsSync(sign)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  }
+  await mine.set('a', -runs);
+});
+send(runs);
+await store.close();
+await other.close();
