@@ -142,8 +142,13 @@ function asRow(job: ModelJob): Partial<Record<keyof JobRow, string | number | nu
   };
 }
 
-/** What is wrong with the places in groups. */
-export function* wrongPlaces(rows: readonly JobRow[], queue: string, { groups }: Limits): Iterable<string> {
+/** What is wrong with the places in groups. @param pending - Groups of which jobs are still to be admitted. */
+export function* wrongPlaces(
+  rows: readonly JobRow[],
+  queue: string,
+  { groups }: Limits,
+  pending: ReadonlySet<string>,
+): Iterable<string> {
   const own = rows.filter((row) => row.queue === queue);
   const parked = new Set(own.filter(({ state }) => state === 'parked').map(({ grp }) => grp));
   if (groups === undefined) {
@@ -154,6 +159,7 @@ export function* wrongPlaces(rows: readonly JobRow[], queue: string, { groups }:
     if ((row.state === 'ready' || row.state === 'running') && row.grp !== null && row.slot === null)
       yield `job ${row.id} of a group is ${row.state}, and has no place`;
   for (const group of parked) {
+    if (group !== null && pending.has(group)) continue;
     const places = own.filter(({ grp, slot }) => grp === group && slot !== null);
     const most = groups.ordered === true ? 1 : (groups.concurrency ?? Infinity);
     const isExpected = places.some(({ state }) => state !== 'running');

@@ -43,6 +43,13 @@ interface Usage {
 const usages = `SELECT s.name AS queue, t.used, t.monotonic FROM throttles t JOIN structures s ON s.id = t.structure
   WHERE s.kind = 'queue' AND length(t.key) = 0`;
 
+const noted = 'SELECT s.name AS queue, a.grp FROM job_admissions a JOIN structures s ON s.id = a.structure';
+
+interface Admission {
+  readonly queue: string;
+  readonly grp: string;
+}
+
 export type Rows = readonly JobRow[];
 type Ask = (sql: string) => Promise<unknown[]> | unknown[];
 
@@ -308,7 +315,13 @@ export class World {
 
   async #wrong(rows: Rows): Promise<string[]> {
     const wrong = [...wrongCounts(rows, await this.ask(allCounts), this.names)];
-    for (const name of this.names) wrong.push(...wrongPlaces(rows, name, this.limits[name]!.limits));
+    const admissions = await this.ask<Admission>(noted);
+    for (const name of this.names) {
+      // What a user's transaction has noted waits for a script, and no worker runs one while the queue is paused.
+      const pending = this.paused.has(name) ? admissions.filter(({ queue }) => queue === name) : [];
+      const groups = new Set(pending.map(({ grp }) => grp));
+      wrong.push(...wrongPlaces(rows, name, this.limits[name]!.limits, groups));
+    }
     for (const [what, sql] of Object.entries(misfits))
       for (const { id } of await this.ask<{ id: number }>(sql)) wrong.push(`job ${id}: ${what}`);
     const logs = await this.ask<{ job: number; n: number }>(
