@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Queue, type AsyncQueue, type AsyncStore } from '../../src/index.js';
-import { until } from '../structures/helpers.js';
+import { deferred, until } from '../structures/helpers.js';
 import { connected, schemaName } from './support.js';
 
 interface Working {
@@ -99,6 +99,26 @@ test('a place that a transaction makes free by completing its job is taken by th
   ]);
   const worker = queue.work(async (job) => job.complete(async () => undefined), { concurrency: 2 });
   await Promise.all(jobs.map((job) => job.result()));
+  await worker.stop();
+});
+
+test('a place that a transaction makes free while the queue is paused is taken once it goes on', async () => {
+  const queue = new Queue<string>(await connected(schemaName()), 'q', { groups: { ordered: true } });
+  const started: string[] = [];
+  const gate = deferred<undefined>();
+  const worker = queue.work(async (job) => {
+    started.push(job.data);
+    await gate.promise;
+    await job.complete(async () => undefined);
+  });
+  const [first] = await queue.addMany(['first', 'second'].map((data) => ({ data, group: 'g' })));
+  await until(() => started.length === 1);
+  await queue.pause();
+  gate.resolve(undefined);
+  await first?.result();
+  expect(started).toEqual(['first']);
+  await queue.resume();
+  await until(() => started.length === 2);
   await worker.stop();
 });
 
