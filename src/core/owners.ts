@@ -65,10 +65,7 @@ export class Owners {
     } catch {
       return false;
     }
-    // While it is locked, so that nobody comes to hold what is gone. Windows can't remove an open file.
-    if (process.platform !== 'win32') this.forget(token);
-    lock.close();
-    this.forget(token);
+    this.#remove(token, lock);
     return true;
   }
 
@@ -82,13 +79,23 @@ export class Owners {
     const { token, lock } = this.#own;
     this.#own = undefined;
     try {
-      // While it is locked, or others might take it for what a dead owner has left. Windows can't remove an open file.
+      this.#remove(token, lock);
+    } finally {
+      held.delete(token);
+    }
+  }
+
+  /**
+   * Removes a file while it is locked: else somebody might come to hold what is gone, or take it for what a dead owner has left. Windows can't remove
+   * an open file.
+   */
+  #remove(token: string, lock: Database.Database): void {
+    try {
       if (process.platform !== 'win32') this.forget(token);
     } finally {
       lock.close();
-      held.delete(token);
     }
-    this.forget(token);
+    if (process.platform === 'win32') this.forget(token);
   }
 
   #hold(): { token: string; lock: Database.Database } {

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Index } from 'holdfast';
 import { args, openStore, send } from '../processes/child.js';
 
-const [location, how, sign = ''] = args;
+const [location, how, sign = '', tries] = args;
+const alone = Number(tries);
 const store = await openStore(location);
 const other = await openStore(location);
 const mine = new Index(store, 'i');
@@ -14,8 +15,8 @@ await mine.set('a', 0);
 let runs = 0;
 await store.transaction(async () => {
   await mine.get('a');
-  if (++runs < 10) await others.set('a', runs);
-  if (runs === 10) {
+  if (++runs < alone) await others.set('a', runs);
+  if (runs === alone) {
     send('alone');
     await sleep(50);
     if (how === 'stopped') process.kill(process.pid, 'SIGSTOP');

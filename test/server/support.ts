@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { inject, onTestFinished } from 'vitest';
-import type { AsyncStore } from '../../src/index.js';
+import { Index, type AsyncIndex, type AsyncStore } from '../../src/index.js';
 import { connect, type ConnectOptions } from '../../src/postgres.js';
 
 export { sleep };
@@ -60,6 +60,21 @@ export async function connected(
 /** Several stores on one schema. */
 export async function connectedMany(many: number, schema = schemaName()): Promise<AsyncStore[]> {
   return Promise.all(Array.from({ length: many }, () => connected(schema)));
+}
+
+/** An index with `a: 0`, through two stores. */
+export async function two(): Promise<{
+  readonly schema: string;
+  readonly store: AsyncStore;
+  readonly other: AsyncStore;
+  readonly mine: AsyncIndex<string, number>;
+  readonly others: AsyncIndex<string, number>;
+}> {
+  const schema = schemaName();
+  const [store, other] = (await connectedMany(2, schema)) as [AsyncStore, AsyncStore];
+  const both = { mine: new Index<string, number>(store, 'i'), others: new Index<string, number>(other, 'i') };
+  await both.mine.set('a', 0);
+  return { schema, store, other, ...both };
 }
 
 /** The server's address, for connections that can be told from all others by this name. */

@@ -1,22 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { Deque, Index, type AsyncIndex, type AsyncStore } from '../../src/index.js';
-import { connected, connectedMany, outcome, rawClient, schemaName, sleep, untilWaiting } from './support.js';
-
-interface Two {
-  readonly store: AsyncStore;
-  readonly schema: string;
-  readonly mine: AsyncIndex<string, number>;
-  /** The same index, through another store. */
-  readonly others: AsyncIndex<string, number>;
-}
-
-async function two(): Promise<Two> {
-  const schema = schemaName();
-  const [store, other] = (await connectedMany(2, schema)) as [AsyncStore, AsyncStore];
-  const both = { mine: new Index<string, number>(store, 'i'), others: new Index<string, number>(other, 'i') };
-  await both.mine.set('a', 0);
-  return { store, schema, ...both };
-}
+import {
+  connected,
+  connectedMany,
+  outcome,
+  rawClient,
+  schemaName,
+  sleep,
+  two,
+  untilWaiting,
+} from './support.js';
 
 describe('conflicts', () => {
   test('8 that read, then write one key at once, add up exactly: a transaction that conflicted is run again', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { Index, open, Queue, type AsyncQueue, type AsyncStore, type QueueOptions } from '../../src/index.js';
+import { namedUrl } from '../server/support.js';
 import { startProcess, temporaryDirectory, type TestProcess } from '../support/processes.js';
 import { forEachEngine, type Engine } from '../support/stores.js';
 import { pause, rawConnection, until, type Raw } from './helpers.js';
@@ -58,7 +59,7 @@ class Workers {
 
   start(name?: string): TestProcess {
     const place = JSON.parse(this.#engine.location(this.#store)) as { url?: string };
-    if (name !== undefined && place.url !== undefined) place.url = named(place.url, name);
+    if (name !== undefined && place.url !== undefined) place.url = namedUrl(name);
     return startProcess('queue-chaos.js', JSON.stringify(place), this.#file, JSON.stringify(this.#given));
   }
 
@@ -150,12 +151,6 @@ function mostAtOnce(runs: readonly Run[]): number {
 }
 
 const newTask = (random: Random) => ({ time: random.below(40), exact: random.below(4) === 0 });
-
-function named(address: string, name: string): string {
-  const url = new URL(address);
-  url.searchParams.set('application_name', name);
-  return url.href;
-}
 
 const once = (count: number): number[] => new Array<number>(count).fill(1);
 
